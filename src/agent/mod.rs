@@ -1,0 +1,1 @@
+//! What the agent does with an event: the protocols, timers and stores behind one `handle`.

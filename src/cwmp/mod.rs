@@ -1,0 +1,1 @@
+//! TR-069 (CWMP): messages, sessions, faults. No I/O.

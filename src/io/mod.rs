@@ -1,0 +1,1 @@
+//! The only place with tokio, sockets, files, clocks, randomness and processes.

@@ -1,0 +1,1 @@
+//! One durable record per commit: written first, finished or forgotten at the next boot.

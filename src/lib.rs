@@ -1,0 +1,36 @@
+//! cpeagent: an OpenWrt router managed by TR-069 and TR-369 over one TR-181 data model.
+//!
+//! A pure core and a thin shell. Everything outside [`io`] and the `main` program takes bytes, a
+//! [`time::Now`] and seeded randomness, and returns values or actions; see `docs/ARCHITECTURE.md`.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`time`] [`rng`] [`retry`] [`secret`] [`digest`] | what every part needs |
+//! | [`dm`] | the data model: paths, types, mapping, reads over a snapshot, planned writes |
+//! | [`openwrt`] | UCI text, ubus frames, netlink messages |
+//! | [`tr181`] | the mapping of Device:2 onto OpenWrt |
+//! | [`cwmp`] | TR-069: messages, sessions, faults |
+//! | [`wake`] | connection requests over HTTP and UDP |
+//! | [`journal`] [`state`] [`config`] | commits; what survives a reboot; typed settings |
+//! | [`agent`] | owns the above: event in, actions out |
+//! | [`io`] | the only place with sockets, files, clocks |
+//! | [`cli`] | the commands a person types |
+
+pub mod agent;
+#[cfg(feature = "bench")]
+pub mod bench;
+pub mod cli;
+pub mod config;
+pub mod cwmp;
+pub mod digest;
+pub mod dm;
+pub mod io;
+pub mod journal;
+pub mod openwrt;
+pub mod retry;
+pub mod rng;
+pub mod secret;
+pub mod state;
+pub mod time;
+pub mod tr181;
+pub mod wake;

@@ -1,0 +1,3 @@
+//! The `cpeagent` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure knowledge of the platform: what its files, sockets and messages look like. No I/O.

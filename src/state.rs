@@ -1,0 +1,1 @@
+//! What survives a reboot besides UCI: events, attributes, instance numbers, counters.

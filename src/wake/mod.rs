@@ -1,0 +1,1 @@
+//! Connection requests: digest over HTTP, STUN bindings and signed UDP requests. No I/O.
