@@ -3,4 +3,5 @@
 //! Pure, and free of any protocol and of OpenWrt: it sees opaque source keys (`uci:dhcp`,
 //! `ubus:network.interface/dump`, `file:/sys/…`, `nl:neigh`, `agent:…`) and generic trees of text.
 
+pub mod edit;
 pub mod tree;
