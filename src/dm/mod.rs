@@ -4,4 +4,5 @@
 //! `ubus:network.interface/dump`, `file:/sys/…`, `nl:neigh`, `agent:…`) and generic trees of text.
 
 pub mod edit;
+pub mod error;
 pub mod tree;
