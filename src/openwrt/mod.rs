@@ -1,1 +1,4 @@
 //! Pure knowledge of the platform: what its files, sockets and messages look like. No I/O.
+
+pub mod json;
+pub mod ubus;

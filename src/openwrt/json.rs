@@ -1,0 +1,256 @@
+//! JSON text to and from [`Tree`], straight, without a second tree of JSON values in between.
+//!
+//! Order is kept, numbers and booleans become their JSON text, `null` is left out, a repeated key keeps its first
+//! place and its last value. Knows nothing of what the text means; `openwrt` readers and `io` drive it.
+
+use crate::dm::tree::Tree;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The longest text that is read, in octets: several times what the largest daemon reply takes.
+pub const MAX_TEXT: usize = 4 << 20;
+/// The deepest nesting of lists and maps that is read.
+pub const MAX_DEPTH: usize = 32;
+
+/// Why a text is not taken, as a sentence with line and column where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The tree of one JSON document; a lone `null` is an empty map.
+///
+/// Refused: text beyond [`MAX_TEXT`], nesting beyond [`MAX_DEPTH`], anything that is not JSON, text after the end.
+pub fn parse(text: &[u8]) -> Result<Tree, Error> {
+    if text.len() > MAX_TEXT {
+        return Err(Error(format!("JSON text is longer than {MAX_TEXT} octets")));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let tree = Node { depth: 0 }.deserialize(&mut reader).and_then(|tree| reader.end().map(|()| tree));
+    tree.map(|tree| tree.unwrap_or(Tree::Map(Vec::new()))).map_err(|why| Error(why.to_string()))
+}
+
+/// The tree as compact JSON; every scalar is a string, because a tree does not know what kind it was.
+pub fn write(tree: &Tree) -> String {
+    let mut out = String::new();
+    push(tree, &mut out);
+    out
+}
+
+/// A number's text as a tree holds it: whole ones without a fraction, others with up to six decimals.
+///
+/// Six, because that is what `ubus call` prints, and a recording must equal the live reply. `None` for what JSON
+/// cannot say (not a number, infinite).
+pub fn number(value: f64) -> Option<String> {
+    if !value.is_finite() {
+        return None;
+    }
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    Some(if text == "-0" { "0" } else { text }.to_owned())
+}
+
+/// A map in which each key stands once: at its first place, with its last value.
+pub(crate) fn unique(mut entries: Vec<(Box<str>, Tree)>) -> Tree {
+    let mut first = BTreeMap::new();
+    let mut moves = Vec::new();
+    for (at, (key, _)) in entries.iter().enumerate() {
+        match first.get(key.as_ref()) {
+            None => {
+                first.insert(key.as_ref(), at);
+            }
+            Some(&to) => moves.push((at, to)),
+        }
+    }
+    if moves.is_empty() {
+        return Tree::Map(entries);
+    }
+    for &(from, to) in &moves {
+        if let Some((_, value)) = entries.get_mut(from) {
+            let value = std::mem::replace(value, Tree::List(Vec::new()));
+            if let Some((_, old)) = entries.get_mut(to) {
+                *old = value;
+            }
+        }
+    }
+    let mut gone = moves.iter().map(|(from, _)| *from).peekable();
+    let mut at = 0;
+    entries.retain(|_| {
+        let keep = gone.next_if_eq(&at).is_none();
+        at += 1;
+        keep
+    });
+    Tree::Map(entries)
+}
+
+fn push(tree: &Tree, out: &mut String) {
+    match tree {
+        Tree::Text(text) => quote(text, out),
+        Tree::List(items) => {
+            out.push('[');
+            for (n, item) in items.iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                push(item, out);
+            }
+            out.push(']');
+        }
+        Tree::Map(entries) => {
+            out.push('{');
+            for (n, (key, value)) in entries.iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                quote(key, out);
+                out.push(':');
+                push(value, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// One value at a depth; `None` is `null`.
+#[derive(Clone, Copy)]
+struct Node {
+    depth: usize,
+}
+
+impl Node {
+    fn inner<E: serde::de::Error>(self) -> Result<Node, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
+        }
+        Ok(Node { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node {
+    type Value = Option<Tree>;
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<Tree>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node {
+    type Value = Option<Tree>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<Option<Tree>, E> {
+        Ok(None)
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Option<Tree>, E> {
+        Ok(Some(Tree::text(if value { "true" } else { "false" })))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Option<Tree>, E> {
+        Ok(Some(Tree::from(value.to_string())))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Option<Tree>, E> {
+        Ok(Some(Tree::from(value.to_string())))
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<Option<Tree>, E> {
+        Ok(number(value).map(Tree::from))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Option<Tree>, E> {
+        Ok(Some(Tree::from(value)))
+    }
+    fn visit_string<E>(self, value: String) -> Result<Option<Tree>, E> {
+        Ok(Some(Tree::from(value)))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<Tree>, A::Error> {
+        let inner = self.inner::<A::Error>()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.extend(item);
+        }
+        Ok(Some(Tree::List(items)))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Tree>, A::Error> {
+        let inner = self.inner::<A::Error>()?;
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(inner).map_err(A::Error::custom)?;
+            entries.extend(value.map(|value| (key.into_boxed_str(), value)));
+        }
+        Ok(Some(unique(entries)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_become_their_text_null_is_left_out_and_order_is_kept() {
+        for (text, want) in [
+            (r#"{"z":1,"a":-2.50,"n":null,"b":true}"#, r#"{"z":"1","a":"-2.5","b":"true"}"#),
+            (
+                r#"[18446744073709551615,-9223372036854775808,1e3,null,[]]"#,
+                r#"["18446744073709551615","-9223372036854775808","1000",[]]"#,
+            ),
+            (r#"{"k":"1","l":"2","k":"3"}"#, r#"{"k":"3","l":"2"}"#),
+            (r#""a\"\\\n\u0001é""#, r#""a\"\\\n\u0001é""#),
+            ("null", "{}"),
+        ] {
+            assert_eq!(write(&parse(text.as_bytes()).unwrap()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_tree() {
+        let tree =
+            Tree::map([("a", Tree::List(vec!["x\u{7}\t/".into(), Tree::Map(vec![])])), ("", "".into())]);
+        assert_eq!(parse(write(&tree).as_bytes()).unwrap(), tree);
+    }
+
+    #[test]
+    fn text_that_is_not_one_bounded_document_is_refused() {
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        let long = format!("\"{}\"", "x".repeat(MAX_TEXT));
+        for text in ["", "{", "{} {}", "[1,]", "{1:2}", "\u{feff}1", &deep, &long] {
+            assert!(parse(text.as_bytes()).is_err(), "{:.40}", text);
+        }
+        assert!(parse(deep[1..deep.len() - 1].as_bytes()).is_ok(), "the deepest allowed");
+        assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn numbers_with_fractions_carry_at_most_six_decimals() {
+        for (value, want) in [
+            (1.5, Some("1.5")),
+            (1.0, Some("1")),
+            (100.0, Some("100")),
+            (-0.0, Some("0")),
+            (1.0 / 3.0, Some("0.333333")),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(number(value).as_deref(), want);
+        }
+    }
+}
