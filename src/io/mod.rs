@@ -1,1 +1,3 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
+
+pub mod disk;
