@@ -1,1 +1,290 @@
 //! One durable record per commit: written first, finished or forgotten at the next boot.
+//!
+//! A change over several packages and the agent's own state is one [`Record`] of edits by meaning. Once the record
+//! is on flash the change has happened; the files follow and can be repeated. [`steps`] says in which order,
+//! [`Record::verdict`] what to do with a record found at boot: finish it as a whole, or take it back as a whole
+//! where somebody changed the same things meanwhile. No I/O: `io::commit` executes.
+
+mod undo;
+
+pub use undo::{Undo, undo};
+
+use crate::dm::edit::{Change, Conflict, Edit};
+use crate::dm::record;
+use crate::dm::tree::Tree;
+use crate::sealed::{self, Broken};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The source key of the agent's own state; every other source of an edit is a package, `uci:NAME`.
+pub const STATE: &str = "agent:state";
+/// The largest record, in octets of text.
+pub const MAX_RECORD: usize = 512 << 10;
+
+const KIND: &str = "cpeagent-journal";
+const VERSION: u32 = 1;
+
+/// What a file was when the commit was made and what the commit makes of it, as [`sealed::checksum`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// Of the text the edits were planned on.
+    pub before: Box<str>,
+    /// Of the text with the edits.
+    pub after: Box<str>,
+}
+
+/// One commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its number, one more than that of the commit before.
+    pub sequence: u64,
+    /// Whether it is kept after it is done, so that the guard can undo it.
+    pub keep: bool,
+    /// The packages it writes, by source key.
+    pub packages: BTreeMap<Box<str>, Sums>,
+    /// For each [`Change::Remove`] in `edits`, in order: the place its section had among all sections.
+    pub places: Vec<usize>,
+    /// Everything it changes, in order, [`STATE`] included.
+    pub edits: Vec<Edit>,
+}
+
+/// One thing a commit does; each is atomic and durable by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write the record. Once it is on flash the commit has happened.
+    Journal,
+    /// Write the file of this package.
+    Package(Box<str>),
+    /// Write the agent's state, marked with the record's sequence.
+    State,
+    /// Remove the record.
+    Drop,
+    /// Put the record aside for the guard.
+    Keep,
+}
+
+/// What a record found at start has become of, as far as one package tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its edits are in the file.
+    Applied,
+    /// Its edits are not in the file and fit.
+    Pending,
+    /// Somebody else changed what the edits change.
+    Foreign(Conflict),
+}
+
+/// What is found of a package at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The checksum of its text.
+    pub sum: Box<str>,
+    /// What the text says.
+    pub tree: Tree,
+}
+
+/// What to do with a record found at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Apply the record's edits of these sources (the state as [`STATE`]), then end as [`Record::end`] says.
+    Finish(Vec<Box<str>>),
+    /// Apply these edits instead, then drop the record: it never happened.
+    TakeBack {
+        /// By source, in order.
+        edits: Vec<Edit>,
+        /// What stood in the way.
+        why: Conflict,
+    },
+}
+
+impl Record {
+    /// The record as text for the journal.
+    ///
+    /// Refuses what is larger than [`MAX_RECORD`] or has values that no package can hold.
+    pub fn encode(&self) -> Result<String, record::Malformed> {
+        let mut body = String::new();
+        for (source, sums) in &self.packages {
+            ["package", source, &sums.before, &sums.after]
+                .iter()
+                .for_each(|w| sealed::push_word(&mut body, w));
+            body.push('\n');
+        }
+        sealed::push_word(&mut body, if self.keep { "keep" } else { "drop" });
+        self.places.iter().for_each(|place| sealed::push_word(&mut body, &place.to_string()));
+        body.push('\n');
+        for edit in &self.edits {
+            record::write_edit(edit, &mut body)?;
+        }
+        let text = sealed::seal(KIND, VERSION, self.sequence, &body);
+        if text.len() > MAX_RECORD || self.edits.len() > record::MAX_EDITS {
+            return Err(record::Malformed);
+        }
+        Ok(text)
+    }
+
+    /// The record of a journal. Refuses a torn, damaged, newer or oversized one.
+    pub fn decode(text: &[u8]) -> Result<Record, Broken> {
+        let (_, sequence, mut body) = sealed::open(KIND, VERSION, text, MAX_RECORD)?;
+        let mut packages = BTreeMap::new();
+        loop {
+            let (line, rest) = body.split_once('\n').ok_or(Broken::Damaged)?;
+            body = rest;
+            let words: Option<Vec<String>> = line.split(' ').map(sealed::word).collect();
+            let words = words.ok_or(Broken::Damaged)?;
+            match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                ["package", source, before, after] => {
+                    let sums = Sums { before: (*before).into(), after: (*after).into() };
+                    packages.insert((*source).into(), sums);
+                }
+                [end @ ("keep" | "drop"), places @ ..] => {
+                    let places: Result<_, _> = places.iter().map(|place| place.parse()).collect();
+                    return Ok(Record {
+                        sequence,
+                        keep: *end == "keep",
+                        packages,
+                        places: places.map_err(|_| Broken::Damaged)?,
+                        edits: record::read_edits(body).map_err(|_| Broken::Damaged)?,
+                    });
+                }
+                _ => return Err(Broken::Damaged),
+            }
+        }
+    }
+
+    /// The edits of one source, in order.
+    pub fn of<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a Edit> {
+        self.edits.iter().filter(move |edit| *edit.source == *source)
+    }
+
+    /// Whether it changes the agent's state.
+    pub fn has_state(&self) -> bool {
+        self.edits.iter().any(|edit| &*edit.source == STATE)
+    }
+
+    /// How the record ends once everything is written.
+    pub fn end(&self) -> Step {
+        if self.keep { Step::Keep } else { Step::Drop }
+    }
+
+    /// What the package `source` says about this record.
+    ///
+    /// An untouched file is known by its checksum. Where somebody changed it since, the meaning decides, except
+    /// for anonymous sections: their generated names may mean another section by now.
+    pub fn standing(&self, source: &str, found: Option<&Found>) -> Standing {
+        let foreign = |why: &str| Standing::Foreign(Conflict(format!("{source}: {why}")));
+        let (Some(sums), Some(found)) = (self.packages.get(source), found) else {
+            return foreign("the file is gone");
+        };
+        if found.sum == sums.after {
+            return Standing::Applied;
+        }
+        if found.sum == sums.before {
+            return Standing::Pending;
+        }
+        if self.of(source).any(|edit| is_generated(&edit.section)) {
+            return foreign("changed, and sections without a name with it");
+        }
+        let mut tree = found.tree.clone();
+        match self.of(source).try_for_each(|edit| edit.apply(&mut tree)) {
+            Ok(()) => Standing::Pending,
+            Err(conflict) => {
+                let edits: Vec<Edit> = self.of(source).cloned().collect();
+                if undo(&edits, &self.places_of(source), &found.tree).kept.is_empty() {
+                    Standing::Applied
+                } else {
+                    Standing::Foreign(conflict)
+                }
+            }
+        }
+    }
+
+    /// What to do with this record, found when the agent starts.
+    ///
+    /// `packages` holds what there is of each of its packages, by source; `state` the state's tree and the sequence
+    /// of the last commit it knows of.
+    pub fn verdict(&self, packages: &BTreeMap<Box<str>, Found>, state: (&Tree, u64)) -> Verdict {
+        // The state is written last: where it knows the record, all was done, and what differs came later.
+        if self.has_state() && state.1 >= self.sequence {
+            return Verdict::Finish(Vec::new());
+        }
+        let (mut todo, mut done, mut against) = (Vec::new(), Vec::new(), None);
+        for source in self.packages.keys() {
+            match self.standing(source, packages.get(source)) {
+                Standing::Applied => done.push(source),
+                Standing::Pending => todo.push(source.clone()),
+                Standing::Foreign(conflict) => against = against.or(Some(conflict)),
+            }
+        }
+        if self.has_state() {
+            let mut tree = state.0.clone();
+            match self.of(STATE).try_for_each(|edit| edit.apply(&mut tree)) {
+                Ok(()) => todo.push(STATE.into()),
+                Err(conflict) => against = against.or(Some(conflict)),
+            }
+        }
+        let Some(why) = against else { return Verdict::Finish(todo) };
+        let edits = done.into_iter().filter_map(|source| {
+            let edits: Vec<Edit> = self.of(source).cloned().collect();
+            Some(undo(&edits, &self.places_of(source), &packages.get(source)?.tree).edits)
+        });
+        Verdict::TakeBack { edits: edits.flatten().collect(), why }
+    }
+
+    /// The places of the sections that this record removed from one source.
+    pub fn places_of(&self, source: &str) -> Vec<usize> {
+        let removals = self.edits.iter().filter(|edit| matches!(edit.change, Change::Remove { .. }));
+        removals
+            .zip(&self.places)
+            .filter(|(edit, _)| *edit.source == *source)
+            .map(|(_, place)| *place)
+            .collect()
+    }
+}
+
+/// The steps of a commit, in order. A commit that writes one file only and is not kept needs no record: replacing
+/// one file is atomic.
+pub fn steps(record: &Record) -> Vec<Step> {
+    let packages = record.packages.keys().cloned().map(Step::Package);
+    let files: Vec<Step> = packages.chain(record.has_state().then_some(Step::State)).collect();
+    if files.len() <= 1 && !record.keep {
+        return files;
+    }
+    std::iter::once(Step::Journal).chain(files).chain([record.end()]).collect()
+}
+
+/// The edits that lead from one package-shaped tree to another: sections removed, added, options set.
+///
+/// Order of sections and renames are not looked for.
+pub fn difference(source: &str, old: &Tree, new: &Tree) -> Vec<Edit> {
+    let edit = |section: &str, change| Edit { source: source.into(), section: section.into(), change };
+    let kind = |section: &Tree| section.str(".type").unwrap_or_default().to_string();
+    let mut edits = Vec::new();
+    for (name, was) in old.entries() {
+        if new.get(name).is_none_or(|is| kind(is) != kind(was)) {
+            edits.push(edit(name, Change::Remove { old: was.clone() }));
+        }
+    }
+    for (name, is) in new.entries() {
+        let was = old.get(name).filter(|was| kind(was) == kind(is));
+        if was.is_none() {
+            edits.push(edit(name, Change::Add { kind: kind(is).into() }));
+        }
+        let options = was.iter().flat_map(|was| was.entries()).chain(is.entries()).map(|(option, _)| option);
+        for option in options.filter(|option| !option.starts_with('.')).collect::<BTreeSet<_>>() {
+            let (old, new) = (was.and_then(|was| was.get(option)).cloned(), is.get(option).cloned());
+            if old != new {
+                edits.push(edit(name, Change::Set { option: option.clone(), old, new }));
+            }
+        }
+    }
+    edits
+}
+
+/// Whether a section's name looks like one that libuci made up: it changes when sections move.
+pub fn is_generated(name: &str) -> bool {
+    name.strip_prefix("cfg")
+        .is_some_and(|rest| rest.len() >= 6 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+#[path = "journal/tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`time`] [`rng`] [`retry`] [`secret`] [`digest`] | what every part needs |
+//! | [`time`] [`rng`] [`retry`] [`secret`] [`digest`] [`sealed`] | what every part needs |
 //! | [`dm`] | the data model: paths, types, mapping, reads over a snapshot, planned writes |
 //! | [`openwrt`] | UCI text, ubus frames, netlink messages |
 //! | [`tr181`] | the mapping of Device:2 onto OpenWrt |
@@ -29,6 +29,7 @@ pub mod journal;
 pub mod openwrt;
 pub mod retry;
 pub mod rng;
+pub mod sealed;
 pub mod secret;
 pub mod state;
 pub mod time;

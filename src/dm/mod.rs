@@ -5,4 +5,5 @@
 
 pub mod edit;
 pub mod error;
+pub mod record;
 pub mod tree;

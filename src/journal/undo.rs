@@ -1,0 +1,79 @@
+//! Taking edits back, three-way: what somebody changed since stays.
+
+use crate::dm::edit::{Change, Conflict, Edit};
+use crate::dm::tree::Tree;
+
+/// How to take edits back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undo {
+    /// To apply in this order.
+    pub edits: Vec<Edit>,
+    /// What cannot be taken back because somebody changed the same thing since.
+    pub kept: Vec<Conflict>,
+}
+
+/// The edits that take `edits`, all of one source, back from `tree`, which has them and perhaps more.
+///
+/// `places` are those of [`super::Record::places_of`]. A removed section comes back at its place; one that had no
+/// name comes back as `cpe_restored_N`.
+pub fn undo(edits: &[Edit], places: &[usize], tree: &Tree) -> Undo {
+    let mut todo = Undo::default();
+    let mut tree = tree.clone();
+    let mut places = places.iter().rev();
+    for edit in edits.iter().rev() {
+        let back = match &edit.change {
+            Change::Add { .. } => remove_added(edit, &tree),
+            Change::Set { option, old, new } => one(
+                edit,
+                Change::Set { option: option.clone(), old: new.clone(), new: old.clone() },
+                &edit.section,
+            ),
+            Change::Rename { to } => one(edit, Change::Rename { to: edit.section.clone() }, to),
+            Change::Move { from, to } => one(edit, Change::Move { from: *to, to: *from }, &edit.section),
+            Change::Remove { old } => bring_back(edit, old, places.next().copied(), &tree),
+        };
+        // All or nothing per edit: what does not fit leaves the tree as it is.
+        let mut next = tree.clone();
+        match back.and_then(|back| back.iter().try_for_each(|edit| edit.apply(&mut next)).map(|()| back)) {
+            Ok(back) => {
+                tree = next;
+                todo.edits.extend(back);
+            }
+            Err(conflict) => todo.kept.push(conflict),
+        }
+    }
+    todo
+}
+
+fn one(edit: &Edit, change: Change, section: &str) -> Result<Vec<Edit>, Conflict> {
+    Ok(vec![Edit { source: edit.source.clone(), section: section.into(), change }])
+}
+
+/// An added section goes only while it holds nothing but its type: what was set in it by us is taken back before.
+fn remove_added(edit: &Edit, tree: &Tree) -> Result<Vec<Edit>, Conflict> {
+    let conflict = |what: &str| Conflict(format!("{} {}: {what}", edit.source, edit.section));
+    let old = tree.get(&edit.section).ok_or_else(|| conflict("section is gone"))?;
+    if old.entries().iter().any(|(option, _)| !option.starts_with('.')) {
+        return Err(conflict("somebody else set options"));
+    }
+    one(edit, Change::Remove { old: old.clone() }, &edit.section)
+}
+
+fn bring_back(edit: &Edit, old: &Tree, place: Option<usize>, tree: &Tree) -> Result<Vec<Edit>, Conflict> {
+    let anonymous = old.get(".anonymous").is_some() || super::is_generated(&edit.section);
+    let free = |name: &String| tree.get(name).is_none();
+    let name: Box<str> = match anonymous {
+        false => edit.section.clone(),
+        true => (1..).map(|n| format!("cpe_restored_{n}")).find(free).unwrap_or_default().into(),
+    };
+    let make = |change| Edit { source: edit.source.clone(), section: name.clone(), change };
+    let mut edits = vec![make(Change::Add { kind: old.str(".type").unwrap_or_default().into() })];
+    for (option, value) in old.entries().iter().filter(|(option, _)| !option.starts_with('.')) {
+        edits.push(make(Change::Set { option: option.clone(), old: None, new: Some(value.clone()) }));
+    }
+    let last = tree.entries().len();
+    if let Some(to) = place.filter(|place| *place < last) {
+        edits.push(make(Change::Move { from: last, to }));
+    }
+    Ok(edits)
+}
