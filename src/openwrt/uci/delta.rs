@@ -1,0 +1,269 @@
+//! Changes that others have staged: `/tmp/.uci/PACKAGE` and `/var/run/rpcd/uci-SESSION/PACKAGE`.
+//!
+//! Reads them, shows what the stock daemons see with them, and tells which sections they touch. This agent never
+//! stages anything itself. Driven by whoever reads packages or is about to write one.
+//!
+//! Source: OpenWrt libuci's delta lines, `[op]package.section[.option][='value']`; `tests/vectors/uci/ops.json`.
+
+use super::export::quote;
+use super::parse::{MAX_FILE_LEN, Reader, is_kind, is_name};
+use super::tree::{Opt, Package, Section, Value, is_generated, text};
+
+/// Most staged changes read; what is behind them is dropped, but [`Delta::truncated`] tells.
+pub const MAX_CHANGES: usize = 8192;
+
+/// The changes staged for one package, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// The changes.
+    pub changes: Vec<Staged>,
+    /// There was more than [`MAX_CHANGES`] or [`super::parse::MAX_FILE_LEN`] allow.
+    pub truncated: bool,
+}
+
+/// One staged change of one section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// The section's name, generated if it is anonymous.
+    pub section: Box<str>,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// What a staged change does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A section gets a type; it is made where there is none (no operator, no option).
+    Section(Box<str>),
+    /// A new anonymous section of a type (`+`).
+    Add(Box<str>),
+    /// The section goes (`-`).
+    Remove,
+    /// The section gets a name (`@`).
+    Rename(Box<str>),
+    /// The section goes to a place (`^`).
+    Order(usize),
+    /// An option becomes a text (no operator).
+    Set(Box<str>, Vec<u8>),
+    /// An option goes (`-`), or the item of a list at an index.
+    Unset(Box<str>, Option<usize>),
+    /// An option gets another name (`@`).
+    RenameOption(Box<str>, Box<str>),
+    /// An item is put at the end of a list (`|`).
+    ListAdd(Box<str>, Vec<u8>),
+    /// All equal items of a list go (`~`).
+    ListRemove(Box<str>, Vec<u8>),
+}
+
+impl Delta {
+    /// Reads what is staged for `package`; lines for another package and lines that make no sense are skipped, as
+    /// the stock tools do.
+    pub fn parse(package: &str, bytes: &[u8]) -> Delta {
+        let mut delta = Delta { changes: Vec::new(), truncated: bytes.len() > MAX_FILE_LEN };
+        let mut reader = Reader::new(bytes.get(..MAX_FILE_LEN).unwrap_or(bytes));
+        while reader.more() {
+            reader.start();
+            let Ok(word) = reader.word() else { continue };
+            let Some(staged) = Staged::parse(package, &word.bytes) else { continue };
+            if delta.changes.len() >= MAX_CHANGES {
+                delta.truncated = true;
+                break;
+            }
+            delta.changes.push(staged);
+        }
+        delta
+    }
+
+    /// Nothing is staged.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.truncated
+    }
+
+    /// Whether writing to `section` (a name of the file's reading) would collide with what is staged.
+    pub fn touches(&self, section: &str) -> bool {
+        self.truncated
+            || self.changes.iter().any(|staged| {
+                *staged.section == *section
+                    || matches!(&staged.change, Change::Rename(to) if **to == *section)
+            })
+    }
+
+    /// Whether something is staged for an anonymous section of the file, by the name it has there now.
+    ///
+    /// While it is, adding before, removing, moving or naming an anonymous section (or removing or moving any
+    /// section before one) would send the staged change to another section. Sections the delta itself adds do not
+    /// count.
+    pub fn holds_generated_names(&self) -> bool {
+        let mut added: Vec<&str> = Vec::new();
+        for staged in &self.changes {
+            match &staged.change {
+                Change::Add(_) => added.push(&staged.section),
+                _ if is_generated(&staged.section) && !added.contains(&&*staged.section) => return true,
+                _ => {}
+            }
+        }
+        self.truncated
+    }
+
+    /// Makes the package what the stock daemons see; changes that do not fit are skipped as they skip them.
+    ///
+    /// Names of anonymous sections stay as they are until the next reading.
+    pub fn apply(&self, package: &mut Package) {
+        self.changes.iter().for_each(|staged| staged.apply(package));
+    }
+}
+
+impl Staged {
+    fn parse(package: &str, line: &[u8]) -> Option<Staged> {
+        let operator = line.first().copied().filter(|op| b"^-@+|~".contains(op));
+        let line = line.get(usize::from(operator.is_some())..)?;
+        let equals = line.iter().position(|&b| b == b'=');
+        let (target, value) = match equals {
+            Some(at) => (line.get(..at)?, Some(line.get(at + 1..)?)),
+            None => (line, None),
+        };
+        let mut parts = target.split(|&b| b == b'.');
+        if parts.next()? != package.as_bytes() {
+            return None;
+        }
+        let (section, option) = (parts.next().filter(|name| is_name(name, false))?, parts.next());
+        if parts.next().is_some() || option.is_some_and(|name| !is_name(name, false)) {
+            return None;
+        }
+        let option = option.map(text);
+        let kind = |value: Option<&[u8]>| value.filter(|kind| is_kind(kind)).map(text);
+        let name = |value: Option<&[u8]>| value.filter(|name| is_name(name, false)).map(text);
+        let number = |value: &[u8]| text(value).parse().ok();
+        let change = match (operator, option) {
+            (None, None) => Change::Section(kind(value)?),
+            (None, Some(option)) => Change::Set(option, value?.to_vec()),
+            (Some(b'+'), None) => Change::Add(kind(value)?),
+            (Some(b'-'), None) => Change::Remove,
+            (Some(b'-'), Some(option)) => match value {
+                None | Some([]) => Change::Unset(option, None),
+                Some(index) => Change::Unset(option, Some(number(index)?)),
+            },
+            (Some(b'@'), None) => Change::Rename(name(value)?),
+            (Some(b'@'), Some(option)) => Change::RenameOption(option, name(value)?),
+            (Some(b'^'), None) => Change::Order(number(value?)?),
+            (Some(b'|'), Some(option)) => Change::ListAdd(option, value?.to_vec()),
+            (Some(b'~'), Some(option)) => Change::ListRemove(option, value?.to_vec()),
+            (Some(_), _) => return None,
+        };
+        Some(Staged { section: text(section), change })
+    }
+
+    fn apply(&self, package: &mut Package) {
+        let sections = &mut package.sections;
+        let place = sections.iter().position(|section| section.name == self.section);
+        let Some((at, section)) = place.and_then(|at| Some((at, sections.get_mut(at)?))) else {
+            if let Change::Section(kind) | Change::Add(kind) = &self.change {
+                sections.push(Section {
+                    name: self.section.clone(),
+                    kind: kind.clone(),
+                    anonymous: matches!(self.change, Change::Add(_)),
+                    options: Vec::new(),
+                });
+            }
+            return;
+        };
+        match &self.change {
+            Change::Section(kind) => section.kind = kind.clone(),
+            Change::Add(kind) => {
+                section.kind = kind.clone();
+                section.anonymous = true;
+            }
+            Change::Remove => drop(sections.remove(at)),
+            Change::Rename(to) => {
+                section.name = to.clone();
+                section.anonymous = false;
+            }
+            Change::Order(to) => {
+                let section = sections.remove(at);
+                sections.insert((*to).min(sections.len()), section);
+            }
+            Change::Set(name, value) if value.is_empty() => section.options.retain(|o| o.name != *name),
+            Change::Set(name, value) => drop(section.put(name.clone(), false, value.clone())),
+            Change::ListAdd(name, value) => drop(section.put(name.clone(), true, value.clone())),
+            Change::Unset(name, None) => section.options.retain(|option| option.name != *name),
+            Change::Unset(name, Some(index)) => {
+                if let Some(Value::List(items)) = section.value_mut(name)
+                    && *index < items.len()
+                {
+                    items.remove(*index);
+                }
+            }
+            Change::ListRemove(name, value) => {
+                if let Some(Value::List(items)) = section.value_mut(name) {
+                    items.retain(|item| item != value);
+                }
+            }
+            Change::RenameOption(name, to) => {
+                if let Some(option) = section.options.iter_mut().find(|option| option.name == *name) {
+                    option.name = to.clone();
+                }
+            }
+        }
+    }
+
+    /// The operator, the option and the value as they stand in a delta line.
+    fn parts(&self) -> (&'static str, Option<&str>, Option<Vec<u8>>) {
+        let some = |text: &str| Some(text.as_bytes().to_vec());
+        match &self.change {
+            Change::Section(kind) => ("", None, some(kind)),
+            Change::Add(kind) => ("+", None, some(kind)),
+            Change::Remove => ("-", None, None),
+            Change::Rename(to) => ("@", None, some(to)),
+            Change::Order(to) => ("^", None, some(&to.to_string())),
+            Change::Set(option, value) => ("", Some(option), Some(value.clone())),
+            Change::Unset(option, index) => ("-", Some(option), index.map(|i| i.to_string().into_bytes())),
+            Change::RenameOption(option, to) => ("@", Some(option), some(to)),
+            Change::ListAdd(option, value) => ("|", Some(option), Some(value.clone())),
+            Change::ListRemove(option, value) => ("~", Some(option), Some(value.clone())),
+        }
+    }
+
+    /// The line of the delta file, with the newline.
+    pub fn line(&self, package: &str) -> Vec<u8> {
+        let (operator, option, value) = self.parts();
+        self.written(package, operator, option, "=", value)
+    }
+
+    /// The line `uci changes` prints for it, with the newline.
+    pub fn shown(&self, package: &str) -> Vec<u8> {
+        let (operator, option, value) = self.parts();
+        match operator {
+            "|" => self.written(package, "", option, "+=", value),
+            "~" => self.written(package, "", option, "-=", value),
+            "-" => self.written(package, "-", option, "=", None),
+            _ => self.written(package, "", option, "=", value),
+        }
+    }
+
+    fn written(
+        &self,
+        package: &str,
+        operator: &str,
+        option: Option<&str>,
+        equals: &str,
+        value: Option<Vec<u8>>,
+    ) -> Vec<u8> {
+        let mut out = format!("{operator}{package}.{}", self.section).into_bytes();
+        if let Some(option) = option {
+            out.push(b'.');
+            out.extend(option.bytes());
+        }
+        if let Some(value) = value {
+            out.extend(equals.bytes());
+            quote(&value, &mut out);
+        }
+        out.push(b'\n');
+        out
+    }
+}
+
+impl Section {
+    fn value_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.options.iter_mut().find(|option| *option.name == *name).map(|Opt { value, .. }| value)
+    }
+}
