@@ -5,5 +5,10 @@
 
 pub mod edit;
 pub mod error;
+pub mod expr;
+pub mod named;
+pub mod path;
+pub mod pattern;
 pub mod record;
 pub mod tree;
+pub mod value;
