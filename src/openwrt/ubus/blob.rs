@@ -360,9 +360,12 @@ fn sized<const N: usize>(value: &[u8]) -> Result<[u8; N], Error> {
     value.try_into().map_err(|_| Error::Size)
 }
 
-/// Reads `data` as entries; what reads must write, and what was written must read as the same.
+/// Reads `data` as a stream and as entries; what reads must write, and what was written must read as the same.
 #[doc(hidden)]
 pub fn exercise(data: &[u8]) {
+    let mut decoder = super::frame::Decoder::default();
+    decoder.push(data);
+    while let Ok(Some(_)) = decoder.next_frame() {}
     let Ok(first) = decode(data) else { return };
     let mut once = Vec::new();
     if encode(&first, &mut once).is_err() {
