@@ -10,13 +10,11 @@ mod undo;
 pub use undo::{Undo, undo};
 
 use crate::dm::edit::{Change, Conflict, Edit};
-use crate::dm::record;
+use crate::dm::record::{self, STATE};
 use crate::dm::tree::Tree;
 use crate::sealed::{self, Broken};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The source key of the agent's own state; every other source of an edit is a package, `uci:NAME`.
-pub const STATE: &str = "agent:state";
 /// The largest record, in octets of text.
 pub const MAX_RECORD: usize = 512 << 10;
 
@@ -249,34 +247,6 @@ pub fn steps(record: &Record) -> Vec<Step> {
         return files;
     }
     std::iter::once(Step::Journal).chain(files).chain([record.end()]).collect()
-}
-
-/// The edits that lead from one package-shaped tree to another: sections removed, added, options set.
-///
-/// Order of sections and renames are not looked for.
-pub fn difference(source: &str, old: &Tree, new: &Tree) -> Vec<Edit> {
-    let edit = |section: &str, change| Edit { source: source.into(), section: section.into(), change };
-    let kind = |section: &Tree| section.str(".type").unwrap_or_default().to_string();
-    let mut edits = Vec::new();
-    for (name, was) in old.entries() {
-        if new.get(name).is_none_or(|is| kind(is) != kind(was)) {
-            edits.push(edit(name, Change::Remove { old: was.clone() }));
-        }
-    }
-    for (name, is) in new.entries() {
-        let was = old.get(name).filter(|was| kind(was) == kind(is));
-        if was.is_none() {
-            edits.push(edit(name, Change::Add { kind: kind(is).into() }));
-        }
-        let options = was.iter().flat_map(|was| was.entries()).chain(is.entries()).map(|(option, _)| option);
-        for option in options.filter(|option| !option.starts_with('.')).collect::<BTreeSet<_>>() {
-            let (old, new) = (was.and_then(|was| was.get(option)).cloned(), is.get(option).cloned());
-            if old != new {
-                edits.push(edit(name, Change::Set { option: option.clone(), old, new }));
-            }
-        }
-    }
-    edits
 }
 
 /// Whether a section's name looks like one that libuci made up: it changes when sections move.

@@ -1,1 +1,400 @@
-//! What survives a reboot besides UCI: events, attributes, instance numbers, counters.
+//! What survives a reboot besides UCI: instance numbers, attributes, rows that UCI cannot hold yet, counters.
+//!
+//! The state is a tree of the shape of a package, so that a commit changes it with the same edits as a package and
+//! can take them back; this module gives the tree typed names and bounds. It is written whole ([`State::encode`]),
+//! in two generations, by `io::store`. Undelivered events are a log of their own: [`events`].
+
+pub mod events;
+
+use crate::dm::edit::{Conflict, Edit};
+use crate::dm::record::{self, STATE};
+use crate::dm::tree::Tree;
+use crate::sealed::{self, Broken};
+use crate::time::Wall;
+
+/// The largest state, in octets of text.
+pub const MAX_STATE: usize = 1 << 20;
+/// The most tables with instance numbers.
+pub const MAX_TABLES: usize = 1_024;
+/// The most numbered rows of one table.
+pub const MAX_NUMBERS: usize = 4_096;
+/// The most parameters with attributes of their own.
+pub const MAX_ATTRIBUTES: usize = 4_096;
+/// The most rows waiting to become sections.
+pub const MAX_ROWS: usize = 256;
+/// The longest key, alias, path or value kept, in octets.
+pub const MAX_TEXT: usize = 4_096;
+/// Values up to this length are kept as they are to compare with, longer ones as a checksum.
+pub const MAX_BASELINE: usize = 64;
+
+const KIND: &str = "cpeagent-state";
+const VERSION: u32 = 1;
+const AGENT: &str = "agent";
+const ATTRIBUTES: &str = "attributes";
+
+/// A bound of this module is reached; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// How the agent came to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// For the first time since the factory, or since its state was lost.
+    First,
+    /// The device booted.
+    Boot,
+    /// Only the agent was started again.
+    Restart,
+}
+
+/// The attributes of a parameter or a part of the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attribute {
+    /// The notification attribute as its protocol numbers it.
+    pub notification: u8,
+    /// Who besides the ACS may write; `None` where nobody set it.
+    pub access: Option<Vec<String>>,
+    /// What the value was when it was last told, as [`baseline`] keeps it.
+    pub baseline: Option<Box<str>>,
+}
+
+/// A value as it is kept to compare with: itself, or a checksum if it is long.
+pub fn baseline(value: &str) -> Box<str> {
+    if value.len() <= MAX_BASELINE && !value.starts_with('#') {
+        value.into()
+    } else {
+        format!("#{}", sealed::checksum(value.as_bytes())).into()
+    }
+}
+
+impl Attribute {
+    /// Whether a value is another one than was last told; not, where nothing was told.
+    pub fn differs(&self, value: &str) -> bool {
+        self.baseline.as_ref().is_some_and(|told| *told != baseline(value))
+    }
+
+    fn tree(&self) -> Tree {
+        let access = self.access.as_ref().map_or("*".into(), |access| access.join(","));
+        let mut items = vec![Tree::from(self.notification.to_string()), Tree::from(access)];
+        items.extend(self.baseline.as_deref().map(Tree::from));
+        Tree::List(items)
+    }
+
+    fn of(tree: &Tree) -> Option<Attribute> {
+        let mut items = tree.items().iter().map(Tree::as_str);
+        let notification = items.next()??.parse().ok()?;
+        let access = items.next()??;
+        let access = (access != "*").then(|| access.split(',').filter(|who| !who.is_empty()));
+        let access = access.map(|access| access.map(str::to_string).collect());
+        Some(Attribute { notification, access, baseline: items.next().flatten().map(Box::from) })
+    }
+}
+
+/// A numbered row of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbered<'a> {
+    /// What the row is bound to: a section's name, or its content.
+    pub key: &'a str,
+    /// Its instance number.
+    pub number: u32,
+    /// The alias somebody gave it.
+    pub alias: Option<&'a str>,
+}
+
+/// The agent's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State(Tree);
+
+impl Default for State {
+    fn default() -> State {
+        State::factory()
+    }
+}
+
+impl State {
+    /// The state of a device that has just left the factory.
+    pub fn factory() -> State {
+        State(Tree::Map(Vec::new()))
+    }
+
+    /// The state as text, under a generation's number.
+    ///
+    /// Refuses what is larger than [`MAX_STATE`].
+    pub fn encode(&self, generation: u64) -> Result<String, Full> {
+        let mut body = String::new();
+        record::write_package(&self.0, &mut body).map_err(|_| Full)?;
+        let text = sealed::seal(KIND, VERSION, generation, &body);
+        if text.len() > MAX_STATE { Err(Full) } else { Ok(text) }
+    }
+
+    /// The generation and the state of a text.
+    pub fn decode(text: &[u8]) -> Result<(u64, State), Broken> {
+        let (_, generation, body) = sealed::open(KIND, VERSION, text, MAX_STATE)?;
+        let tree = record::read_package(body).map_err(|_| Broken::Damaged)?;
+        Ok((generation, State(tree)))
+    }
+
+    /// The tree behind it, for a read of source [`STATE`].
+    pub fn tree(&self) -> &Tree {
+        &self.0
+    }
+
+    /// Applies an edit of source [`STATE`], as [`Edit::apply`] does.
+    pub fn apply(&mut self, edit: &Edit) -> Result<(), Conflict> {
+        edit.apply(&mut self.0)
+    }
+
+    /// The edits that lead from this state to `next`, for the record of a commit.
+    pub fn difference(&self, next: &State) -> Vec<Edit> {
+        record::difference(STATE, &self.0, &next.0)
+    }
+
+    /// Any option of any section; `None` where it was never put.
+    pub fn value(&self, section: &str, option: &str) -> Option<&Tree> {
+        self.0.get(section)?.get(option)
+    }
+
+    /// Puts an option (a text or a list of texts) into a section, made with type `kind` if missing; `None` removes
+    /// the option, and the section with its last one.
+    pub fn put(&mut self, section: &str, kind: &str, option: &str, value: Option<Tree>) -> Result<(), Full> {
+        let texts =
+            value.iter().flat_map(|value| value.items().iter().chain([value])).filter_map(Tree::as_str);
+        if texts.chain([section, option]).any(|text| text.len() > MAX_TEXT) {
+            return Err(Full);
+        }
+        match (self.0.get_mut(section), value) {
+            (None, None) => {}
+            (None, Some(value)) => {
+                self.0.set(section, Tree::map([(".type", Tree::from(kind)), (option, value)]));
+            }
+            (Some(entries), Some(value)) => entries.set(option, value),
+            (Some(entries), None) => {
+                entries.remove(option);
+                if entries.entries().len() <= 1 {
+                    self.0.remove(section);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn agent(&self, option: &str) -> Option<&str> {
+        self.value(AGENT, option)?.as_str()
+    }
+
+    fn set_agent(&mut self, option: &str, value: impl ToString) -> Result<(), Full> {
+        self.put(AGENT, AGENT, option, Some(Tree::from(value.to_string())))
+    }
+
+    /// `ManagementServer.ParameterKey`; empty until an ACS set it.
+    pub fn parameter_key(&self) -> &str {
+        self.agent("parameter_key").unwrap_or_default()
+    }
+
+    /// Sets `ManagementServer.ParameterKey`.
+    pub fn set_parameter_key(&mut self, key: &str) -> Result<(), Full> {
+        self.set_agent("parameter_key", key)
+    }
+
+    /// The boots counted so far.
+    pub fn boots(&self) -> u64 {
+        self.agent("boots").and_then(|boots| boots.parse().ok()).unwrap_or_default()
+    }
+
+    /// Notes the kernel's `boot_id` and says what kind of start this is; a boot is counted.
+    ///
+    /// Without a `boot_id` (empty) every start counts as a boot.
+    pub fn note_start(&mut self, boot_id: &str) -> Start {
+        let before = self.agent("boot_id").map(str::to_string);
+        if before.as_deref() == Some(boot_id) && !boot_id.is_empty() {
+            return Start::Restart;
+        }
+        let boots = self.boots() + 1;
+        // Both are short; the kernel's is cut where it is not.
+        let id: String = boot_id.chars().take(64).collect();
+        if self.set_agent("boots", boots).and_then(|()| self.set_agent("boot_id", id)).is_err() {
+            log::warn!("the boot could not be noted");
+        }
+        if before.is_none() { Start::First } else { Start::Boot }
+    }
+
+    /// The ACS to which `0 BOOTSTRAP` was delivered last; `None` if to none.
+    pub fn bootstrapped_url(&self) -> Option<&str> {
+        self.agent("bootstrapped")
+    }
+
+    /// Notes that `0 BOOTSTRAP` was delivered, or with `None` that it is due again.
+    pub fn set_bootstrapped_url(&mut self, url: Option<&str>) -> Result<(), Full> {
+        self.put(AGENT, AGENT, "bootstrapped", url.map(Tree::from))
+    }
+
+    /// Failed sessions since the last good one.
+    pub fn retries(&self) -> u32 {
+        self.agent("retries").and_then(|retries| retries.parse().ok()).unwrap_or_default()
+    }
+
+    /// Sets the number of failed sessions.
+    pub fn set_retries(&mut self, retries: u32) -> Result<(), Full> {
+        self.put(AGENT, AGENT, "retries", (retries > 0).then(|| Tree::from(retries.to_string())))
+    }
+
+    /// When the device first knew the time; `None` until then.
+    pub fn first_use(&self) -> Option<Wall> {
+        Wall::parse(self.agent("first_use")?)
+    }
+
+    /// Sets the date of first use, once: later calls change nothing.
+    pub fn set_first_use(&mut self, at: Wall) -> Result<(), Full> {
+        if self.first_use().is_some() { Ok(()) } else { self.set_agent("first_use", at) }
+    }
+
+    /// The sequence of the last commit that this state knows of.
+    pub fn commit(&self) -> u64 {
+        self.agent("commit").and_then(|commit| commit.parse().ok()).unwrap_or_default()
+    }
+
+    /// Notes a commit's sequence.
+    pub fn set_commit(&mut self, sequence: u64) -> Result<(), Full> {
+        self.set_agent("commit", sequence)
+    }
+
+    /// The numbered rows of a table (such as `Device.NAT.PortMapping.`), in the order they were numbered.
+    pub fn rows(&self, table: &str) -> impl Iterator<Item = Numbered<'_>> {
+        let entries = self.0.get(&numbers(table)).map(Tree::entries).unwrap_or_default();
+        entries.iter().filter_map(|(option, value)| {
+            let key = option.strip_prefix("k:")?;
+            let mut items = value.items().iter().map(Tree::as_str);
+            Some(Numbered { key, number: items.next()??.parse().ok()?, alias: items.next().flatten() })
+        })
+    }
+
+    /// The number of the row bound to `key`.
+    pub fn number(&self, table: &str, key: &str) -> Option<u32> {
+        self.rows(table).find(|row| row.key == key).map(|row| row.number)
+    }
+
+    /// The highest number ever given in a table; 0 if none was.
+    pub fn high_water(&self, table: &str) -> u32 {
+        let mark = self.value(&numbers(table), "high").and_then(Tree::as_str);
+        mark.and_then(|mark| mark.parse().ok()).unwrap_or_default()
+    }
+
+    /// Raises the highest number given, for rows that are numbered in memory only. Never lowers it.
+    pub fn raise(&mut self, table: &str, number: u32) -> Result<(), Full> {
+        if number <= self.high_water(table) {
+            return Ok(());
+        }
+        let section = numbers(table);
+        let tables = self.0.entries().iter().filter(|(name, _)| name.starts_with("numbers:")).count();
+        if self.0.get(&section).is_none() && tables >= MAX_TABLES {
+            return Err(Full);
+        }
+        self.put(&section, "numbers", "high", Some(Tree::from(number.to_string())))
+    }
+
+    /// Gives the row bound to `key` a number: the one it has, or one never used in this table before.
+    //= TR-106 A.2.2.1: an instance number is not given again to another row.
+    pub fn allocate(&mut self, table: &str, key: &str) -> Result<u32, Full> {
+        if let Some(number) = self.number(table, key) {
+            return Ok(number);
+        }
+        let number = self.high_water(table).checked_add(1).ok_or(Full)?;
+        if key.len() + 2 > MAX_TEXT || self.rows(table).count() >= MAX_NUMBERS {
+            return Err(Full);
+        }
+        self.raise(table, number)?;
+        self.bind(table, key, number, None)?;
+        Ok(number)
+    }
+
+    fn bind(&mut self, table: &str, key: &str, number: u32, alias: Option<&str>) -> Result<(), Full> {
+        let items = [Some(number.to_string()), alias.map(str::to_string)];
+        let value = Tree::List(items.into_iter().flatten().map(Tree::from).collect());
+        self.put(&numbers(table), "numbers", &format!("k:{key}"), Some(value))
+    }
+
+    /// Binds a row to another key; its number and alias stay. `false` where no row had the old key or one has the
+    /// new one.
+    pub fn rebind(&mut self, table: &str, old: &str, new: &str) -> Result<bool, Full> {
+        let Some(row) = self.rows(table).find(|row| row.key == old) else { return Ok(false) };
+        if self.number(table, new).is_some() {
+            return Ok(false);
+        }
+        let (number, alias) = (row.number, row.alias.map(str::to_string));
+        self.bind(table, new, number, alias.as_deref())?;
+        self.forget(table, old);
+        Ok(true)
+    }
+
+    /// Forgets a row. Its number is not given again.
+    pub fn forget(&mut self, table: &str, key: &str) {
+        if let Some(section) = self.0.get_mut(&numbers(table)) {
+            section.remove(&format!("k:{key}"));
+        }
+    }
+
+    /// Sets the alias of a row, or with `None` its default one. `false` where there is no such row.
+    pub fn set_alias(&mut self, table: &str, number: u32, alias: Option<&str>) -> Result<bool, Full> {
+        let Some(row) = self.rows(table).find(|row| row.number == number) else { return Ok(false) };
+        let key = row.key.to_string();
+        self.bind(table, &key, number, alias)?;
+        Ok(true)
+    }
+
+    /// The attributes set on exactly this path.
+    pub fn attribute(&self, path: &str) -> Option<Attribute> {
+        Attribute::of(self.value(ATTRIBUTES, path)?)
+    }
+
+    /// All attributes, by path, in the order they were set.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, Attribute)> {
+        let entries = self.0.get(ATTRIBUTES).map(Tree::entries).unwrap_or_default();
+        entries.iter().filter_map(|(path, value)| Some((&**path, Attribute::of(value)?)))
+    }
+
+    /// Sets the attributes of a path; `None` takes them away.
+    pub fn set_attribute(&mut self, path: &str, attribute: Option<&Attribute>) -> Result<(), Full> {
+        let count = self.0.get(ATTRIBUTES).map_or(0, |section| section.entries().len());
+        if attribute.is_some() && count > MAX_ATTRIBUTES && self.value(ATTRIBUTES, path).is_none() {
+            return Err(Full);
+        }
+        self.put(ATTRIBUTES, ATTRIBUTES, path, attribute.map(Attribute::tree))
+    }
+
+    /// The rows that wait to become sections: their path (such as `Device.NAT.PortMapping.3.`) and values.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &Tree)> {
+        self.0.entries().iter().filter_map(|(name, row)| Some((name.strip_prefix("row:")?, row)))
+    }
+
+    /// The values of a waiting row, by name; `.type` is not one of them.
+    pub fn row(&self, path: &str) -> Option<&Tree> {
+        self.0.get(&format!("row:{path}"))
+    }
+
+    /// Keeps the values of a waiting row (texts or lists of texts by name), or with `None` lets it go.
+    pub fn set_row(&mut self, path: &str, values: Option<&[(Box<str>, Tree)]>) -> Result<(), Full> {
+        let name = format!("row:{path}");
+        let Some(values) = values else {
+            self.0.remove(&name);
+            return Ok(());
+        };
+        if self.row(path).is_none() && self.pending().count() >= MAX_ROWS {
+            return Err(Full);
+        }
+        let mut next = self.clone();
+        next.0.set(&name, Tree::map([(".type", Tree::from("row"))]));
+        for (option, value) in values {
+            next.put(&name, "row", option, Some(value.clone()))?;
+        }
+        *self = next;
+        Ok(())
+    }
+}
+
+fn numbers(table: &str) -> String {
+    format!("numbers:{table}")
+}
+
+#[cfg(test)]
+#[path = "state/tests.rs"]
+mod tests;

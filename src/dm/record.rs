@@ -1,12 +1,15 @@
 //! Edits and package-shaped trees as lines of words, the form in which they outlive a power cut.
 //!
 //! One edit or one entry per line, words escaped by [`crate::sealed`]. Only the shape of a UCI package is carried:
-//! sections of texts and lists of texts. Used by the journal and the state; the files are theirs.
+//! sections of texts and lists of texts. Also: what two such trees differ in, as edits. Used by the journal and the state; the files are theirs.
 
 use super::edit::{Change, Edit};
 use super::tree::Tree;
 use crate::sealed::{push_word, word};
+use std::collections::BTreeSet;
 
+/// The source key of the agent's own state; every other source of an edit is a package, `uci:NAME`.
+pub const STATE: &str = "agent:state";
 /// The most edits read from one text.
 pub const MAX_EDITS: usize = 8_192;
 /// The most sections, options and list items read from one text.
@@ -77,6 +80,34 @@ fn write_value(value: Option<&Tree>, out: &mut String) -> Result<(), Malformed> 
         Some(Tree::Map(_)) => return Err(Malformed),
     }
     Ok(())
+}
+
+/// The edits that lead from one package-shaped tree to another: sections removed, added, options set.
+///
+/// Order of sections and renames are not looked for.
+pub fn difference(source: &str, old: &Tree, new: &Tree) -> Vec<Edit> {
+    let edit = |section: &str, change| Edit { source: source.into(), section: section.into(), change };
+    let kind = |section: &Tree| section.str(".type").unwrap_or_default().to_string();
+    let mut edits = Vec::new();
+    for (name, was) in old.entries() {
+        if new.get(name).is_none_or(|is| kind(is) != kind(was)) {
+            edits.push(edit(name, Change::Remove { old: was.clone() }));
+        }
+    }
+    for (name, is) in new.entries() {
+        let was = old.get(name).filter(|was| kind(was) == kind(is));
+        if was.is_none() {
+            edits.push(edit(name, Change::Add { kind: kind(is).into() }));
+        }
+        let options = was.iter().flat_map(|was| was.entries()).chain(is.entries()).map(|(option, _)| option);
+        for option in options.filter(|option| !option.starts_with('.')).collect::<BTreeSet<_>>() {
+            let (old, new) = (was.and_then(|was| was.get(option)).cloned(), is.get(option).cloned());
+            if old != new {
+                edits.push(edit(name, Change::Set { option: option.clone(), old, new }));
+            }
+        }
+    }
+    edits
 }
 
 /// What a body of lines holds.
@@ -240,6 +271,31 @@ mod tests {
             let mut text = String::new();
             write_package(&package, &mut text).unwrap();
             prop_assert_eq!(read_package(&text).unwrap(), package);
+        }
+
+        #[test]
+        fn the_difference_of_two_trees_leads_from_one_to_the_other(
+            old in prop::collection::vec(("[abc]", any::section()), 0..4).prop_map(Tree::map),
+            new in prop::collection::vec(("[abc]", prop::collection::vec(("[xyz]", any::value()), 0..4)), 0..4),
+        ) {
+            let new = Tree::map(new.into_iter().map(|(name, options)| {
+                let kind = (".type".to_string(), Tree::from("t"));
+                (name, Tree::map(std::iter::once(kind).chain(options)))
+            }));
+            let mut tree = old.clone();
+            for edit in difference("agent:state", &old, &new) {
+                edit.apply(&mut tree).unwrap();
+            }
+            prop_assert_eq!(tree.entries().len(), new.entries().len());
+            for (name, section) in new.entries() {
+                for (option, value) in section.entries() {
+                    prop_assert_eq!(tree.get(name).and_then(|s| s.get(option)), Some(value));
+                }
+                let count = |tree: &Tree| tree.get(name).map(|s| {
+                    s.entries().iter().filter(|(o, _)| !o.starts_with('.')).count()
+                });
+                prop_assert_eq!(count(&tree), count(&new));
+            }
         }
 
         #[test]

@@ -1,3 +1,4 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
 pub mod disk;
+pub mod store;

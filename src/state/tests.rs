@@ -1,0 +1,162 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use proptest::prelude::*;
+
+const PORTS: &str = "Device.NAT.PortMapping.";
+
+//= TR-106 A.2.2.1
+#[test]
+fn a_number_is_never_given_to_another_row() {
+    let mut state = State::factory();
+    assert_eq!(state.allocate(PORTS, "a"), Ok(1));
+    assert_eq!(state.allocate(PORTS, "b"), Ok(2));
+    assert_eq!(state.allocate(PORTS, "a"), Ok(1));
+    state.forget(PORTS, "b");
+    assert_eq!(state.number(PORTS, "b"), None);
+    assert_eq!(state.allocate(PORTS, "c"), Ok(3));
+    state.raise(PORTS, 9).unwrap();
+    state.raise(PORTS, 4).unwrap();
+    assert_eq!(state.allocate(PORTS, "d"), Ok(10));
+    assert_eq!(state.allocate("Device.IP.Interface.", "d"), Ok(1));
+}
+
+#[test]
+fn a_rebound_row_keeps_number_and_alias() {
+    let mut state = State::factory();
+    state.allocate(PORTS, "a").unwrap();
+    state.allocate(PORTS, "b").unwrap();
+    assert_eq!(state.set_alias(PORTS, 1, Some("web")), Ok(true));
+    assert_eq!(state.set_alias(PORTS, 7, Some("web")), Ok(false));
+    assert_eq!(state.rebind(PORTS, "a", "b"), Ok(false));
+    assert_eq!(state.rebind(PORTS, "x", "y"), Ok(false));
+    assert_eq!(state.rebind(PORTS, "a", "c"), Ok(true));
+    let rows: Vec<_> = state.rows(PORTS).collect();
+    let want = |key, number, alias| Numbered { key, number, alias };
+    assert_eq!(rows, [want("b", 2, None), want("c", 1, Some("web"))]);
+}
+
+#[test]
+fn a_boot_is_told_from_a_restart_of_the_agent() {
+    let mut state = State::factory();
+    for (boot_id, want, boots) in [
+        ("one", Start::First, 1),
+        ("one", Start::Restart, 1),
+        ("two", Start::Boot, 2),
+        ("two", Start::Restart, 2),
+        ("", Start::Boot, 3),
+        ("", Start::Boot, 4),
+    ] {
+        assert_eq!((state.note_start(boot_id), state.boots()), (want, boots), "{boot_id:?}");
+    }
+}
+
+#[test]
+fn attributes_come_back_as_they_were_set() {
+    let mut state = State::factory();
+    let long = "x".repeat(MAX_BASELINE + 1);
+    for attribute in [
+        Attribute::default(),
+        Attribute { notification: 2, access: Some(vec![]), baseline: Some(baseline("")) },
+        Attribute {
+            notification: 1,
+            access: Some(vec!["Subscriber".into()]),
+            baseline: Some(baseline(&long)),
+        },
+    ] {
+        state.set_attribute("Device.X", Some(&attribute)).unwrap();
+        assert_eq!(state.attribute("Device.X"), Some(attribute.clone()));
+        assert_eq!(state.attributes().collect::<Vec<_>>(), [("Device.X", attribute)]);
+    }
+    state.set_attribute("Device.X", None).unwrap();
+    assert_eq!(state, State::factory());
+}
+
+#[test]
+fn a_value_differs_from_its_baseline_only_where_it_does() {
+    let long = |c: &str| c.repeat(MAX_BASELINE + 1);
+    for (told, now, want) in [
+        (Some("a".to_string()), "a".to_string(), false),
+        (Some("a".into()), "b".into(), true),
+        (Some(long("a")), long("a"), false),
+        (Some(long("a")), long("b"), true),
+        (Some(baseline(&long("a")).to_string()), long("a"), true),
+        (None, "a".into(), false),
+    ] {
+        let attribute = Attribute { baseline: told.as_deref().map(baseline), ..Attribute::default() };
+        assert_eq!(attribute.differs(&now), want, "{told:?} {now:?}");
+    }
+}
+
+#[test]
+fn waiting_rows_are_kept_whole_and_let_go() {
+    let mut state = State::factory();
+    let values =
+        [("VLANID".into(), Tree::from("7")), ("Ports".into(), Tree::List(vec!["a".into(), "b".into()]))];
+    state.set_row("Device.Bridging.Bridge.1.VLAN.2.", Some(&values)).unwrap();
+    let row = state.row("Device.Bridging.Bridge.1.VLAN.2.").unwrap();
+    assert_eq!((row.str("VLANID"), row.get("Ports")), (Some("7"), Some(&values[1].1)));
+    assert_eq!(state.pending().count(), 1);
+    state.set_row("Device.Bridging.Bridge.1.VLAN.2.", None).unwrap();
+    assert_eq!(state, State::factory());
+}
+
+#[test]
+fn every_bound_refuses_and_changes_nothing() {
+    let mut state = State::factory();
+    (0..MAX_ROWS).for_each(|n| state.set_row(&format!("r{n}."), Some(&[])).unwrap());
+    let long = "x".repeat(MAX_TEXT + 1);
+    let before = state.clone();
+    assert_eq!(state.set_row("more.", Some(&[])), Err(Full));
+    assert_eq!(state.set_row("r1.", Some(&[("o".into(), Tree::from(long.as_str()))])), Err(Full));
+    assert_eq!(state.set_parameter_key(&long), Err(Full));
+    assert_eq!(state.allocate(PORTS, &long), Err(Full));
+    assert_eq!(state.put("s", "s", "o", Some(Tree::List(vec![long.as_str().into()]))), Err(Full));
+    assert_eq!(state, before);
+    let half = "x".repeat(MAX_TEXT);
+    for n in 0..MAX_STATE / MAX_TEXT {
+        state.put("big", "big", &n.to_string(), Some(half.as_str().into())).unwrap();
+    }
+    assert_eq!(state.encode(1), Err(Full));
+}
+
+#[test]
+fn the_date_of_first_use_is_set_once() {
+    let mut state = State::factory();
+    assert_eq!(state.first_use(), None);
+    state.set_first_use(Wall::at(1_700_000_000)).unwrap();
+    state.set_first_use(Wall::at(1_800_000_000)).unwrap();
+    assert_eq!(state.first_use(), Some(Wall::at(1_700_000_000)));
+}
+
+proptest! {
+    #[test]
+    fn a_state_reads_back_as_it_was_written_and_a_record_can_carry_its_changes(
+        steps in prop::collection::vec((0..6u8, "[a-c]", ".{0,9}"), 0..30), generation in any::<u64>(),
+    ) {
+        let mut state = State::factory();
+        let mut before = state.clone();
+        let half = steps.len() / 2;
+        for (n, (step, name, text)) in steps.into_iter().enumerate() {
+            if n == half {
+                before = state.clone();
+            }
+            match step {
+                0 => drop(state.allocate(PORTS, &text).unwrap()),
+                1 => state.forget(PORTS, &text),
+                2 => state.set_parameter_key(&text).unwrap(),
+                3 => state.set_row(&name, Some(&[("o".into(), Tree::from(text))])).unwrap(),
+                4 => state.set_row(&name, None).unwrap(),
+                _ => {
+                    let baseline = Some(baseline(&text));
+                    state.set_attribute(&name, Some(&Attribute { baseline, ..Attribute::default() })).unwrap();
+                }
+            }
+        }
+        let (number, read) = State::decode(state.encode(generation).unwrap().as_bytes()).unwrap();
+        prop_assert_eq!((number, &read), (generation, &state));
+        let mut replayed = before.clone();
+        before.difference(&state).iter().for_each(|edit| replayed.apply(edit).unwrap());
+        prop_assert_eq!(replayed.difference(&state), vec![]);
+    }
+}
