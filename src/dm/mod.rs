@@ -10,5 +10,6 @@ pub mod named;
 pub mod path;
 pub mod pattern;
 pub mod record;
+pub mod standard;
 pub mod tree;
 pub mod value;
