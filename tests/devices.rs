@@ -14,15 +14,25 @@ use std::path::{Path, PathBuf};
 use common::device::{device, devices, listed, names};
 use serde_json::Value;
 
-/// One laid-out recording with the readers the rules need.
+/// One recording with the readers the rules need. Only an overlay has to be laid out; the others are read in place.
 struct Recording {
     name: String,
-    root: tempfile::TempDir,
+    root: PathBuf,
+    _copy: Option<tempfile::TempDir>,
 }
 
 impl Recording {
+    fn open(name: String) -> Recording {
+        let root = devices().join(&name);
+        if !root.join("BASE").exists() {
+            return Recording { name, root, _copy: None };
+        }
+        let copy = device(&name);
+        Recording { name, root: copy.path().to_owned(), _copy: Some(copy) }
+    }
+
     fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
+        self.root.join(path)
     }
 
     fn text(&self, path: &str) -> String {
@@ -97,7 +107,7 @@ fn each(rule: impl Fn(&Recording)) {
     let names = names();
     assert!(names.len() > 1, "recordings are missing");
     for name in names {
-        rule(&Recording { root: device(&name), name });
+        rule(&Recording::open(name));
     }
 }
 
@@ -133,7 +143,7 @@ fn v4_networks(device: &Recording) -> Vec<(Ipv4Addr, u64)> {
 #[test]
 fn every_json_file_parses() {
     each(|device| {
-        for path in files(device.root.path()) {
+        for path in files(&device.root) {
             if path.extension().is_some_and(|it| it == "json") {
                 let text = fs::read_to_string(&path).unwrap();
                 let parsed = serde_json::from_str::<Value>(&text);
@@ -280,15 +290,16 @@ fn netlink_addresses_are_those_netifd_reports() {
         for link in device.rows("netlink/address.json") {
             let netdev = str(&link, "ifname");
             for address in list(&link, "addr_info") {
-                let local = str(address, "local");
-                if local.starts_with("fe80:") || local == "::1" {
-                    continue; // the kernel's own; netifd does not report them
-                }
                 let bits = address["prefixlen"].as_u64().unwrap();
-                live.insert((netdev.clone(), local, bits));
+                live.insert((netdev.clone(), str(address, "local"), bits));
             }
         }
-        assert_eq!(live, reported, "{}", device.name);
+        // The kernel makes link-local addresses and ::1 by itself; netifd reports those of PPP only.
+        let own = |address: &str| address.starts_with("fe80:") || address == "::1";
+        let missing: Vec<_> = reported.difference(&live).collect();
+        assert!(missing.is_empty(), "{}: not live: {missing:?}", device.name);
+        let unknown: Vec<_> = live.difference(&reported).filter(|(_, address, _)| !own(address)).collect();
+        assert!(unknown.is_empty(), "{}: not reported: {unknown:?}", device.name);
     });
 }
 
@@ -359,7 +370,7 @@ fn leases_lie_in_a_network_of_ours_and_agree_with_the_neighbours() {
             let near = networks.iter().any(|(net, bits)| same_network(*net, parsed, *bits));
             assert!(near, "{}: {lease}", device.name);
             let left = expiry.parse::<i64>().unwrap() - device.now();
-            assert!(expiry == "0" || left <= 24 * 3600, "{}: {lease}", device.name);
+            assert!(expiry == "0" || left <= 31 * 24 * 3600, "{}: {lease}", device.name);
             assert!(neighbours.get(address).is_none_or(|live| live == mac), "{}: {lease}", device.name);
         }
         let leases = device.ubus("dhcp.ipv6leases");
