@@ -1,0 +1,9 @@
+//! The workbench against a scripted CPE, on loopback.
+#![cfg(feature = "bench")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod acs;
+mod api;
+mod cpe;
+mod http;
+mod story;

@@ -1,0 +1,64 @@
+//! The demo's story, told with the scripted CPE.
+
+use std::io;
+use std::time::Duration;
+
+use cpeagent::bench::acs::{Acs, Settings};
+use cpeagent::bench::auth::Login;
+use cpeagent::bench::demo::{Agent, Report, run};
+
+use super::cpe::{Cpe, Style};
+
+struct Scripted(Style);
+
+impl Agent for Scripted {
+    async fn start(&mut self, acs_url: &str) -> io::Result<()> {
+        let mut cpe = Cpe::new(acs_url);
+        cpe.style = self.0.clone();
+        tokio::spawn(cpe.live());
+        Ok(())
+    }
+}
+
+async fn told(style: Style) -> (Report, Vec<String>) {
+    let wake = Some(Login::new("acs", "wake-me"));
+    let settings = Settings { wake, linger: Duration::from_secs(10), ..Settings::default() };
+    let acs = Acs::start(settings).await.unwrap();
+    let mut lines = Vec::new();
+    let report = run(&acs, &mut Scripted(style), &mut |step| lines.push(step.to_string())).await.unwrap();
+    (report, lines)
+}
+
+#[tokio::test]
+async fn a_good_device_passes_every_step_and_each_is_told_as_it_happens() {
+    let (report, lines) = told(Style::default()).await;
+    assert!(report.passed(), "{lines:#?} {:#?}", report.remarks);
+    assert_eq!(report.exit_code(), 0);
+    let names: Vec<_> = report.steps.iter().map(|s| s.name).collect();
+    assert_eq!(
+        names,
+        [
+            "bootstrap",
+            "read the tree",
+            "change an SSID",
+            "add a port mapping",
+            "provoke a fault",
+            "wake by connection request"
+        ]
+    );
+    assert!(lines.len() == 6 && lines.iter().all(|l| l.starts_with('✓')), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_device_that_sets_half_of_a_refused_call_fails_that_step_only() {
+    //= TR-069 A.3.2.1: all or nothing.
+    let (report, lines) = told(Style { half_sets: true, ..Style::default() }).await;
+    let failed: Vec<_> = report.steps.iter().filter(|s| s.outcome.is_err()).map(|s| s.name).collect();
+    assert_eq!((failed, report.exit_code()), (vec!["provoke a fault"], 1), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_breach_that_the_acs_remarked_fails_the_story() {
+    let (report, lines) = told(Style { sloppy: true, ..Style::default() }).await;
+    assert!(!report.passed() && !report.remarks.is_empty(), "{lines:#?}");
+}
