@@ -45,7 +45,7 @@ pub enum Change {
     Order(usize),
     /// An option becomes a text (no operator).
     Set(Box<str>, Vec<u8>),
-    /// An option goes (`-`), or the item of a list at an index.
+    /// An option goes (`-`); of a list only the item at an index, where there is one.
     Unset(Box<str>, Option<usize>),
     /// An option gets another name (`@`).
     RenameOption(Box<str>, Box<str>),
@@ -135,17 +135,18 @@ impl Staged {
         let name = |value: Option<&[u8]>| value.filter(|name| is_name(name, false)).map(text);
         let number = |value: &[u8]| text(value).parse().ok();
         let change = match (operator, option) {
+            (None | Some(b'+'), None) if value == Some(b"") => Change::Remove,
             (None, None) => Change::Section(kind(value)?),
-            (None, Some(option)) => Change::Set(option, value?.to_vec()),
+            (None | Some(b'+'), Some(option)) => Change::Set(option, value?.to_vec()),
             (Some(b'+'), None) => Change::Add(kind(value)?),
             (Some(b'-'), None) => Change::Remove,
             (Some(b'-'), Some(option)) => match value {
                 None | Some([]) => Change::Unset(option, None),
-                Some(index) => Change::Unset(option, Some(number(index)?)),
+                Some(index) => Change::Unset(option, Some(number(index).unwrap_or(usize::MAX))),
             },
             (Some(b'@'), None) => Change::Rename(name(value)?),
             (Some(b'@'), Some(option)) => Change::RenameOption(option, name(value)?),
-            (Some(b'^'), None) => Change::Order(number(value?)?),
+            (Some(b'^'), None) => Change::Order(leading_number(value?)),
             (Some(b'|'), Some(option)) => Change::ListAdd(option, value?.to_vec()),
             (Some(b'~'), Some(option)) => Change::ListRemove(option, value?.to_vec()),
             (Some(_), _) => return None,
@@ -186,13 +187,11 @@ impl Staged {
             Change::Set(name, value) => drop(section.put(name.clone(), false, value.clone())),
             Change::ListAdd(name, value) => drop(section.put(name.clone(), true, value.clone())),
             Change::Unset(name, None) => section.options.retain(|option| option.name != *name),
-            Change::Unset(name, Some(index)) => {
-                if let Some(Value::List(items)) = section.value_mut(name)
-                    && *index < items.len()
-                {
-                    items.remove(*index);
-                }
-            }
+            Change::Unset(name, Some(index)) => match section.value_mut(name) {
+                Some(Value::List(items)) if *index < items.len() => drop(items.remove(*index)),
+                Some(Value::List(_)) | None => {}
+                Some(Value::Text(_)) => section.options.retain(|option| option.name != *name),
+            },
             Change::ListRemove(name, value) => {
                 if let Some(Value::List(items)) = section.value_mut(name) {
                     items.retain(|item| item != value);
@@ -260,6 +259,12 @@ impl Staged {
         out.push(b'\n');
         out
     }
+}
+
+/// The digits a place begins with; without any the first place, as the stock tools take it.
+fn leading_number(value: &[u8]) -> usize {
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    value.get(..digits).and_then(|digits| text(digits).parse().ok()).unwrap_or_default()
 }
 
 impl Section {

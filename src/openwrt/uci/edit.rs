@@ -42,9 +42,13 @@ impl fmt::Display for Refused {
 /// All edits name anonymous sections by the generated names of the reading of `text`, whatever earlier edits of
 /// the batch did; sections added or renamed in the batch go by their new names. Names of the form `cfgNNNNNN` are
 /// not given. Empty texts and empty lists are refused: remove the option instead. The source named in an edit is
-/// not looked at. Edits that change nothing give back the same bytes.
+/// not looked at. A file with a NUL is refused: what the stock tools make of its line depends on their buffers.
+/// Edits that change nothing give back the same bytes.
 pub fn apply(text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, Refused> {
     let file = parse(text, Mode::Strict).map_err(Refused::Unreadable)?;
+    if text.contains(&0) {
+        return Err(Refused::Unwritable("a NUL byte in the file".into()));
+    }
     let before = file.tree();
     let mut draft = Draft {
         rows: Row::all(&file),
@@ -507,6 +511,7 @@ mod tests {
             assert!(matches!(refused, Err(Refused::Conflict(_))), "{refused:?}");
         }
         assert!(matches!(apply(b"conf a", &[]), Err(Refused::Unreadable(_))));
+        assert!(matches!(apply(b"config a\n# \0\n", &[]), Err(Refused::Unwritable(_))));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Accepts what libuci accepts and refuses what it refuses, with the same reason, line and byte, so that a person
 //! finds the place with the stock tools. Does not write: see `edit` and `export`. Driven by whoever holds a
-//! file's bytes.
+//! file's bytes. A NUL cuts its line off and joins the next one; where exactly, the stock tool leaves to the size
+//! of its buffer.
 //!
 //! Source: OpenWrt uci 2025-12 (behaviour as observed); vectors in `tests/vectors/uci/parse.json`.
 
@@ -282,7 +283,9 @@ impl<'a> Reader<'a> {
     /// Steps over a backslash. True if it quotes the byte behind it, false if it joined the next line.
     fn backslash(&mut self) -> bool {
         self.pos += 1;
-        if self.byte() != 0 && self.byte() != b'\n' {
+        let behind = self.buf.get(self.pos + 1);
+        let at_end = matches!((self.byte(), behind), (0 | b'\n', _) | (b'\r', Some(b'\n')));
+        if !at_end {
             return true;
         }
         self.odd |= self.next >= self.text.len();
