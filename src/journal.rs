@@ -7,7 +7,7 @@
 
 mod undo;
 
-pub use undo::{Undo, undo};
+pub use undo::Undo;
 
 use crate::dm::edit::{Change, Conflict, Edit};
 use crate::dm::record::{self, STATE};
@@ -31,7 +31,7 @@ pub struct Sums {
 }
 
 /// One commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Its number, one more than that of the commit before.
     pub sequence: u64,
@@ -41,8 +41,21 @@ pub struct Record {
     pub packages: BTreeMap<Box<str>, Sums>,
     /// For each [`Change::Remove`] in `edits`, in order: the place its section had among all sections.
     pub places: Vec<usize>,
+    /// By source: what sections without a name, named in `edits` as they were read before, are called after it.
+    pub names: BTreeMap<Box<str>, BTreeMap<Box<str>, Box<str>>>,
     /// Everything it changes, in order, [`STATE`] included.
     pub edits: Vec<Edit>,
+}
+
+/// What a commit makes of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Checksums of its text; `None` for the state, which has no text of its own.
+    pub sums: Option<Sums>,
+    /// What the text says before.
+    pub before: Tree,
+    /// What the new text says when it is read again.
+    pub after: Tree,
 }
 
 /// One thing a commit does; each is atomic and durable by itself.
@@ -95,6 +108,52 @@ pub enum Verdict {
 }
 
 impl Record {
+    /// The record of a commit of `edits` to these sources.
+    ///
+    /// Refuses edits that do not fit what is there before, or of a source that is not given.
+    pub fn new(
+        sequence: u64,
+        keep: bool,
+        edits: Vec<Edit>,
+        targets: &BTreeMap<Box<str>, Target>,
+    ) -> Result<Record, Conflict> {
+        let mut record = Record { sequence, keep, edits, ..Record::default() };
+        let mut now: BTreeMap<&str, Tree> = BTreeMap::new();
+        let mut first_names: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for edit in &record.edits {
+            let unknown = || Conflict(format!("{}: not part of this commit", edit.source));
+            let target = targets.get(&edit.source).ok_or_else(unknown)?;
+            let tree = now.entry(&edit.source).or_insert_with(|| target.before.clone());
+            let place = tree.entries().iter().position(|(name, _)| *name == edit.section);
+            edit.apply(tree)?;
+            match (&edit.change, place) {
+                (Change::Remove { .. }, Some(place)) => record.places.push(place),
+                (Change::Rename { to }, _) if is_generated(&edit.section) => {
+                    first_names.insert((&edit.source, &edit.section), to);
+                }
+                _ => {}
+            }
+        }
+        for edit in record.edits.iter().filter(|edit| is_generated(&edit.section)) {
+            let (Some(tree), Some(target)) = (now.get(&*edit.source), targets.get(&edit.source)) else {
+                continue;
+            };
+            let place = tree.entries().iter().position(|(name, _)| *name == edit.section);
+            let read_again =
+                place.and_then(|place| target.after.entries().get(place)).map(|(name, _)| &**name);
+            if let Some(name) = first_names.get(&(&*edit.source, &*edit.section)).copied().or(read_again) {
+                record
+                    .names
+                    .entry(edit.source.clone())
+                    .or_default()
+                    .insert(edit.section.clone(), name.into());
+            }
+        }
+        let sums = targets.iter().filter_map(|(source, target)| Some((source.clone(), target.sums.clone()?)));
+        record.packages = sums.collect();
+        Ok(record)
+    }
+
     /// The record as text for the journal.
     ///
     /// Refuses what is larger than [`MAX_RECORD`] or has values that no package can hold.
@@ -105,6 +164,12 @@ impl Record {
                 .iter()
                 .for_each(|w| sealed::push_word(&mut body, w));
             body.push('\n');
+        }
+        for (source, names) in &self.names {
+            for (before, after) in names {
+                ["name", source, before, after].iter().for_each(|w| sealed::push_word(&mut body, w));
+                body.push('\n');
+            }
         }
         sealed::push_word(&mut body, if self.keep { "keep" } else { "drop" });
         self.places.iter().for_each(|place| sealed::push_word(&mut body, &place.to_string()));
@@ -122,7 +187,7 @@ impl Record {
     /// The record of a journal. Refuses a torn, damaged, newer or oversized one.
     pub fn decode(text: &[u8]) -> Result<Record, Broken> {
         let (_, sequence, mut body) = sealed::open(KIND, VERSION, text, MAX_RECORD)?;
-        let mut packages = BTreeMap::new();
+        let mut record = Record { sequence, ..Record::default() };
         loop {
             let (line, rest) = body.split_once('\n').ok_or(Broken::Damaged)?;
             body = rest;
@@ -131,17 +196,18 @@ impl Record {
             match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                 ["package", source, before, after] => {
                     let sums = Sums { before: (*before).into(), after: (*after).into() };
-                    packages.insert((*source).into(), sums);
+                    record.packages.insert((*source).into(), sums);
+                }
+                ["name", source, before, after] => {
+                    let names = record.names.entry((*source).into()).or_default();
+                    names.insert((*before).into(), (*after).into());
                 }
                 [end @ ("keep" | "drop"), places @ ..] => {
                     let places: Result<_, _> = places.iter().map(|place| place.parse()).collect();
-                    return Ok(Record {
-                        sequence,
-                        keep: *end == "keep",
-                        packages,
-                        places: places.map_err(|_| Broken::Damaged)?,
-                        edits: record::read_edits(body).map_err(|_| Broken::Damaged)?,
-                    });
+                    record.keep = *end == "keep";
+                    record.places = places.map_err(|_| Broken::Damaged)?;
+                    record.edits = record::read_edits(body).map_err(|_| Broken::Damaged)?;
+                    return Ok(record);
                 }
                 _ => return Err(Broken::Damaged),
             }
@@ -185,8 +251,7 @@ impl Record {
         match self.of(source).try_for_each(|edit| edit.apply(&mut tree)) {
             Ok(()) => Standing::Pending,
             Err(conflict) => {
-                let edits: Vec<Edit> = self.of(source).cloned().collect();
-                if undo(&edits, &self.places_of(source), &found.tree).kept.is_empty() {
+                if self.undo(source, found).kept.is_empty() {
                     Standing::Applied
                 } else {
                     Standing::Foreign(conflict)
@@ -220,21 +285,34 @@ impl Record {
             }
         }
         let Some(why) = against else { return Verdict::Finish(todo) };
-        let edits = done.into_iter().filter_map(|source| {
-            let edits: Vec<Edit> = self.of(source).cloned().collect();
-            Some(undo(&edits, &self.places_of(source), &packages.get(source)?.tree).edits)
-        });
+        let edits =
+            done.into_iter().filter_map(|source| Some(self.undo(source, packages.get(source)?).edits));
         Verdict::TakeBack { edits: edits.flatten().collect(), why }
     }
 
-    /// The places of the sections that this record removed from one source.
-    pub fn places_of(&self, source: &str) -> Vec<usize> {
-        let removals = self.edits.iter().filter(|edit| matches!(edit.change, Change::Remove { .. }));
-        removals
-            .zip(&self.places)
-            .filter(|(edit, _)| *edit.source == *source)
-            .map(|(_, place)| *place)
-            .collect()
+    /// How to take this record's edits of `source` back; for the state any `sum` will do.
+    ///
+    /// In a file that somebody changed since, sections without a name cannot be told apart and stay as they are.
+    pub fn undo(&self, source: &str, found: &Found) -> Undo {
+        let exact = self.packages.get(source).is_none_or(|sums| sums.after == found.sum);
+        let mut places = self.places.iter();
+        let (mut edits, mut of_these, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for edit in &self.edits {
+            let place = if let Change::Remove { .. } = edit.change { places.next() } else { None };
+            if *edit.source != *source {
+                continue;
+            }
+            if exact || !is_generated(&edit.section) {
+                edits.push(edit.clone());
+                of_these.extend(place);
+            } else {
+                kept.push(Conflict(format!("{source} {}: the file changed since", edit.section)));
+            }
+        }
+        let none = BTreeMap::new();
+        let mut undo = undo::undo(&edits, &of_these, self.names.get(source).unwrap_or(&none), &found.tree);
+        undo.kept.extend(kept);
+        undo
     }
 }
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::undo::undo;
 use super::*;
 use crate::dm::record::any;
 use proptest::prelude::*;
@@ -25,6 +26,7 @@ fn record(keep: bool) -> Record {
         keep,
         packages: ["uci:a", "uci:b"].map(|source| (source.into(), sums.clone())).into(),
         places: Vec::new(),
+        names: BTreeMap::new(),
         edits: ["uci:a", "uci:b", STATE].map(|source| set(source, "s", "o", Some("old"), Some("new"))).into(),
     }
 }
@@ -34,9 +36,10 @@ proptest! {
     fn a_record_reads_back_as_it_was_written(
         edits in prop::collection::vec(any::edit(), 0..5),
         sequence in any::<u64>(), keep in any::<bool>(),
-        places in prop::collection::vec(0..500usize, 0..4),
+        places in prop::collection::vec(0..500usize, 0..4), name in ".{0,9}",
     ) {
-        let record = Record { edits, sequence, keep, places, ..record(false) };
+        let names = [("uci:a".into(), [("cfg02dead".into(), name.into())].into())].into();
+        let record = Record { edits, sequence, keep, places, names, ..record(false) };
         prop_assert_eq!(Record::decode(record.encode().unwrap().as_bytes()).unwrap(), record);
     }
 
@@ -67,7 +70,7 @@ proptest! {
                 edits.push(edit);
             }
         }
-        let back = undo(&edits, &places, &tree);
+        let back = undo(&edits, &places, &BTreeMap::new(), &tree);
         prop_assert_eq!(&back.kept, &[]);
         back.edits.iter().for_each(|edit| edit.apply(&mut tree).unwrap());
         // Options may come back in another order, which has no meaning, and a section that had no type with one.
@@ -178,7 +181,7 @@ fn an_undo_leaves_what_a_person_changed_since() {
     ];
     let mut now = tree("theirs");
     now.set("t", Tree::map([(".type", "x".into()), ("mine", Tree::from("1"))]));
-    let undo = undo(&edits, &[], &now);
+    let undo = undo(&edits, &[], &BTreeMap::new(), &now);
     assert_eq!(undo.edits, [set("uci:a", "s", "other", Some("1"), None)]);
     assert_eq!(undo.kept.len(), 2);
 }
@@ -189,7 +192,7 @@ fn a_removed_section_comes_back_at_its_place_and_with_a_name() {
     let change = Change::Remove { old };
     let edits = [Edit { source: "uci:a".into(), section: "cfg02dead".into(), change }];
     let mut now = Tree::map([("x", tree("1")), ("y", tree("2"))]);
-    undo(&edits, &[1], &now).edits.iter().for_each(|edit| edit.apply(&mut now).unwrap());
+    undo(&edits, &[1], &BTreeMap::new(), &now).edits.iter().for_each(|edit| edit.apply(&mut now).unwrap());
     let names: Vec<&str> = now.entries().iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["x", "cpe_restored_1", "y"]);
     assert_eq!(now.get("cpe_restored_1").unwrap().str("o"), Some("v"));
@@ -202,4 +205,70 @@ fn generated_names_are_told_from_given_ones() {
     {
         assert_eq!(is_generated(name), want, "{name}");
     }
+}
+
+/// Sections without a name, of one type, with these values of `o`, named as a reading of the file names them.
+fn rules(values: &[&str]) -> Tree {
+    Tree::map(values.iter().enumerate().map(|(at, value)| {
+        let section = [(".type", "rule"), (".anonymous", "1"), ("o", value)];
+        (
+            format!("cfg{:02x}dead", at + 1),
+            Tree::map(section.map(|(option, text)| (option, Tree::from(text)))),
+        )
+    }))
+}
+
+#[test]
+fn an_undo_finds_sections_without_a_name_although_they_are_called_otherwise_now() {
+    let (before, after) = (rules(&["a", "b", "c", "d"]), rules(&["a", "C", "d"]));
+    let remove = Change::Remove { old: before.get("cfg02dead").unwrap().clone() };
+    let edits = vec![
+        Edit { source: "uci:a".into(), section: "cfg02dead".into(), change: remove },
+        set("uci:a", "cfg03dead", "o", Some("c"), Some("C")),
+    ];
+    let sums = Sums { before: "old".into(), after: "new".into() };
+    let targets = [("uci:a".into(), Target { sums: Some(sums), before, after: after.clone() })].into();
+    let record = Record::new(1, true, edits, &targets).unwrap();
+    assert_eq!((&record.places, record.names["uci:a"]["cfg03dead"].as_ref()), (&vec![1], "cfg02dead"));
+
+    let undo = record.undo("uci:a", &Found { sum: "new".into(), tree: after.clone() });
+    assert_eq!(undo.kept, []);
+    let mut tree = after.clone();
+    undo.edits.iter().for_each(|edit| edit.apply(&mut tree).unwrap());
+    let values: Vec<_> = tree.entries().iter().map(|(name, s)| (&**name, s.str("o").unwrap())).collect();
+    assert_eq!(values, [("cfg01dead", "a"), ("cpe_restored_1", "b"), ("cfg02dead", "c"), ("cfg03dead", "d")]);
+
+    let undo = record.undo("uci:a", &Found { sum: "else".into(), tree: after });
+    assert_eq!((undo.edits.len(), undo.kept.len()), (0, 2), "a changed file: nothing is guessed");
+}
+
+#[test]
+fn an_undo_leaves_a_section_the_name_it_was_given_and_takes_back_what_was_set_before_and_after() {
+    let before = rules(&["a"]);
+    let after = Tree::map([("r1", Tree::map([(".type", "rule".into()), ("o", "c".into())]))]);
+    let edits = vec![
+        set("uci:a", "cfg01dead", "o", Some("a"), Some("b")),
+        Edit {
+            source: "uci:a".into(),
+            section: "cfg01dead".into(),
+            change: Change::Rename { to: "r1".into() },
+        },
+        set("uci:a", "r1", "o", Some("b"), Some("c")),
+    ];
+    let sums = Sums { before: "old".into(), after: "new".into() };
+    let targets = [("uci:a".into(), Target { sums: Some(sums), before, after: after.clone() })].into();
+    let record = Record::new(1, true, edits, &targets).unwrap();
+    let undo = record.undo("uci:a", &Found { sum: "new".into(), tree: after });
+    let want = [set("uci:a", "r1", "o", Some("c"), Some("b")), set("uci:a", "r1", "o", Some("b"), Some("a"))];
+    assert_eq!((undo.edits, undo.kept), (want.to_vec(), vec![]));
+}
+
+#[test]
+fn edits_that_do_not_fit_or_of_another_source_make_no_record() {
+    let target = Target { sums: None, before: tree("old"), after: tree("new") };
+    let targets: BTreeMap<Box<str>, Target> = [("uci:a".into(), target)].into();
+    let make = |edit| Record::new(1, false, vec![edit], &targets);
+    assert!(make(set("uci:a", "s", "o", Some("old"), Some("new"))).is_ok());
+    assert!(make(set("uci:a", "s", "o", Some("third"), Some("new"))).is_err());
+    assert!(make(set("uci:b", "s", "o", Some("old"), Some("new"))).is_err());
 }

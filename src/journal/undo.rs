@@ -2,6 +2,7 @@
 
 use crate::dm::edit::{Change, Conflict, Edit};
 use crate::dm::tree::Tree;
+use std::collections::BTreeMap;
 
 /// How to take edits back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,28 +15,35 @@ pub struct Undo {
 
 /// The edits that take `edits`, all of one source, back from `tree`, which has them and perhaps more.
 ///
-/// `places` are those of [`super::Record::places_of`]. A removed section comes back at its place; one that had no
-/// name comes back as `cpe_restored_N`.
-pub fn undo(edits: &[Edit], places: &[usize], tree: &Tree) -> Undo {
+/// `places` and `names` are those of [`super::Record`]. A removed section comes back at its place; one that had no
+/// name comes back as `cpe_restored_N`, and one that was given its first name keeps it.
+pub fn undo(edits: &[Edit], places: &[usize], names: &BTreeMap<Box<str>, Box<str>>, tree: &Tree) -> Undo {
     let mut todo = Undo::default();
-    let mut tree = tree.clone();
+    let (mut tree, mut names) = (tree.clone(), names.clone());
     let mut places = places.iter().rev();
-    for edit in edits.iter().rev() {
+    for planned in edits.iter().rev() {
+        let section = names.get(&planned.section).unwrap_or(&planned.section).clone();
+        let edit = Edit { section, ..planned.clone() };
         let back = match &edit.change {
-            Change::Add { .. } => remove_added(edit, &tree),
-            Change::Set { option, old, new } => one(
-                edit,
-                Change::Set { option: option.clone(), old: new.clone(), new: old.clone() },
-                &edit.section,
-            ),
-            Change::Rename { to } => one(edit, Change::Rename { to: edit.section.clone() }, to),
-            Change::Move { from, to } => one(edit, Change::Move { from: *to, to: *from }, &edit.section),
-            Change::Remove { old } => bring_back(edit, old, places.next().copied(), &tree),
+            Change::Add { .. } => remove_added(&edit, &tree),
+            Change::Set { option, old, new } => {
+                one(&edit, Change::Set { option: option.clone(), old: new.clone(), new: old.clone() })
+            }
+            Change::Rename { .. } if super::is_generated(&planned.section) => Ok(Vec::new()),
+            Change::Rename { to } => {
+                let renamed = Edit { section: to.clone(), ..edit.clone() };
+                one(&renamed, Change::Rename { to: edit.section.clone() })
+            }
+            Change::Move { from, to } => one(&edit, Change::Move { from: *to, to: *from }),
+            Change::Remove { old } => bring_back(&edit, old, places.next().copied(), &tree),
         };
         // All or nothing per edit: what does not fit leaves the tree as it is.
         let mut next = tree.clone();
         match back.and_then(|back| back.iter().try_for_each(|edit| edit.apply(&mut next)).map(|()| back)) {
             Ok(back) => {
+                if let (Change::Remove { .. }, Some(first)) = (&planned.change, back.first()) {
+                    names.insert(planned.section.clone(), first.section.clone());
+                }
                 tree = next;
                 todo.edits.extend(back);
             }
@@ -45,8 +53,8 @@ pub fn undo(edits: &[Edit], places: &[usize], tree: &Tree) -> Undo {
     todo
 }
 
-fn one(edit: &Edit, change: Change, section: &str) -> Result<Vec<Edit>, Conflict> {
-    Ok(vec![Edit { source: edit.source.clone(), section: section.into(), change }])
+fn one(edit: &Edit, change: Change) -> Result<Vec<Edit>, Conflict> {
+    Ok(vec![Edit { change, ..edit.clone() }])
 }
 
 /// An added section goes only while it holds nothing but its type: what was set in it by us is taken back before.
@@ -56,7 +64,7 @@ fn remove_added(edit: &Edit, tree: &Tree) -> Result<Vec<Edit>, Conflict> {
     if old.entries().iter().any(|(option, _)| !option.starts_with('.')) {
         return Err(conflict("somebody else set options"));
     }
-    one(edit, Change::Remove { old: old.clone() }, &edit.section)
+    one(edit, Change::Remove { old: old.clone() })
 }
 
 fn bring_back(edit: &Edit, old: &Tree, place: Option<usize>, tree: &Tree) -> Result<Vec<Edit>, Conflict> {
