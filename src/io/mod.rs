@@ -1,4 +1,5 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
+pub mod commit;
 pub mod disk;
 pub mod store;

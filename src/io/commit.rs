@@ -1,0 +1,406 @@
+//! Commits: several packages and the agent's state, changed as one, whatever happens to the power.
+//!
+//! Executes what [`crate::journal`] decides: under the locks of all packages it checks that they are what the plan
+//! was made on and that nobody has changes of his own under way, writes the record, the packages, the state, and
+//! drops the record. [`recover`] finishes or takes back what a power cut interrupted. Announcing the change to the
+//! daemons is for whoever asked, after the answer has left.
+
+use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
+use super::store::{DIR, Store};
+use crate::dm::edit::{Change, Edit};
+use crate::dm::record::STATE;
+use crate::dm::tree::Tree;
+use crate::journal::{Found, Record, Step, Sums, Target, Verdict, is_generated, steps};
+use crate::openwrt::uci::{self, Delta, Mode};
+use crate::sealed::checksum;
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::{fmt, io};
+
+/// Where the record of the commit under way lies.
+pub const JOURNAL: &str = "/etc/cpeagent/journal";
+/// Records kept for the guard lie beside it: this and their sequence.
+const KEPT: &str = "guard.";
+/// Where rpcd keeps what it restores when nobody confirms.
+const SNAPSHOT: &str = "/var/run/rpcd/snapshot-files";
+
+/// A commit asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// What it changes: sources `uci:NAME` and [`STATE`].
+    pub edits: Vec<Edit>,
+    /// By source, the [`checksum`] of the text the edits were planned on.
+    pub read: BTreeMap<Box<str>, Box<str>>,
+    /// Whether its record is kept so that the guard can undo it.
+    pub keep: bool,
+}
+
+/// A commit done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number.
+    pub sequence: u64,
+    /// The packages whose files are other ones now, by name; to be announced.
+    pub packages: Vec<Box<str>>,
+}
+
+/// Why a commit was not done. Unless said otherwise nothing has changed.
+#[derive(Debug)]
+pub enum Error {
+    /// These packages (by source) are not what the plan was made on: plan again.
+    Changed(Vec<Box<str>>),
+    /// Somebody has staged changes to the same section: they would get mixed.
+    Staged {
+        /// The package's name.
+        package: Box<str>,
+        /// The section that the commit touches.
+        section: Box<str>,
+    },
+    /// An apply with rollback awaits its confirmation; a rollback would restore whole files.
+    RollbackPending,
+    /// The edits do not fit or cannot be written.
+    Refused(String),
+    /// A file cannot be read, locked or written.
+    Disk(io::Error),
+    /// A file cannot be written, and what was written before cannot be taken back now. The record stays; the next
+    /// commit or start finishes it as a whole.
+    Unfinished(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Changed(sources) => write!(f, "changed meanwhile: {}", sources.join(" ")),
+            Error::Staged { package, section } => write!(f, "uncommitted changes to {package}.{section}"),
+            Error::RollbackPending => f.write_str("a configuration change awaits confirmation"),
+            Error::Refused(why) => f.write_str(why),
+            Error::Disk(e) => write!(f, "not written: {e}"),
+            Error::Unfinished(e) => write!(f, "written in part: {e}"),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Error {
+        Error::Disk(e)
+    }
+}
+
+/// What was done about a record found at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovered {
+    /// There was none.
+    Nothing,
+    /// It was finished; these packages were written (by name).
+    Finished(Vec<Box<str>>),
+    /// It was taken back, because of this.
+    TakenBack(String),
+    /// It cannot be read: the power was cut before the commit had happened.
+    Unreadable(String),
+}
+
+/// Does a commit: all of it or nothing, durable when it returns.
+///
+/// Finishes an interrupted one first. The state that `store` holds is changed with the packages.
+pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
+    recover(disk, store)?;
+    if disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
+        return Err(Error::RollbackPending);
+    }
+    let sources: BTreeSet<Box<str>> =
+        request.edits.iter().map(|edit| &edit.source).filter(|source| &***source != STATE).cloned().collect();
+    let files = Files::open(disk, sources.into_iter().chain(request.read.keys().cloned()))?;
+    let differs =
+        |file: &&File| request.read.get(&file.source).is_some_and(|sum| **sum != *checksum(&file.old));
+    let changed: Vec<_> = files.files.values().filter(differs).map(|file| file.source.clone()).collect();
+    if !changed.is_empty() {
+        return Err(Error::Changed(changed));
+    }
+    for (source, file) in &files.files {
+        let edits: Vec<&Edit> = request.edits.iter().filter(|edit| edit.source == *source).collect();
+        staged(disk, &file.package, &edits)?;
+    }
+    let plan = Plan::make(files, store, request, next_sequence(disk, store))?;
+    plan.execute(disk, store)
+}
+
+/// Finishes the commit that an interrupted run left behind, or takes it back where somebody changed the same
+/// things since. To be called before anything reads the configuration. Can itself be interrupted and repeated.
+pub fn recover(disk: &dyn Disk, store: &mut Store) -> Result<Recovered, Error> {
+    let text = match disk.read(JOURNAL, MAX_FILE) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Recovered::Nothing),
+        Err(e) => return Err(e.into()),
+    };
+    let record = match Record::decode(&text) {
+        Ok(record) => record,
+        Err(broken) => {
+            disk.remove(JOURNAL)?;
+            return Ok(Recovered::Unreadable(broken.to_string()));
+        }
+    };
+    let present = record.packages.keys().filter(|source| {
+        let path = source.strip_prefix("uci:").map(|package| package_path(disk, package));
+        path.is_some_and(|path| path.is_ok_and(|path| disk.exists(&path)))
+    });
+    let files = Files::open(disk, present.cloned())?;
+    let found: BTreeMap<Box<str>, Found> = files.files.values().filter_map(File::found).collect();
+    let state = (store.state().tree(), store.state().commit());
+    let recovered = match record.verdict(&found, state) {
+        Verdict::Finish(todo) => {
+            let names = files.rewrite(disk, |source| {
+                record.of(source).filter(|_| todo.iter().any(|todo| **todo == *source)).cloned().collect()
+            })?;
+            if todo.iter().any(|source| &**source == STATE) {
+                let next = next_state(store, &record)?;
+                store.save(disk, next)?;
+            }
+            end(disk, &record)?;
+            return Ok(Recovered::Finished(names));
+        }
+        Verdict::TakeBack { edits, why } => {
+            files.rewrite(disk, |source| {
+                edits.iter().filter(|edit| *edit.source == *source).cloned().collect()
+            })?;
+            Recovered::TakenBack(why.0)
+        }
+    };
+    disk.remove(JOURNAL)?;
+    Ok(recovered)
+}
+
+/// The records kept for the guard, oldest first. One that cannot be read is left out.
+pub fn kept(disk: &dyn Disk) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for sequence in kept_sequences(disk)? {
+        records.extend(Record::decode(&disk.read(&format!("{DIR}/{KEPT}{sequence}"), MAX_FILE)?));
+    }
+    Ok(records)
+}
+
+/// Lets the records kept for the guard go, up to `sequence`: they are confirmed or undone.
+pub fn release(disk: &dyn Disk, sequence: u64) -> io::Result<()> {
+    let gone = kept_sequences(disk)?.into_iter().filter(|kept| *kept <= sequence);
+    gone.into_iter().try_for_each(|kept| disk.remove(&format!("{DIR}/{KEPT}{kept}")))
+}
+
+/// The text of a package as it is, with its [`checksum`], to plan on.
+pub fn read_package(disk: &dyn Disk, package: &str) -> io::Result<(Vec<u8>, String)> {
+    let text = disk.read(&package_path(disk, package)?, MAX_FILE)?;
+    let sum = checksum(&text);
+    Ok((text, sum))
+}
+
+fn kept_sequences(disk: &dyn Disk) -> io::Result<BTreeSet<u64>> {
+    match disk.list(DIR) {
+        Ok(names) => Ok(names.iter().filter_map(|name| name.strip_prefix(KEPT)?.parse().ok()).collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(e) => Err(e),
+    }
+}
+
+fn next_sequence(disk: &dyn Disk, store: &Store) -> u64 {
+    let kept = kept_sequences(disk).ok().and_then(|kept| kept.last().copied()).unwrap_or_default();
+    store.state().commit().max(kept).saturating_add(1)
+}
+
+fn next_state(store: &Store, record: &Record) -> Result<State, Error> {
+    let mut next = store.state().clone();
+    record.of(STATE).try_for_each(|edit| next.apply(edit)).map_err(|conflict| Error::Refused(conflict.0))?;
+    next.set_commit(record.sequence).map_err(|_| Error::Refused("the state is full".into()))?;
+    Ok(next)
+}
+
+fn end(disk: &dyn Disk, record: &Record) -> io::Result<()> {
+    if record.end() == Step::Drop {
+        return disk.remove(JOURNAL);
+    }
+    disk.rename(JOURNAL, &format!("{DIR}/{KEPT}{}", record.sequence))?;
+    disk.sync_dir(DIR)
+}
+
+/// Refuses a commit that touches what somebody has staged.
+//= libuci: what is staged names anonymous sections by their place, so other edits can send it astray.
+fn staged(disk: &dyn Disk, package: &str, edits: &[&Edit]) -> Result<(), Error> {
+    let sessions = disk.list("/var/run/rpcd").unwrap_or_default();
+    let sessions = sessions.iter().filter(|name| name.starts_with("uci-"));
+    let places = sessions.map(|name| format!("/var/run/rpcd/{name}")).chain(["/tmp/.uci".to_string()]);
+    for place in places {
+        let text = match disk.read(&format!("{place}/{package}"), MAX_FILE) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e.into()),
+        };
+        let delta = Delta::parse(package, &text);
+        let shifts = |edit: &Edit| match edit.change {
+            Change::Remove { .. } | Change::Move { .. } => true,
+            Change::Rename { .. } => is_generated(&edit.section),
+            Change::Add { .. } | Change::Set { .. } => false,
+        };
+        let clash = edits.iter().find(|edit| {
+            let renamed = matches!(&edit.change, Change::Rename { to } if delta.touches(to));
+            delta.touches(&edit.section) || renamed || (delta.holds_generated_names() && shifts(edit))
+        });
+        if let Some(edit) = clash {
+            return Err(Error::Staged { package: package.into(), section: edit.section.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// A package's file under its lock.
+struct File {
+    source: Box<str>,
+    package: Box<str>,
+    path: String,
+    mode: u32,
+    old: Vec<u8>,
+}
+
+impl File {
+    fn found(&self) -> Option<(Box<str>, Found)> {
+        let tree = uci::parse(&self.old, Mode::Strict).ok()?.tree();
+        Some((self.source.clone(), Found { sum: checksum(&self.old).into(), tree }))
+    }
+
+    fn apply(&self, edits: &[Edit]) -> Result<Vec<u8>, Error> {
+        uci::apply(&self.old, edits).map_err(|refused| Error::Refused(format!("{}: {refused}", self.source)))
+    }
+}
+
+/// The files of one commit, locked until it is over.
+struct Files {
+    files: BTreeMap<Box<str>, File>,
+    _locks: Vec<Lock>,
+}
+
+impl Files {
+    /// Locks and reads packages, in the order of their names, so that two of us never wait for each other.
+    fn open(disk: &dyn Disk, sources: impl Iterator<Item = Box<str>>) -> Result<Files, Error> {
+        let mut opened = Files { files: BTreeMap::new(), _locks: Vec::new() };
+        for source in sources.collect::<BTreeSet<_>>() {
+            let package = source.strip_prefix("uci:");
+            let package = package.ok_or_else(|| Error::Refused(format!("{source} cannot be written")))?;
+            let path = package_path(disk, package)?;
+            opened._locks.push(disk.lock(&path, LOCK_WAIT)?);
+            let (old, mode) = (disk.read(&path, MAX_FILE)?, disk.stat(&path)?.mode);
+            let package = package.into();
+            opened.files.insert(source.clone(), File { source, package, path, mode, old });
+        }
+        Ok(opened)
+    }
+
+    /// Applies edits to each file and writes those that change; the names of their packages.
+    fn rewrite(&self, disk: &dyn Disk, edits: impl Fn(&str) -> Vec<Edit>) -> Result<Vec<Box<str>>, Error> {
+        let mut names = Vec::new();
+        for (source, file) in &self.files {
+            let new = file.apply(&edits(source))?;
+            if new != file.old {
+                disk.replace(&file.path, &new, file.mode)?;
+                names.push(file.package.clone());
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Everything a commit will write, made before anything is written.
+struct Plan {
+    files: Files,
+    new: BTreeMap<Box<str>, Vec<u8>>,
+    record: Record,
+    text: String,
+    state: State,
+}
+
+impl Plan {
+    fn make(files: Files, store: &Store, request: &Request, sequence: u64) -> Result<Plan, Error> {
+        let refused = |what: &str| Error::Refused(what.to_string());
+        let (mut new, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        for (source, file) in &files.files {
+            let edits: Vec<Edit> =
+                request.edits.iter().filter(|edit| edit.source == *source).cloned().collect();
+            if edits.is_empty() {
+                continue;
+            }
+            let text = file.apply(&edits)?;
+            let tree = |text| uci::parse(text, Mode::Strict).map(|file| file.tree());
+            let (Ok(before), Ok(after)) = (tree(&file.old), tree(&text)) else {
+                return Err(refused("unreadable"));
+            };
+            let sums = Sums { before: checksum(&file.old).into(), after: checksum(&text).into() };
+            targets.insert(source.clone(), Target { sums: Some(sums), before, after });
+            new.insert(source.clone(), text);
+        }
+        let state: Tree = store.state().tree().clone();
+        targets.insert(STATE.into(), Target { sums: None, before: state.clone(), after: state });
+        let record = Record::new(sequence, request.keep, request.edits.clone(), &targets);
+        let record = record.map_err(|conflict| Error::Refused(conflict.0))?;
+        let text = record.encode().map_err(|_| refused("too much for one commit"))?;
+        let state = if record.has_state() { next_state(store, &record)? } else { store.state().clone() };
+        Ok(Plan { files, new, record, text, state })
+    }
+
+    fn execute(self, disk: &dyn Disk, store: &mut Store) -> Result<Committed, Error> {
+        let before = store.state().clone();
+        disk.make_dir(DIR)?;
+        let mut begun = Vec::new();
+        for step in steps(&self.record) {
+            let done = self.step(disk, store, &step);
+            begun.push(step);
+            if let Err(e) = done {
+                return Err(match self.take_back(disk, store, before, &begun) {
+                    Ok(()) => Error::Disk(e),
+                    Err(_) => Error::Unfinished(e),
+                });
+            }
+        }
+        let changed = self
+            .files
+            .files
+            .values()
+            .filter(|file| self.new.get(&file.source).is_some_and(|new| *new != file.old));
+        let packages = changed.map(|file| file.package.clone()).collect();
+        Ok(Committed { sequence: self.record.sequence, packages })
+    }
+
+    fn step(&self, disk: &dyn Disk, store: &mut Store, step: &Step) -> io::Result<()> {
+        match step {
+            Step::Journal => disk.replace(JOURNAL, self.text.as_bytes(), 0o600),
+            Step::Package(source) => match (self.files.files.get(source), self.new.get(source)) {
+                (Some(file), Some(new)) if *new != file.old => disk.replace(&file.path, new, file.mode),
+                _ => Ok(()),
+            },
+            Step::State => store.save(disk, self.state.clone()),
+            Step::Drop => {
+                // All is written: a record that stays is found to be done by whoever reads it next.
+                disk.remove(JOURNAL).unwrap_or_else(|e| log::warn!("{JOURNAL}: {e}"));
+                Ok(())
+            }
+            Step::Keep => end(disk, &self.record),
+        }
+    }
+
+    /// Puts the old texts back, the record last. The step that failed may have had its effect.
+    fn take_back(&self, disk: &dyn Disk, store: &mut Store, before: State, begun: &[Step]) -> io::Result<()> {
+        for step in begun.iter().rev() {
+            match step {
+                Step::Package(source) => match self.files.files.get(source) {
+                    Some(file) if disk.read(&file.path, MAX_FILE)? != file.old => {
+                        disk.replace(&file.path, &file.old, file.mode)?;
+                    }
+                    _ => {}
+                },
+                Step::State => store.save(disk, before.clone())?,
+                Step::Keep => disk.remove(&format!("{DIR}/{KEPT}{}", self.record.sequence))?,
+                Step::Journal => disk.remove(JOURNAL)?,
+                Step::Drop => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "commit/tests.rs"]
+mod tests;
