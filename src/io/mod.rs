@@ -2,4 +2,5 @@
 
 pub mod commit;
 pub mod disk;
+pub mod http;
 pub mod store;
