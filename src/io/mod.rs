@@ -4,3 +4,4 @@ pub mod commit;
 pub mod disk;
 pub mod http;
 pub mod store;
+pub mod tls;

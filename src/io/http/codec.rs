@@ -113,6 +113,11 @@ impl Decoder {
         self.is_done() && self.delimited && kept && !headers.lists("Connection", "close")
     }
 
+    /// Says that the connection is good for this answer only: the request was not sent to its end.
+    pub fn owe_request(&mut self) {
+        self.delimited = false;
+    }
+
     /// Takes octets; decoded body is put at the end of `body`. Returns how many octets belong to this answer: fewer
     /// than given only once it is complete.
     pub fn feed(&mut self, data: &[u8], body: &mut Vec<u8>) -> Result<usize, Bad> {
@@ -134,6 +139,8 @@ impl Decoder {
                 _ => self.feed_line(rest, body)?,
             };
         }
+        // Octets nobody asked for: they are not the answer to whatever is sent next.
+        self.delimited &= rest.is_empty();
         Ok(data.len() - rest.len())
     }
 
@@ -318,7 +325,7 @@ mod tests {
     #[test]
     fn every_framing_is_read_however_the_octets_are_cut() {
         for (text, close, status, body, left, kept) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcNEXT", false, 200, "abc", 4, true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcNEXT", false, 200, "abc", 4, false),
             ("HTTP/1.1 200\r\ncontent-length:0\r\n\r\n", false, 200, "", 0, true),
             ("HTTP/1.1 204 No\r\nContent-Length: 9\r\n\r\n", false, 204, "", 0, true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\na", false, 200, "a", 0, false),

@@ -7,12 +7,18 @@
 //! | [`codec`] | answers: head, framing, body |
 //! | [`coding`] | `gzip` and `deflate`, both ways |
 //! | [`cookies`] | the cookies of one session |
+//! | [`connect`] | names, addresses, socket options, TLS: one connection |
+//! | [`client`] | exchanges: reuse of the connection, redirections, authentication |
+//! | [`error`] | what can go wrong, in words |
 //! | [`body`] | what is sent, in pieces and more than once |
 
 pub mod body;
+pub mod client;
 pub mod codec;
 pub mod coding;
+pub mod connect;
 pub mod cookies;
+pub mod error;
 pub mod head;
 pub mod url;
 

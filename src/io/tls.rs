@@ -1,0 +1,354 @@
+//! TLS towards a manager: whom to trust, who we are, and what to do while the clock is not known.
+//!
+//! TLS 1.2 and 1.3 by rustls with ring. Reads certificate files; opens no connection: `http::connect` does.
+//! A certificate's dates count only once the router knows the time; [`Verified::holds_at`] lets the session be
+//! ended if they turn out not to hold.
+
+pub mod der;
+
+use crate::time::Wall;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The certificates the system trusts, on OpenWrt (package `ca-bundle`) as on Debian.
+pub const SYSTEM_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Most certificates of a presented chain whose dates are tried while the clock is unknown.
+const MAX_DATED: usize = 8;
+/// Sessions kept for resumption; there is one ACS, and perhaps one it redirects to.
+const RESUMED: usize = 4;
+
+/// What TLS is set up from.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// PEM file of trusted certificates, usually [`SYSTEM_BUNDLE`]. May be missing if another trust is given.
+    pub bundle: Option<PathBuf>,
+    /// PEM file of further trusted certificates, such as an operator's own root.
+    pub extra_ca: Option<PathBuf>,
+    /// PEM files of our own certificate chain and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// SHA-256 of the public keys (SubjectPublicKeyInfo) of servers. If there is any, the server's key must be
+    /// one of them, and neither its issuer nor its name counts: the way to trust a self-signed server.
+    pub pins: Vec<[u8; 32]>,
+    /// A time before which it cannot be; see [`built`].
+    pub floor: Option<Wall>,
+}
+
+/// When this program was built, as far as known: a clock that shows less is wrong.
+///
+/// `SOURCE_DATE_EPOCH` of the build, so that builds stay reproducible; else a date before its first release.
+pub fn built() -> Wall {
+    Wall::at(option_env!("SOURCE_DATE_EPOCH").and_then(|s| s.parse().ok()).unwrap_or(1_767_225_600))
+}
+
+/// Why TLS cannot be set up; names the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(pub String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Trust and identity, ready for connections. Loading reads files and parses: do it on the blocking pool.
+#[derive(Debug)]
+pub struct Tls {
+    provider: Arc<CryptoProvider>,
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    pins: Vec<[u8; 32]>,
+    floor: Wall,
+}
+
+impl Tls {
+    /// Reads the files of `setup`. Refuses a file that is missing, empty or unreadable, a key that does not fit
+    /// its certificate, and a setup that trusts nobody.
+    pub fn load(setup: &Setup) -> Result<Tls, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &setup.bundle {
+            let others = setup.extra_ca.is_some() || !setup.pins.is_empty();
+            match certificates(path) {
+                Ok(found) => drop(roots.add_parsable_certificates(found)),
+                Err(_) if others && !path.exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(path) = &setup.extra_ca {
+            let (added, _) = roots.add_parsable_certificates(certificates(path)?);
+            if added == 0 {
+                return Err(Error(format!("{}: no usable CA certificate", path.display())));
+            }
+        }
+        let chain = if roots.is_empty() {
+            None
+        } else {
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            Some(builder.build().map_err(|e| Error(e.to_string()))?)
+        };
+        if chain.is_none() && setup.pins.is_empty() {
+            return Err(Error("no trusted certificate: neither a CA file nor a pinned key is set".into()));
+        }
+        let client = match &setup.client {
+            None => None,
+            Some((certificate, key)) => {
+                let key_der = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|e| Error(format!("{}: no private key in PEM: {e}", key.display())))?;
+                Some((certificates(certificate)?, key_der))
+            }
+        };
+        let floor = setup.floor.unwrap_or_else(built);
+        let tls = Tls { provider, chain, client, pins: setup.pins.clone(), floor };
+        tls.session(None)?;
+        Ok(tls)
+    }
+
+    /// The configuration of one session's connections, with the calendar time as known at its start.
+    pub fn session(&self, wall: Option<Wall>) -> Result<Session, Error> {
+        let verifier = Arc::new(Verifier {
+            provider: self.provider.clone(),
+            chain: self.chain.clone(),
+            pins: self.pins.clone(),
+            wall,
+            floor: self.floor,
+        });
+        //= TR-069 3.3: TLS 1.2 or later.
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|e| Error(e.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone());
+        let mut config = match &self.client {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(|e| Error(format!("the client certificate and its key: {}", words(&e))))?,
+        };
+        config.resumption = rustls::client::Resumption::in_memory_sessions(RESUMED);
+        Ok(Session { config: Arc::new(config), verifier })
+    }
+}
+
+/// TLS for the connections of one session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    config: Arc<ClientConfig>,
+    verifier: Arc<Verifier>,
+}
+
+impl Session {
+    /// The configuration for a handshake.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
+
+    /// What a finished handshake with `host` has verified.
+    pub fn verified(&self, host: &str, connection: &rustls::ClientConnection) -> Option<Verified> {
+        let chain: Vec<CertificateDer<'static>> = connection.peer_certificates()?.to_vec();
+        let leaf = der::certificate(chain.first()?)?;
+        Some(Verified {
+            not_after: leaf.not_after,
+            dates_checked: self.verifier.wall.is_some(),
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
+                _ => "TLS 1.3",
+            },
+            name: ServerName::try_from(host.to_owned()).ok()?,
+            chain,
+            verifier: self.verifier.clone(),
+        })
+    }
+}
+
+/// A server's certificate that was accepted.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// When the server's own certificate ends.
+    pub not_after: Wall,
+    /// Whether the dates counted, which takes a known clock.
+    pub dates_checked: bool,
+    /// `TLS 1.2` or `TLS 1.3`.
+    pub version: &'static str,
+    name: ServerName<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    verifier: Arc<Verifier>,
+}
+
+impl Verified {
+    /// Whether the certificate would be accepted at `wall` too; in words, why not.
+    //= TR-069 3.3: dates ignored for want of a clock are checked as soon as there is one.
+    pub fn holds_at(&self, wall: Wall) -> Result<(), String> {
+        let (leaf, rest) = self.chain.split_first().ok_or_else(|| "no certificate".to_owned())?;
+        self.verifier.check(leaf, rest, &self.name, &[], Some(wall)).map_err(|e| words(&e))
+    }
+}
+
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    pins: Vec<[u8; 32]>,
+    wall: Option<Wall>,
+    floor: Wall,
+}
+
+impl Verifier {
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        wall: Option<Wall>,
+    ) -> Result<(), rustls::Error> {
+        if !self.pins.is_empty() {
+            return self.check_pin(leaf, wall);
+        }
+        let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        let at = |wall: Wall| {
+            let seconds = u64::try_from(wall.seconds.max(self.floor.seconds)).unwrap_or_default();
+            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            chain.verify_server_cert(leaf, rest, name, ocsp, time).map(|_| ())
+        };
+        if let Some(wall) = wall {
+            return at(wall);
+        }
+        //= TR-069 3.3: while the time is not known, notBefore and notAfter are ignored.
+        // webpki always checks dates, so a moment is looked for at which the whole path holds: the program's build
+        // time, or the start or end of one of the certificates presented.
+        let mut verdict = at(self.floor);
+        for der in std::iter::once(leaf).chain(rest).take(MAX_DATED) {
+            let Some(dates) = der::certificate(der) else { continue };
+            for moment in [dates.not_before, dates.not_after] {
+                if !verdict.as_ref().is_err_and(is_about_dates) {
+                    return verdict;
+                }
+                let seconds = u64::try_from(moment.seconds).unwrap_or_default();
+                let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+                verdict = chain.verify_server_cert(leaf, rest, name, ocsp, time).map(|_| ());
+            }
+        }
+        verdict
+    }
+
+    fn check_pin(&self, leaf: &CertificateDer<'_>, wall: Option<Wall>) -> Result<(), rustls::Error> {
+        let found = der::certificate(leaf).ok_or(CertificateError::BadEncoding)?;
+        let key = crate::digest::sha256(&[found.public_key]);
+        if !self.pins.contains(&key) {
+            return Err(rustls::Error::General(format!(
+                "the server's key is not the pinned one; it has SHA-256 {}",
+                crate::digest::hex(&key)
+            )));
+        }
+        match wall.map(|w| w.max(self.floor)) {
+            Some(now) if now > found.not_after => Err(CertificateError::Expired.into()),
+            Some(now) if now < found.not_before => Err(CertificateError::NotValidYet.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn is_about_dates(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }
+        )
+    )
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.check(end_entity, intermediates, server_name, ocsp_response, self.wall)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let wrong = |e: &dyn fmt::Display| Error(format!("{}: {e}", path.display()));
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(|e| wrong(&e))?
+        .collect::<Result<_, _>>()
+        .map_err(|e| wrong(&e))?;
+    if found.is_empty() { Err(wrong(&"no certificate in PEM")) } else { Ok(found) }
+}
+
+/// A failure of TLS in words for a person at the router.
+pub fn words(error: &rustls::Error) -> String {
+    use CertificateError as C;
+    let date = |time: UnixTime| Wall::at(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)).to_string();
+    match error {
+        rustls::Error::InvalidCertificate(why) => match why {
+            C::Expired => "the server's certificate has expired".into(),
+            C::ExpiredContext { not_after, .. } => {
+                format!("the server's certificate expired on {}", date(*not_after))
+            }
+            C::NotValidYet => "the server's certificate is not valid yet; is the clock right?".into(),
+            C::NotValidYetContext { not_before, time } => format!(
+                "the server's certificate is valid from {}, and the clock shows {}",
+                date(*not_before),
+                date(*time)
+            ),
+            C::UnknownIssuer => "the server's certificate is not signed by a trusted authority; is the CA \
+                                 file set, or the package ca-bundle installed?"
+                .into(),
+            C::NotValidForName => "the server's certificate is for another name".into(),
+            C::NotValidForNameContext { expected, presented } => format!(
+                "the server's certificate is not for {} but for {}",
+                expected.to_str(),
+                if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") }
+            ),
+            C::BadSignature => "the signature of the server's certificate is wrong".into(),
+            C::Revoked => "the server's certificate was revoked".into(),
+            other => format!("the server's certificate is refused: {other:?}"),
+        },
+        rustls::Error::AlertReceived(alert) => format!("the server ended the handshake: {alert:?}"),
+        rustls::Error::PeerIncompatible(why) => {
+            format!("the server offers no version or cipher that is allowed (TLS 1.2 or newer): {why:?}")
+        }
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".into(),
+        rustls::Error::InconsistentKeys(_) => "the key does not belong to the certificate".into(),
+        rustls::Error::General(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
