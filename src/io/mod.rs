@@ -3,5 +3,6 @@
 pub mod commit;
 pub mod disk;
 pub mod http;
+pub mod netlink;
 pub mod store;
 pub mod tls;
