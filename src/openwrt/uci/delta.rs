@@ -6,7 +6,8 @@
 //! Source: OpenWrt libuci's delta lines, `[op]package.section[.option][='value']`; `tests/vectors/uci/ops.json`.
 
 use super::export::quote;
-use super::parse::{MAX_FILE_LEN, Reader, is_kind, is_name};
+use super::parse::{MAX_FILE_LEN, is_kind, is_name};
+use super::reader::Reader;
 use super::tree::{Opt, Package, Section, Value, is_generated, text};
 
 /// Most staged changes read; what is behind them is dropped, but [`Delta::truncated`] tells.
@@ -270,5 +271,76 @@ fn leading_number(value: &[u8]) -> usize {
 impl Section {
     fn value_mut(&mut self, name: &str) -> Option<&mut Value> {
         self.options.iter_mut().find(|option| *option.name == *name).map(|Opt { value, .. }| value)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Mode, parse};
+    use super::*;
+
+    #[test]
+    fn a_delta_touches_the_sections_it_names_and_the_names_it_gives() {
+        let delta = Delta::parse(
+            "t",
+            b"t.lan.proto='dhcp'\n-t.gone\n@t.old='fresh'\n+t.cfg05abcd='rule'\nu.other.x='1'\njunk\n't.a b.c'\n",
+        );
+        for (section, touched) in [
+            ("lan", true),
+            ("gone", true),
+            ("old", true),
+            ("fresh", true),
+            ("cfg05abcd", true),
+            ("other", false),
+            ("a", false),
+            ("wan", false),
+        ] {
+            assert_eq!(delta.touches(section), touched, "{section}");
+        }
+    }
+
+    #[test]
+    fn staged_changes_of_anonymous_sections_forbid_renumbering() {
+        for (bytes, holds) in [
+            (&b""[..], false),
+            (b"t.lan.proto='dhcp'\n", false),
+            (b"t.cfg02abcd.proto='dhcp'\n", true),
+            (b"-t.cfg02abcd\n", true),
+            // What the delta itself adds has no place in the file yet.
+            (b"+t.cfg05abcd='rule'\nt.cfg05abcd.name='x'\n", false),
+            (b"+t.cfg05abcd='rule'\nt.cfg04abcd.name='x'\n", true),
+        ] {
+            assert_eq!(Delta::parse("t", bytes).holds_generated_names(), holds, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn more_than_is_read_touches_everything() {
+        let delta = Delta::parse("t", &b"t.a.b='1'\n".repeat(MAX_CHANGES + 1));
+        assert_eq!(delta.changes.len(), MAX_CHANGES);
+        assert!(delta.truncated && delta.touches("x") && delta.holds_generated_names());
+    }
+
+    #[test]
+    fn lines_that_do_not_fit_the_package_change_nothing() {
+        let text = b"config a x\n\toption o 1\n\tlist l 1\n";
+        let before = parse(text, Mode::Strict).unwrap().package;
+        for line in [
+            "t.y.o='1'",
+            "-t.y",
+            "@t.y='z'",
+            "^t.y='0'",
+            "|t.y.l='1'",
+            "-t.x.l='7'",
+            "~t.x.o='1'",
+            "@t.x.n='m'",
+            "t.x",
+            "?t.x.o='2'",
+        ] {
+            let mut package = before.clone();
+            Delta::parse("t", line.as_bytes()).apply(&mut package);
+            assert_eq!(package, before, "{line}");
+        }
     }
 }

@@ -8,14 +8,19 @@
 //! | [`parse`] | bytes to a document that knows where each command stands |
 //! | [`edit`] | edits put into the text |
 //! | [`export`] | what the stock tool prints and commits |
+//! | [`diff`](mod@diff) | a plan in the words of `uci` |
+//! | [`secrets`] | which options must not be shown |
 //! | [`delta`] | changes staged by others |
 //! | [`tree`](mod@tree) | a document as [`crate::dm::tree::Tree`], names of anonymous sections |
 
 pub mod delta;
+pub mod diff;
 pub mod edit;
 pub mod export;
 pub mod parse;
+mod reader;
 mod rows;
+pub mod secrets;
 pub mod tree;
 
 #[cfg(test)]
@@ -24,8 +29,10 @@ mod properties;
 mod vectors;
 
 pub use delta::{Change, Delta};
+pub use diff::diff;
 pub use edit::{Refused, apply, apply_to_tree};
 pub use parse::{File, Mode, ParseError, Reason, parse};
+pub use secrets::is_secret;
 pub use tree::{Opt, Package, Section, Value};
 
 /// What must hold for any bytes, for the fuzzer and the corpus test: panics where it does not.

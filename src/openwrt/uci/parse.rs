@@ -11,10 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use super::reader::{Reader, Word};
 use super::tree::{Package, Section, generated_name, text as decoded};
 
 /// Longest file read, in bytes. Stock files are below 20 KiB; block lists belong elsewhere.
 pub const MAX_FILE_LEN: usize = 1 << 20;
+/// Most sections in a file; a firewall with as many rules would not load in reasonable time.
+pub const MAX_SECTIONS: usize = 4096;
 /// Most options in one section; keeps lookups within a section cheap.
 pub const MAX_OPTIONS: usize = 1024;
 /// Most problems remembered of a lenient reading; further ones are dropped.
@@ -42,7 +45,7 @@ pub enum Reason {
     OtherType,
     Unterminated(char),
     WithoutName(&'static str),
-    /// Beyond [`MAX_FILE_LEN`] or [`MAX_OPTIONS`]; our own limits.
+    /// Beyond [`MAX_FILE_LEN`], [`MAX_SECTIONS`] or [`MAX_OPTIONS`]; our own limits.
     TooLarge,
 }
 
@@ -157,8 +160,8 @@ pub fn is_kind(kind: &[u8]) -> bool {
 
 /// Reads the text of a package that was asked for by name: `package` lines are checked and ignored.
 ///
-/// Refuses what the stock tool refuses in the same mode, and files beyond [`MAX_FILE_LEN`] and sections beyond
-/// [`MAX_OPTIONS`] in both.
+/// Refuses what the stock tool refuses in the same mode, and in both what is beyond [`MAX_FILE_LEN`],
+/// [`MAX_SECTIONS`] or [`MAX_OPTIONS`].
 pub fn parse(text: &[u8], mode: Mode) -> Result<File<'_>, ParseError> {
     let too_large = ParseError { reason: Reason::TooLarge, line: 0, byte: 0 };
     if text.len() > MAX_FILE_LEN {
@@ -186,178 +189,6 @@ pub fn parse(text: &[u8], mode: Mode) -> Result<File<'_>, ParseError> {
     }
     let package = Package { sections: parser.sections };
     Ok(File { text, lines: parser.lines, package, problems: parser.problems })
-}
-
-/// The bytes of one command and of the lines it goes over, with a place in them.
-///
-/// A command's bytes are not those of the file in a row: a joining backslash swallows the newline, and a NUL the
-/// rest of its line. `origin` says for each where it stands in the file.
-pub(super) struct Reader<'a> {
-    text: &'a [u8],
-    next: usize,
-    line: usize,
-    buf: Vec<u8>,
-    origin: Vec<usize>,
-    pos: usize,
-    /// The line holds a NUL, a semicolon, or a backslash that joins it with the end of the file.
-    odd: bool,
-}
-
-/// A word: its meaning and where it stands.
-pub(super) struct Word {
-    pub(super) bytes: Vec<u8>,
-    span: Range<usize>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a [u8]) -> Self {
-        Reader { text, next: 0, line: 0, buf: Vec::new(), origin: Vec::new(), pos: 0, odd: false }
-    }
-
-    /// Whether there is another command or line.
-    pub(super) fn more(&self) -> bool {
-        self.next < self.text.len()
-    }
-
-    /// Goes to the next line.
-    pub(super) fn start(&mut self) {
-        self.pos = 0;
-        self.odd = false;
-        self.fill(0);
-    }
-
-    /// Puts the next line at `at`, in place of what is there.
-    fn fill(&mut self, at: usize) {
-        self.buf.truncate(at);
-        self.origin.truncate(at);
-        while let Some(rest) = self.text.get(self.next..).filter(|rest| !rest.is_empty()) {
-            let len = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |newline| newline + 1);
-            let whole = rest.iter().take(len);
-            let used = whole.clone().position(|&b| b == 0);
-            self.odd |= used.is_some();
-            let used = used.unwrap_or(len);
-            self.buf.extend(whole.take(used));
-            self.origin.extend(self.next..self.next + used);
-            self.next += len;
-            if used == 0 {
-                return;
-            }
-            if self.buf.last() == Some(&b'\n') {
-                self.line += 1;
-                return;
-            }
-        }
-    }
-
-    /// The byte at the place, 0 at the end.
-    fn byte(&self) -> u8 {
-        self.buf.get(self.pos).copied().unwrap_or(0)
-    }
-
-    fn at_blank(&self) -> bool {
-        matches!(self.byte(), b' ' | b'\t'..=b'\r')
-    }
-
-    fn skip_blanks(&mut self) {
-        while self.at_blank() {
-            self.pos += 1;
-        }
-    }
-
-    /// Cuts the command off here.
-    fn cut(&mut self) {
-        self.buf.truncate(self.pos);
-        self.origin.truncate(self.pos);
-    }
-
-    /// The place in the file of what stands at `pos`.
-    fn offset(&self, pos: usize) -> usize {
-        self.origin.get(pos).copied().unwrap_or(self.next)
-    }
-
-    fn span(&self, from: usize, to: usize) -> Range<usize> {
-        let start = self.offset(from);
-        start..to.checked_sub(1).map_or(start, |last| self.offset(last).saturating_add(1)).max(start)
-    }
-
-    /// Steps over a backslash. True if it quotes the byte behind it, false if it joined the next line.
-    fn backslash(&mut self) -> bool {
-        self.pos += 1;
-        let behind = self.buf.get(self.pos + 1);
-        let at_end = matches!((self.byte(), behind), (0 | b'\n', _) | (b'\r', Some(b'\n')));
-        if !at_end {
-            return true;
-        }
-        self.odd |= self.next >= self.text.len();
-        self.fill(self.pos);
-        false
-    }
-
-    fn take(&mut self, into: &mut Vec<u8>) {
-        into.push(self.byte());
-        self.pos += 1;
-    }
-
-    fn quoted(&mut self, quote: u8, into: &mut Vec<u8>) -> Result<(), Reason> {
-        self.pos += 1;
-        loop {
-            match self.byte() {
-                0 => {
-                    self.fill(self.pos);
-                    if self.byte() == 0 {
-                        return Err(Reason::Unterminated(char::from(quote)));
-                    }
-                }
-                b if b == quote => {
-                    self.pos += 1;
-                    return Ok(());
-                }
-                b'\\' if quote == b'"' => {
-                    if self.backslash() {
-                        self.take(into);
-                    }
-                }
-                _ => self.take(into),
-            }
-        }
-    }
-
-    /// The next word, which may be empty; steps over one blank behind it.
-    pub(super) fn word(&mut self) -> Result<Word, Reason> {
-        self.skip_blanks();
-        let start = self.pos;
-        let mut bytes = Vec::new();
-        if self.byte() == b';' {
-            self.odd = true;
-            self.pos += 1;
-            return Ok(Word { bytes, span: self.span(start, start) });
-        }
-        loop {
-            match self.byte() {
-                quote @ (b'\'' | b'"') => self.quoted(quote, &mut bytes)?,
-                b'#' => self.cut(),
-                0 | b';' => break,
-                b'\\' => {
-                    if self.backslash() {
-                        self.take(&mut bytes);
-                    }
-                }
-                _ => self.take(&mut bytes),
-            }
-            if self.byte() == 0 || self.at_blank() {
-                break;
-            }
-        }
-        let span = self.span(start, self.pos);
-        self.odd |= self.byte() == b';';
-        match self.byte() {
-            // A semicolon right behind a word without quotes, backslashes and joins ends the line: whatever follows is lost.
-            b';' if bytes.len() == self.pos - start => self.cut(),
-            0 | b';' => {}
-            _ => self.pos += 1,
-        }
-        Ok(Word { bytes, span })
-    }
 }
 
 struct Parser<'a> {
@@ -471,6 +302,9 @@ impl<'a> Parser<'a> {
             }
             None => {
                 let index = self.sections.len();
+                if index >= MAX_SECTIONS {
+                    return Err(Reason::TooLarge);
+                }
                 let anonymous = section_name.is_empty();
                 let section_name =
                     if anonymous { generated_name(index + 1, &type_name).into() } else { section_name };
@@ -538,5 +372,37 @@ impl Command {
             Command::Config => "config",
             Command::Value { .. } => "option",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_refused_in_both_modes() {
+        let options = |count: usize| {
+            (0..count).fold("config a x\n".to_owned(), |text, n| text + &format!("\toption o{n} 1\n"))
+        };
+        for (text, fits) in [
+            (" ".repeat(MAX_FILE_LEN), true),
+            (" ".repeat(MAX_FILE_LEN + 1), false),
+            ("config a\n".repeat(MAX_SECTIONS), true),
+            ("config a\n".repeat(MAX_SECTIONS + 1), false),
+            (options(MAX_OPTIONS), true),
+            (options(MAX_OPTIONS + 1), false),
+        ] {
+            for mode in [Mode::Strict, Mode::Lenient] {
+                let refused = parse(text.as_bytes(), mode).err().map(|error| error.reason);
+                assert_eq!(refused, (!fits).then_some(Reason::TooLarge));
+            }
+        }
+    }
+
+    #[test]
+    fn a_lenient_reading_remembers_a_bounded_number_of_problems() {
+        let text = b"?\n".repeat(MAX_PROBLEMS + 9);
+        let file = parse(&text, Mode::Lenient).expect("lenient");
+        assert_eq!(file.problems.len(), MAX_PROBLEMS);
     }
 }

@@ -1,0 +1,20 @@
+//! Every file of the fuzzers' corpus still holds what its target demands; run without a fuzzer.
+
+use std::path::Path;
+
+/// Runs `target` over all files of one corpus; an empty corpus proves nothing and fails.
+fn replay(corpus: &str, target: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz_corpus").join(corpus);
+    let mut count = 0;
+    for entry in folder.read_dir().expect("the corpus is in the repository") {
+        let path = entry.expect("a readable folder").path();
+        target(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        count += 1;
+    }
+    assert!(count > 0, "{corpus} is empty");
+}
+
+#[test]
+fn uci_text_of_the_corpus_keeps_its_meaning() {
+    replay("uci", cpeagent::openwrt::uci::exercise);
+}
