@@ -1,15 +1,28 @@
 //! The data model: paths, types, mapping, reads over a snapshot, planned writes.
 //!
 //! Pure, and free of any protocol and of OpenWrt: it sees opaque source keys (`uci:dhcp`,
-//! `ubus:network.interface/dump`, `file:/sys/…`, `nl:neigh`, `agent:…`) and generic trees of text.
+//! `ubus:network.interface dump`, `file:/sys/…`, `nl:neighbour`, `agent:…`) and generic trees of text.
 
+pub mod draft;
 pub mod edit;
 pub mod error;
+pub mod eval;
 pub mod expr;
+pub mod instance;
+pub mod language;
+pub mod line;
+pub mod mapfile;
 pub mod named;
 pub mod path;
 pub mod pattern;
+pub mod read;
 pub mod record;
+pub mod run;
+pub mod schema;
+pub mod search;
+pub mod source;
 pub mod standard;
 pub mod tree;
 pub mod value;
+pub mod view;
+pub mod write;

@@ -1,0 +1,212 @@
+//! Instance numbers and aliases: given once, never used again, kept over reboots.
+//!
+//! OpenWrt has no instance numbers, so each table remembers which number the row of which key has. Allocation is
+//! an effect of reading: whoever tells a number must first persist what [`Instances::take_dirty`] reports. Rows
+//! that come and go by themselves take theirs from memory, above a mark that is persisted in steps.
+
+use super::tree::Tree;
+use std::collections::BTreeMap;
+
+/// Most rows remembered for one table.
+pub const MAX_ROWS: usize = 4096;
+/// How far the persisted mark of a volatile table runs ahead, so that flash is written once per so many rows.
+pub const MARK_STEP: u32 = 256;
+
+/// What is remembered of one table, by its path with the parents' numbers (`Device.IP.Interface.1.IPv4Address.`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Table {
+    /// The number the next new row gets.
+    next: u32,
+    /// For volatile tables: numbers below this may have been used before the last start.
+    mark: u32,
+    rows: BTreeMap<Box<str>, Given>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    number: u32,
+    alias: Option<Box<str>>,
+    volatile: bool,
+}
+
+/// The numbers and aliases of every table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instances {
+    tables: BTreeMap<Box<str>, Table>,
+    dirty: bool,
+}
+
+impl Instances {
+    /// The number of the row `key` of `table`, given now if it has none. `None` when the table is full.
+    pub fn number(&mut self, table: &str, key: &str, volatile: bool) -> Option<u32> {
+        if let Some(given) = self.tables.get(table).and_then(|known| known.rows.get(key)) {
+            return Some(given.number);
+        }
+        let known = self.tables.entry(table.into()).or_default();
+        if known.rows.len() >= MAX_ROWS {
+            // A volatile table forgets the rows that it gave longest ago; a configured one is full.
+            let oldest = known.rows.iter().filter(|(_, g)| g.volatile).min_by_key(|(_, g)| g.number);
+            let oldest = oldest.map(|(key, _)| key.clone())?;
+            known.rows.remove(&oldest);
+        }
+        let number = known.next.max(1);
+        known.next = number.checked_add(1)?;
+        known.rows.insert(key.into(), Given { number, alias: None, volatile });
+        if !volatile {
+            self.dirty = true;
+        } else if number >= known.mark {
+            known.mark = number.saturating_add(MARK_STEP);
+            self.dirty = true;
+        }
+        Some(number)
+    }
+
+    /// The number the next new row of `table` will get.
+    pub fn next(&self, table: &str) -> u32 {
+        self.tables.get(table).map_or(1, |known| known.next.max(1))
+    }
+
+    /// The number of a row that has one already.
+    pub fn known(&self, table: &str, key: &str) -> Option<u32> {
+        Some(self.tables.get(table)?.rows.get(key)?.number)
+    }
+
+    /// The alias of a row: the one it was given, else `cpe-<number>`.
+    pub fn alias(&self, table: &str, key: &str, number: u32) -> String {
+        let given =
+            self.tables.get(table).and_then(|known| known.rows.get(key)).and_then(|row| row.alias.as_deref());
+        given.map_or_else(|| format!("cpe-{number}"), str::to_string)
+    }
+
+    /// Gives a row an alias. Does nothing for a row without a number.
+    pub fn set_alias(&mut self, table: &str, key: &str, alias: &str) {
+        if let Some(row) = self.tables.get_mut(table).and_then(|known| known.rows.get_mut(key)) {
+            row.alias = Some(alias.into());
+            // A row somebody named is no longer forgotten.
+            row.volatile = false;
+            self.dirty = true;
+        }
+    }
+
+    /// The row `from` is now identified by `to`; number and alias go with it.
+    pub fn rebind(&mut self, table: &str, from: &str, to: &str) {
+        if let Some(known) = self.tables.get_mut(table) {
+            if let Some(row) = known.rows.remove(from) {
+                known.rows.insert(to.into(), row);
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// Forgets a deleted row and every table below it. Its number is not used again.
+    pub fn forget(&mut self, table: &str, key: &str) {
+        let Some(known) = self.tables.get_mut(table) else { return };
+        if let Some(row) = known.rows.remove(key) {
+            let below = format!("{table}{}.", row.number);
+            self.tables.retain(|path, _| !path.starts_with(&below));
+            self.dirty = true;
+        }
+    }
+
+    /// The keys known for a table, with their numbers.
+    pub fn keys(&self, table: &str) -> Vec<(String, u32)> {
+        let known = self.tables.get(table);
+        known.into_iter().flat_map(|t| &t.rows).map(|(key, row)| (key.to_string(), row.number)).collect()
+    }
+
+    /// Whether anything changed that must be persisted before a number is told; asks once.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// What is to be persisted.
+    pub fn to_tree(&self) -> Tree {
+        Tree::map(self.tables.iter().filter_map(|(path, known)| {
+            let rows = known.rows.iter().filter(|(_, row)| !row.volatile).map(|(key, row)| {
+                let mut fields = vec![Tree::from(row.number.to_string())];
+                fields.extend(row.alias.as_deref().map(Tree::from));
+                (key.clone(), Tree::List(fields))
+            });
+            let rows: Vec<_> = rows.collect();
+            let next = known.next.max(known.mark);
+            (next > 1).then(|| {
+                let table = [("next", Tree::from(next.to_string())), ("rows", Tree::Map(rows))];
+                (path.clone(), Tree::map(table))
+            })
+        }))
+    }
+
+    /// Reads back what [`Instances::to_tree`] gave; parts that make no sense are left out.
+    pub fn from_tree(tree: &Tree) -> Instances {
+        let mut tables = BTreeMap::new();
+        for (path, saved) in tree.entries() {
+            let next = saved.str("next").and_then(|next| next.parse().ok()).unwrap_or(1);
+            let mut known = Table { next, mark: next, rows: BTreeMap::new() };
+            for (key, row) in saved.get("rows").map_or(&[][..], Tree::entries).iter().take(MAX_ROWS) {
+                let mut fields = row.items().iter().filter_map(Tree::as_str);
+                let Some(number) = fields.next().and_then(|number| number.parse::<u32>().ok()) else {
+                    continue;
+                };
+                known.next = known.next.max(number.saturating_add(1));
+                known.rows.insert(
+                    key.clone(),
+                    Given { number, alias: fields.next().map(Into::into), volatile: false },
+                );
+            }
+            tables.insert(path.clone(), known);
+        }
+        Instances { tables, dirty: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_given_once_and_never_again() {
+        let mut instances = Instances::default();
+        assert_eq!(instances.number("T.", "a", false), Some(1));
+        assert_eq!(instances.number("T.", "b", false), Some(2));
+        assert_eq!(instances.number("T.", "a", false), Some(1));
+        assert!(instances.take_dirty());
+        instances.forget("T.", "b");
+        let mut again = Instances::from_tree(&instances.to_tree());
+        assert_eq!(again.number("T.", "c", false), Some(3), "b's number is not used again");
+        assert_eq!(again.number("T.", "a", false), Some(1));
+    }
+
+    #[test]
+    fn volatile_rows_cost_a_write_per_step_and_stay_above_it_after_a_restart() {
+        let mut instances = Instances::default();
+        let mut writes = 0;
+        for n in 0..600 {
+            instances.number("T.", &format!("k{n}"), true);
+            writes += u32::from(instances.take_dirty());
+        }
+        assert_eq!(writes, 3);
+        let mut again = Instances::from_tree(&instances.to_tree());
+        assert!(again.number("T.", "k1", true) > Some(600));
+    }
+
+    #[test]
+    fn a_rebound_row_keeps_number_and_alias() {
+        let mut instances = Instances::default();
+        instances.number("T.", "a", false);
+        instances.set_alias("T.", "a", "office");
+        instances.rebind("T.", "a", "b");
+        assert_eq!(instances.known("T.", "a"), None);
+        assert_eq!(instances.alias("T.", "b", 1), "office");
+        let again = Instances::from_tree(&instances.to_tree());
+        assert_eq!(again.alias("T.", "b", 1), "office");
+    }
+
+    #[test]
+    fn what_lies_below_a_deleted_row_is_forgotten_with_it() {
+        let mut instances = Instances::default();
+        instances.number("T.", "a", false);
+        instances.number("T.1.U.", "x", false);
+        instances.forget("T.", "a");
+        assert_eq!(instances.known("T.1.U.", "x"), None);
+    }
+}

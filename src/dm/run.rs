@@ -1,0 +1,85 @@
+//! Running a read until it is done: sources computed from others are made here, all else is asked for.
+
+use super::error::Refusal;
+use super::instance::Instances;
+use super::schema::Model;
+use super::source::{Snapshot, Source, Stop};
+use super::view::View;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// Why a read is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// These sources must be supplied; then run again.
+    Need(BTreeSet<Box<str>>),
+    /// It cannot be read.
+    Refused(Refusal),
+}
+
+/// Most rounds of computing sources for one read; each round makes at least one.
+const MAX_ROUNDS: usize = 64;
+
+/// Runs `read` on a view of `snapshot`, computing derived sources as it asks for them.
+pub fn attempt<T>(
+    model: &Model,
+    snapshot: &mut Snapshot,
+    instances: &RefCell<Instances>,
+    mut read: impl FnMut(&View<'_>) -> Result<T, Stop>,
+) -> Result<T, Halt> {
+    for _ in 0..MAX_ROUNDS {
+        let done = read(&View::new(model, snapshot, instances));
+        let wanted = snapshot.take_wanted();
+        if wanted.is_empty() {
+            return match done {
+                Ok(value) => Ok(value),
+                Err(Stop::Refused(why)) => Err(Halt::Refused(why)),
+                Err(Stop::Wait) => Err(Halt::Refused(Refusal::Backend("waits for nothing".into()))),
+            };
+        }
+        supply_derived(model, snapshot, instances, wanted)?;
+    }
+    Err(Halt::Refused(Refusal::Backend("computed sources ask for each other".into())))
+}
+
+/// Computes those of `wanted` that are derived. Stops with the keys that are not, and those they need in turn.
+pub fn supply_derived(
+    model: &Model,
+    snapshot: &mut Snapshot,
+    instances: &RefCell<Instances>,
+    wanted: BTreeSet<Box<str>>,
+) -> Result<(), Halt> {
+    let mut need = BTreeSet::new();
+    let mut todo: Vec<Box<str>> = wanted.into_iter().collect();
+    let mut rounds = 0;
+    while let Some(key) = todo.pop() {
+        rounds += 1;
+        if rounds > MAX_ROUNDS {
+            return Err(Halt::Refused(Refusal::Backend("computed sources ask for each other".into())));
+        }
+        let Some(name) = key.strip_prefix("derived:") else {
+            need.insert(key);
+            continue;
+        };
+        let source = match model.derived(name) {
+            None => Source::Failed("nothing computes it".into()),
+            Some(function) => match function(&View::new(model, snapshot, instances)) {
+                Ok(tree) => Source::ready(tree),
+                Err(Stop::Refused(why)) => Source::Failed(why.to_string()),
+                Err(Stop::Wait) => {
+                    let below = snapshot.take_wanted();
+                    if below.iter().any(|key| !key.starts_with("derived:")) {
+                        need.extend(below.into_iter().filter(|key| !key.starts_with("derived:")));
+                    } else {
+                        todo.push(key);
+                        todo.extend(below);
+                    }
+                    continue;
+                }
+            },
+        };
+        snapshot.take_wanted();
+        snapshot.supply(&key, source);
+    }
+    if need.is_empty() { Ok(()) } else { Err(Halt::Need(need)) }
+}

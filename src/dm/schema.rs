@@ -1,0 +1,262 @@
+//! The supported model: which objects and parameters there are and how each is mapped.
+//!
+//! `build.rs` turns the mapping files into static tables of these types; drop-ins are added at start. Reads are
+//! [`super::view`]'s, writes [`super::write`]'s.
+
+use super::error::Refusal;
+use super::line::{Add, Each, Line};
+use super::source::Stop;
+use super::tree::Tree;
+use super::value::Syntax;
+use super::view::{At, View};
+use super::write::Draft;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What a `rust` read gives: the value's text, nothing where the router has none now, or why it stopped.
+pub type Value<'s> = Result<Option<Cow<'s, str>>, Stop>;
+/// A `rust` read.
+pub type ReadFn = for<'a, 's> fn(&'a At<'a, 's>) -> Value<'s>;
+/// A `rust` write: adds to the draft what makes the parameter read as the canonical text given.
+pub type WriteFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b str, &'b mut Draft) -> Result<(), Stop>;
+/// A computed source: a tree made of others.
+pub type DerivedFn = for<'a, 's> fn(&'a View<'s>) -> Result<Tree, Stop>;
+/// A `rust` add: the edits that make row `number` (its key is found by reading the table again).
+pub type AddFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, u32, &'b mut Draft) -> Result<(), Stop>;
+/// A `rust` delete of the row it is called at.
+pub type DeleteFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b mut Draft) -> Result<(), Stop>;
+
+/// A conversion that the platform names, such as `span`; `back` is its inverse, where there is one.
+#[derive(Clone, Copy)]
+pub struct NamedPipe {
+    /// Its name in mapping files.
+    pub name: &'static str,
+    /// Source's text to TR-181's; `None` for a text that means nothing.
+    pub read: fn(&str) -> Option<String>,
+    /// TR-181's text to the source's.
+    pub back: Option<fn(&str) -> Option<String>>,
+}
+
+/// One parameter.
+#[derive(Clone, Copy)]
+pub struct Param {
+    /// The standard's name.
+    pub name: &'static str,
+    /// Its type and what its values must keep to.
+    pub syntax: Syntax,
+    /// Flags of the standard that protocols ask for.
+    pub flags: Flags,
+    /// How it is read.
+    pub read: How,
+    /// How it is written, if it can be.
+    pub write: Write,
+    /// The written reason of a constant or of a read-only mapping of a writable parameter.
+    pub reason: Option<&'static str>,
+}
+
+/// How a parameter is read.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// By its line.
+    Line(Line),
+    /// By a function.
+    Rust(ReadFn),
+    /// The row's alias.
+    Alias,
+    /// How many rows the table below has, by its place among the model's objects' names.
+    Count(&'static str),
+}
+
+/// How a parameter is written.
+#[derive(Clone, Copy)]
+pub enum Write {
+    /// Not at all.
+    No,
+    /// By inverting the line it is read by.
+    Same,
+    /// By inverting another line, which is also read while a change is not yet applied.
+    Stored(Line),
+    /// By a function.
+    Rust(WriteFn),
+    /// The row's alias.
+    Alias,
+}
+
+/// Flags of the standard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Reads as an empty value, always.
+    pub hidden: bool,
+    /// Writing it triggers an action.
+    pub command: bool,
+    /// Part of every Inform.
+    pub forced_inform: bool,
+    /// What the standard says of active notification.
+    pub notify: Notify,
+}
+
+/// What the standard says of active notification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// Nothing special.
+    #[default]
+    Normal,
+    /// An active request may be refused, and is, because the value changes all the time.
+    CanDeny,
+    /// Always on; cannot be changed.
+    Forced,
+    /// On unless changed.
+    OnByDefault,
+}
+
+/// One object: a single one, or a table when its path ends in `{i}.`.
+#[derive(Clone, Copy)]
+pub struct Object {
+    /// Such as `Device.DHCPv4.Server.Pool.{i}.`.
+    pub path: &'static str,
+    /// How its rows come about, if it is a table.
+    pub each: Option<Each>,
+    /// Whether it is there at all: a condition on what is installed and on the board.
+    pub needs: Option<(Line, bool, &'static str)>,
+    /// How a row is made.
+    pub add: Option<Add>,
+    /// The function behind `add = "rust …"`.
+    pub add_fn: Option<AddFn>,
+    /// How a row is deleted.
+    pub delete: Delete,
+    /// Its parameters, in the order of the mapping file.
+    pub params: &'static [Param],
+    /// Lower-case names with their lines.
+    pub locals: &'static [(&'static str, Line)],
+    /// Functional keys: each a comma list of parameters, unique among enabled rows.
+    pub unique: &'static [&'static str],
+    /// The parameter that enables a row.
+    pub enable: Option<&'static str>,
+    /// A row that UCI cannot hold before these parameters (comma list) are set and it is enabled.
+    pub pending: Option<&'static str>,
+    /// The file that maps it, for messages.
+    pub file: &'static str,
+}
+
+/// How a row is deleted.
+#[derive(Clone, Copy)]
+pub enum Delete {
+    /// Not at all.
+    No,
+    /// By removing the section it is bound to.
+    Section,
+    /// By a function.
+    Rust(DeleteFn),
+}
+
+impl Object {
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        self.path.ends_with("{i}.")
+    }
+
+    /// The parameter `name` and its place.
+    pub fn param(&self, name: &str) -> Option<(usize, &'static Param)> {
+        self.params.iter().enumerate().find(|(_, param)| param.name == name)
+    }
+
+    /// The last name of its path, without `{i}`.
+    pub fn name(&self) -> &'static str {
+        let path = self.path.trim_end_matches("{i}.").trim_end_matches('.');
+        path.rsplit('.').next().unwrap_or(path)
+    }
+}
+
+/// The objects of a build and its drop-ins, with what the platform brings.
+pub struct Model {
+    objects: Vec<Object>,
+    children: Vec<Vec<usize>>,
+    parents: Vec<Option<usize>>,
+    by_path: BTreeMap<&'static str, usize>,
+    pipes: &'static [NamedPipe],
+    derived: &'static [(&'static str, DerivedFn)],
+}
+
+impl Model {
+    /// A model of `objects`; every object's ancestors must be among them.
+    ///
+    /// Refuses an object without its parent and one that stands twice.
+    pub fn new(
+        mut objects: Vec<Object>,
+        pipes: &'static [NamedPipe],
+        derived: &'static [(&'static str, DerivedFn)],
+    ) -> Result<Model, String> {
+        objects.sort_by(|a, b| order(a.path).cmp(order(b.path)));
+        let mut by_path = BTreeMap::new();
+        for (at, object) in objects.iter().enumerate() {
+            if by_path.insert(object.path, at).is_some() {
+                return Err(format!("{} is mapped twice", object.path));
+            }
+        }
+        let mut children = vec![Vec::new(); objects.len()];
+        let mut parents = vec![None; objects.len()];
+        for (at, object) in objects.iter().enumerate() {
+            let Some(above) = above(object.path) else { continue };
+            let Some(&parent) = by_path.get(above) else {
+                return Err(format!("{} has no {above} above it", object.path));
+            };
+            if let (Some(list), Some(slot)) = (children.get_mut(parent), parents.get_mut(at)) {
+                list.push(at);
+                *slot = Some(parent);
+            }
+        }
+        Ok(Model { objects, children, parents, by_path, pipes, derived })
+    }
+
+    /// Every object, in the order of their paths.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// The object at a place; places come from this model.
+    pub fn object(&self, at: usize) -> Result<&Object, Stop> {
+        self.objects.get(at).ok_or(Stop::Refused(Refusal::UnknownPath))
+    }
+
+    /// The place of the object with a schema path such as `Device.IP.Interface.{i}.`.
+    pub fn find(&self, path: &str) -> Option<usize> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The places of the objects right below.
+    pub fn children(&self, at: usize) -> &[usize] {
+        self.children.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// The place of the object right above.
+    pub fn parent(&self, at: usize) -> Option<usize> {
+        self.parents.get(at).copied().flatten()
+    }
+
+    /// The places of the objects without a parent: one per root.
+    pub fn roots(&self) -> impl Iterator<Item = usize> {
+        self.parents.iter().enumerate().filter(|(_, parent)| parent.is_none()).map(|(at, _)| at)
+    }
+
+    /// The platform's pipe of a name.
+    pub fn pipe(&self, name: &str) -> Option<&'static NamedPipe> {
+        self.pipes.iter().find(|pipe| pipe.name == name)
+    }
+
+    /// The function that computes a derived source.
+    pub fn derived(&self, name: &str) -> Option<DerivedFn> {
+        self.derived.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    }
+}
+
+/// The schema path right above, or `None` for a root.
+pub fn above(path: &str) -> Option<&str> {
+    let own = path.strip_suffix("{i}.").unwrap_or(path);
+    let own = own.strip_suffix('.').unwrap_or(own);
+    own.rfind('.').and_then(|dot| own.get(..=dot))
+}
+
+/// Paths sort by their names, a parent before what is below it.
+fn order(path: &str) -> impl Iterator<Item = &str> {
+    path.split('.').filter(|name| !name.is_empty())
+}

@@ -1,0 +1,525 @@
+//! Writes are planned: every refusal at once and no effect. What a plan holds is committed as one record.
+//!
+//! A [`Planner`] takes any number of sets, adds and deletes of one request. Setters run in the order of the mapping
+//! files, each upon what the ones before it did, and then the plan checks itself: what was written is read back.
+
+use super::edit::{Change, Edit};
+use super::error::{Error, Refusal};
+use super::instance::Instances;
+use super::line::{Add, Rows};
+use super::path::Pattern;
+use super::read::{Node, Place};
+use super::run::{self, Halt};
+use super::schema::{Delete, Model, Write};
+use super::source::{Snapshot, Stop};
+use super::tree::Tree;
+use super::value::{Invalid, Type};
+use super::view::{At, PENDING, Row, View};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+pub use super::draft::Draft;
+
+/// One value to be written, as the manager gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The parameter's path.
+    pub path: String,
+    /// The value.
+    pub value: String,
+    /// The type the manager said it is of, if it said one.
+    pub said: Option<Type>,
+}
+
+/// What a request comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The edits, in order, of every source.
+    pub edits: Vec<Edit>,
+    /// Numbers and aliases as they will be; `None` if they do not change.
+    pub instances: Option<Instances>,
+    /// What was written: path and canonical value.
+    pub written: Vec<(String, String)>,
+    /// Rows that were added: their paths.
+    pub added: Vec<String>,
+    /// Rows that were deleted: their paths.
+    pub deleted: Vec<String>,
+    /// Commands that were triggered by writing their parameter: paths.
+    pub commands: Vec<String>,
+}
+
+impl Plan {
+    /// The sources that change, such as `uci:network`.
+    pub fn sources(&self) -> BTreeSet<&str> {
+        self.edits.iter().map(|edit| &*edit.source).collect()
+    }
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPlan {
+    /// Sources are missing and have been noted; plan again once they are there.
+    Wait,
+    /// Refused, with every reason.
+    Refused(Vec<Error>),
+}
+
+/// How a manager's habits are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// An empty text written to a secret leaves it as it is: managers write back templates they have read.
+    pub keep_secret_on_empty: bool,
+}
+
+/// Plans one request.
+pub struct Planner<'m> {
+    model: &'m Model,
+    draft: Draft,
+    instances: Rc<RefCell<Instances>>,
+    policy: Policy,
+    plan: Plan,
+    renumbered: bool,
+}
+
+impl<'m> Planner<'m> {
+    /// A planner upon what `snapshot` shows.
+    pub fn new(model: &'m Model, snapshot: &Snapshot, instances: &Instances, policy: Policy) -> Planner<'m> {
+        Planner {
+            model,
+            draft: Draft::new(snapshot.clone()),
+            instances: Rc::new(RefCell::new(instances.clone())),
+            policy,
+            plan: Plan::default(),
+            renumbered: false,
+        }
+    }
+
+    /// The keys that were missing; the caller supplies them and plans again from the start.
+    pub fn wanted(&self) -> BTreeSet<Box<str>> {
+        self.draft.snapshot.take_wanted()
+    }
+
+    /// The plan of all that was asked.
+    pub fn finish(mut self) -> Plan {
+        let changed = self.instances.borrow_mut().take_dirty() || self.renumbered;
+        self.plan.edits = self.draft.edits;
+        self.plan.instances = changed.then(|| self.instances.borrow().clone());
+        self.plan
+    }
+
+    /// Plans values, all or none.
+    //= TR-069 A.3.2.1: all or nothing; one fault per parameter; the order of the list has no meaning.
+    pub fn set(&mut self, wishes: &[Wish]) -> Result<(), NoPlan> {
+        let checked = self.step(|planner, view| {
+            let mut wait = false;
+            let mut all = Vec::new();
+            for wish in wishes {
+                let checked = planner.checked(view, wish);
+                wait |= checked == Err(Stop::Wait);
+                all.push(checked);
+            }
+            if wait { Err(Stop::Wait) } else { Ok(all) }
+        });
+        let checked = checked.map_err(|stop| no_plan(stop, ""))?;
+        let mut refused = Vec::new();
+        let mut sets: Vec<Set> = Vec::new();
+        for (wish, checked) in wishes.iter().zip(checked) {
+            match checked {
+                Ok(set) if sets.iter().any(|other| other.path == set.path) => {
+                    //= TR-069 A.3.2.1: the same name twice is an invalid request.
+                    let why = Refusal::InvalidArguments(format!("{} stands twice", set.path));
+                    return Err(NoPlan::Refused(vec![Error::new("", why)]));
+                }
+                Ok(set) => sets.push(set),
+                Err(Stop::Wait) => return Err(NoPlan::Wait),
+                Err(Stop::Refused(why)) => refused.push(Error::new(wish.path.clone(), why)),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(NoPlan::Refused(refused));
+        }
+        sets.sort_by(|a, b| a.order.cmp(&b.order));
+        let mut wait = false;
+        for set in &sets {
+            match self.apply(set) {
+                Ok(()) => {}
+                Err(Stop::Wait) => wait = true,
+                Err(Stop::Refused(why)) => refused.push(Error::new(set.asked.clone(), why)),
+            }
+        }
+        if wait {
+            return Err(NoPlan::Wait);
+        }
+        if refused.is_empty() {
+            refused =
+                self.step(|planner, view| planner.verify(view, &sets)).map_err(|stop| no_plan(stop, ""))?;
+        }
+        if !refused.is_empty() {
+            return Err(NoPlan::Refused(refused));
+        }
+        self.plan.written.extend(sets.into_iter().map(|set| (set.path, set.value)));
+        Ok(())
+    }
+
+    /// Runs one step on a view of the draft, computing derived sources until it is done.
+    ///
+    /// A step that stops leaves the draft as it was; what is missing has been noted in it.
+    fn step<T>(&mut self, mut step: impl FnMut(&mut Self, &View<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
+        let instances = self.instances.clone();
+        let model = self.model;
+        loop {
+            let before = self.draft.snapshot.clone();
+            before.take_wanted();
+            let mark = self.draft.edits.len();
+            let done = step(self, &View::new(model, &before, &instances));
+            let mut wanted = before.take_wanted();
+            wanted.extend(self.draft.snapshot.take_wanted());
+            match done {
+                Err(Stop::Wait) => {}
+                Ok(_) | Err(Stop::Refused(_)) => return done,
+            }
+            self.draft.edits.truncate(mark);
+            self.draft.snapshot = before;
+            match run::supply_derived(model, &mut self.draft.snapshot, &instances, wanted) {
+                Ok(()) => {}
+                Err(Halt::Refused(why)) => return Err(Stop::Refused(why)),
+                Err(Halt::Need(keys)) => {
+                    for key in keys {
+                        let _ = self.draft.snapshot.tree(&key);
+                    }
+                    return Err(Stop::Wait);
+                }
+            }
+        }
+    }
+
+    /// What one wish means, or why it is refused.
+    fn checked(&self, view: &View<'_>, wish: &Wish) -> Result<Set, Stop> {
+        let (place, at) = parameter(view, &wish.path)?;
+        let param = view.param(&place, at)?;
+        if matches!(param.write, Write::No) {
+            return Err(Refusal::NotWritable.into());
+        }
+        if let Some(said) = wish.said {
+            if !agrees(said, param.syntax.base, param.syntax.lists > 0) {
+                return Err(Refusal::WrongType { expected: param.syntax.base.name().into() }.into());
+            }
+        }
+        let value = param.syntax.canonical(&wish.value).map_err(|why| match why {
+            Invalid::Type { expected } => Refusal::WrongType { expected: expected.into() },
+            Invalid::Value { allowed } => Refusal::OutOfRange { allowed },
+        })?;
+        Ok(Set {
+            asked: wish.path.clone(),
+            path: format!("{}{}", place.path, param.name),
+            order: (place.object, place.path.to_string(), at),
+            skip: param.flags.hidden && value.is_empty() && self.policy.keep_secret_on_empty,
+            command: param.flags.command,
+            value,
+        })
+    }
+
+    /// Applies one value to the draft.
+    fn apply(&mut self, set: &Set) -> Result<(), Stop> {
+        if set.skip {
+            return Ok(());
+        }
+        if set.command {
+            if set.value == "true" {
+                self.plan.commands.push(set.path.clone());
+            }
+            return Ok(());
+        }
+        self.step(|planner, view| planner.name_section(view, &set.path))?;
+        self.step(|planner, view| planner.written(view, set))
+    }
+
+    fn written(&mut self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
+        let (place, at) = parameter(view, &set.path)?;
+        let param = view.param(&place, at)?;
+        let here = At { view, object: place.object, row: place.row.as_ref() };
+        let draft = &mut self.draft;
+        if let (Some(row), false) = (here.row.filter(|row| row.pending), matches!(param.write, Write::Alias))
+        {
+            return draft.set(PENDING, row.anchor, param.name, Some(Tree::from(set.value.as_str())));
+        }
+        match (&param.read, &param.write) {
+            (_, Write::No) => Err(Refusal::NotWritable.into()),
+            (_, Write::Rust(function)) => function(&here, &set.value, draft),
+            (_, Write::Stored(line)) => here.write(line, &set.value, draft),
+            (super::schema::How::Line(line), Write::Same) => here.write(line, &set.value, draft),
+            (_, Write::Same) => Err(Refusal::NotWritable.into()),
+            (_, Write::Alias) => {
+                let row = here.row.ok_or(Refusal::NotWritable)?;
+                let table = view.table_path(row.object, row.parent.as_ref())?;
+                for other in view.rows(row.object, row.parent.as_ref())?.iter() {
+                    if other.number != row.number && view.alias(other)? == set.value {
+                        return Err(Refusal::Duplicate(other.path.clone()).into());
+                    }
+                }
+                if set.value.is_empty() {
+                    return Err(Refusal::OutOfRange { allowed: "an alias".into() }.into());
+                }
+                self.instances.borrow_mut().set_alias(&table, &row.key, &set.value);
+                self.renumbered = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the anonymous section that a parameter's row is bound to a name, so that its number stays with it.
+    fn name_section(&mut self, view: &View<'_>, path: &str) -> Result<(), Stop> {
+        let (place, at) = parameter(view, path)?;
+        let Some(row) = place.row.as_ref() else { return Ok(()) };
+        let Some(bound) = row.section.as_ref().filter(|bound| bound.tree.get(".anonymous").is_some()) else {
+            return Ok(());
+        };
+        if matches!(view.param(&place, at)?.write, Write::Alias) {
+            return Ok(());
+        }
+        let kind =
+            bound.tree.str(".type").unwrap_or("section").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let package = view.tree(&bound.source)?;
+        let mut number = row.number;
+        let mut name = format!("cpe_{kind}{number}");
+        while package.is_some_and(|package| package.get(&name).is_some()) {
+            number = number.saturating_add(1000);
+            name = format!("cpe_{kind}{number}");
+        }
+        let moved = sharers(view, bound.source.as_ref(), bound.name)?;
+        self.draft.edit(Edit {
+            source: bound.source.to_string().into(),
+            section: bound.name.into(),
+            change: Change::Rename { to: name.as_str().into() },
+        })?;
+        for (table, key) in moved {
+            self.instances.borrow_mut().rebind(&table, &key, &name);
+        }
+        self.renumbered = true;
+        Ok(())
+    }
+
+    /// Reads back what was written and checks unique keys; the refusals.
+    fn verify(&self, view: &View<'_>, sets: &[Set]) -> Result<Vec<Error>, Stop> {
+        let mut refused = Vec::new();
+        for set in sets.iter().filter(|set| !set.skip && !set.command) {
+            let checked = self.read_back(view, set).and_then(|()| self.unique(view, set));
+            match checked {
+                Ok(()) => {}
+                Err(Stop::Wait) => return Err(Stop::Wait),
+                Err(Stop::Refused(why)) => refused.push(Error::new(set.asked.clone(), why)),
+            }
+        }
+        Ok(refused)
+    }
+
+    fn read_back(&self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
+        let (place, at) = parameter(view, &set.path)?;
+        let param = view.param(&place, at)?;
+        let read = view.raw(&place, param)?;
+        if *read == *set.value {
+            return Ok(());
+        }
+        let shown =
+            if param.flags.hidden { String::new() } else { format!("; it would read back as {read:?}") };
+        Err(Refusal::OutOfRange { allowed: format!("what the router can hold{shown}") }.into())
+    }
+
+    /// Refuses a value that makes its row equal to another enabled row in a unique key.
+    fn unique<'s>(&self, view: &View<'s>, set: &Set) -> Result<(), Stop> {
+        let (place, at) = parameter(view, &set.path)?;
+        let object = view.model.object(place.object)?;
+        let Some(row) = place.row.as_ref().filter(|_| object.is_table()) else { return Ok(()) };
+        let name = view.param(&place, at)?.name;
+        let enabled = |row: &Rc<Row<'s>>| -> Result<bool, Stop> {
+            let flag = match object.enable {
+                Some(enable) => values(view, object, &[enable], row)?,
+                None => None,
+            };
+            Ok(flag.is_none_or(|flag| flag.iter().all(|flag| flag != "false")))
+        };
+        for key in object.unique {
+            let names: Vec<&str> = key.split(',').collect();
+            if (!names.contains(&name) && object.enable != Some(name)) || !enabled(row)? {
+                continue;
+            }
+            let Some(mine) = values(view, object, &names, row)? else { continue };
+            for other in view.rows(row.object, row.parent.as_ref())?.iter() {
+                if other.number != row.number
+                    && enabled(other)?
+                    && values(view, object, &names, other)?.as_ref() == Some(&mine)
+                {
+                    return Err(Refusal::Duplicate(other.path.clone()).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans a new row of a table; its number.
+    //= TR-069 A.3.2.6: the number never changes and is not used again; a row starts at its defaults.
+    pub fn add(&mut self, table: &str) -> Result<u32, NoPlan> {
+        let made = self.step(|planner, view| planner.made(view, table));
+        let (path, object, number) = made.map_err(|stop| no_plan(stop, table))?;
+        let shown = self.step(|planner, view| {
+            let rows = view.all_rows(planner.model.object(object)?.path.trim_end_matches("{i}."))?;
+            if rows.iter().any(|row| row.path == path) {
+                return Ok(());
+            }
+            Err(Refusal::Backend(format!("the new row {path} does not show")).into())
+        });
+        shown.map_err(|stop| no_plan(stop, table))?;
+        self.plan.added.push(path);
+        Ok(number)
+    }
+
+    /// Makes the edits of a new row; its path, object and number.
+    fn made(&mut self, view: &View<'_>, asked: &str) -> Result<(String, usize, u32), Stop> {
+        let pattern = Pattern::parse(asked).map_err(|_| Refusal::UnknownPath)?;
+        let nodes = view.resolve(&pattern)?;
+        let [Node::Table(place)] = nodes.as_slice() else { return Err(Refusal::NotCreatable.into()) };
+        let object = view.model.object(place.object)?;
+        let Some(add) = &object.add else { return Err(Refusal::NotCreatable.into()) };
+        let table = view.table_path(place.object, place.row.as_ref())?;
+        // Rows that are there take their numbers first.
+        let rows = view.rows(place.object, place.row.as_ref())?;
+        if rows.len() >= super::instance::MAX_ROWS {
+            return Err(Refusal::Exhausted(table).into());
+        }
+        let number = self.instances.borrow().next(&table);
+        let path = format!("{table}{number}.");
+        let here = At { view, object: place.object, row: place.row.as_ref() };
+        if object.pending.is_some() {
+            self.draft.add(PENDING, &path, &table)?;
+            for param in object.params.iter().filter(|param| Some(param.name) == object.enable) {
+                self.draft.set_text(PENDING, &path, param.name, "false")?;
+            }
+            return Ok((path, place.object, number));
+        }
+        match (add, object.add_fn) {
+            (Add::Rust(_), Some(function)) => function(&here, number, &mut self.draft)?,
+            (Add::Rust(_), None) => return Err(Refusal::NotCreatable.into()),
+            (Add::Section { key, kind, prefix, options }, _) => {
+                let mut name = format!("{prefix}{number}");
+                while self.draft.tree(key)?.is_some_and(|package| package.get(&name).is_some()) {
+                    name.push('x');
+                }
+                self.draft.add(key, &name, kind)?;
+                for (option, text) in *options {
+                    let text = here.text(text)?;
+                    self.draft.set_text(key, &name, option, &text)?;
+                }
+            }
+        }
+        Ok((path, place.object, number))
+    }
+
+    /// Plans the deletion of a row.
+    pub fn delete(&mut self, path: &str) -> Result<(), NoPlan> {
+        self.step(|planner, view| planner.removed(view, path)).map_err(|stop| no_plan(stop, path))
+    }
+
+    fn removed(&mut self, view: &View<'_>, path: &str) -> Result<(), Stop> {
+        let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
+        let nodes = view.resolve(&pattern)?;
+        let [node @ Node::Object(place)] = nodes.as_slice() else { return Err(Refusal::NotDeletable.into()) };
+        let Some(row) = place.row.as_ref().filter(|_| view.writable(node).unwrap_or(false)) else {
+            return Err(Refusal::NotDeletable.into());
+        };
+        let table = view.table_path(row.object, row.parent.as_ref())?;
+        let mut gone = vec![(table, row.key.clone())];
+        if row.pending {
+            self.draft.remove(PENDING, row.anchor)?;
+        } else {
+            match view.model.object(place.object)?.delete {
+                Delete::No => return Err(Refusal::NotDeletable.into()),
+                Delete::Section => {
+                    let bound = row.section.as_ref().ok_or(Refusal::NotDeletable)?;
+                    gone = sharers(view, bound.source.as_ref(), bound.name)?;
+                    self.draft.remove(&bound.source, bound.name)?;
+                }
+                Delete::Rust(function) => {
+                    let here = At { view, object: place.object, row: Some(row) };
+                    function(&here, &mut self.draft)?;
+                }
+            }
+        }
+        for (table, key) in gone {
+            self.instances.borrow_mut().forget(&table, &key);
+        }
+        self.renumbered = true;
+        self.plan.deleted.push(row.path.clone());
+        Ok(())
+    }
+}
+
+/// The values of some parameters of a row; nothing if the object lacks one of them.
+fn values<'s>(
+    view: &View<'s>,
+    object: &super::schema::Object,
+    names: &[&str],
+    row: &Rc<Row<'s>>,
+) -> Result<Option<Vec<String>>, Stop> {
+    let place = Place::of(row);
+    let mut out = Vec::new();
+    for name in names {
+        let Some((at, _)) = object.param(name) else { return Ok(None) };
+        out.push(view.value(&place, at)?.into_owned());
+    }
+    Ok(Some(out))
+}
+
+fn no_plan(stop: Stop, path: &str) -> NoPlan {
+    match stop {
+        Stop::Wait => NoPlan::Wait,
+        Stop::Refused(why) => NoPlan::Refused(vec![Error::new(path, why)]),
+    }
+}
+
+/// One checked value.
+#[derive(PartialEq)]
+struct Set {
+    asked: String,
+    path: String,
+    order: (usize, String, usize),
+    value: String,
+    skip: bool,
+    command: bool,
+}
+
+/// The one parameter that a path names.
+fn parameter<'s>(view: &View<'s>, path: &str) -> Result<(Place<'s>, usize), Stop> {
+    let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
+    let mut nodes = view.resolve(&pattern)?.into_iter();
+    match (nodes.next(), nodes.next()) {
+        (Some(Node::Param(place, at)), None) => Ok((place, at)),
+        _ => Err(Refusal::UnknownPath.into()),
+    }
+}
+
+/// Whether the type a manager said fits the parameter's.
+fn agrees(said: Type, base: Type, list: bool) -> bool {
+    said == base || said == Type::String && (list || matches!(base, Type::String))
+}
+
+/// The rows of other tables that live in the same section, with their tables.
+fn sharers(view: &View<'_>, source: &str, section: &str) -> Result<Vec<(String, String)>, Stop> {
+    let mut out = Vec::new();
+    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    for object in view.model.objects() {
+        let Some(each) = object.each else { continue };
+        if !matches!(each.rows, Rows::Sections { key, .. } if key == source) {
+            continue;
+        }
+        for row in view.all_rows(object.path.trim_end_matches("{i}."))? {
+            if row.section.as_ref().is_some_and(|bound| bound.name == section && bound.source == source) {
+                let table = view.table_path(row.object, row.parent.as_ref())?;
+                if seen.insert(format!("{table}{}", row.key), ()).is_none() {
+                    out.push((table, row.key.clone()));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
