@@ -1,1 +1,248 @@
-fn main() {}
+//! Compiles the mapping files of `src/tr181/` into static tables, checked against the table of the standard.
+//!
+//! A name that the standard does not know, a writable parameter without a way to write it, a constant without a
+//! reason: each ends the build with file, line and, for names, the nearest one.
+
+#![allow(dead_code, missing_docs, unused_qualifications)]
+
+#[path = "src/dm/assemble.rs"]
+mod assemble;
+#[path = "src/dm/expr.rs"]
+mod expr;
+#[path = "src/dm/language.rs"]
+mod language;
+#[path = "src/dm/line.rs"]
+mod line;
+#[path = "src/dm/mapfile.rs"]
+mod mapfile;
+#[path = "src/dm/named.rs"]
+mod named;
+#[path = "src/dm/path.rs"]
+mod path;
+#[path = "src/dm/pattern.rs"]
+mod pattern;
+#[path = "src/dm/standard.rs"]
+mod standard;
+#[path = "src/time.rs"]
+mod time;
+#[path = "src/dm/value.rs"]
+mod value;
+
+use assemble::{Assembled, MappedParam, ReadBy, WriteBy};
+use line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/tr181");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/dm");
+    let folder = Path::new("src/tr181");
+    let table = read(&folder.join("standard.tsv"));
+    let mut files = Vec::new();
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).expect("src/tr181").filter_map(Result::ok).map(|e| e.path()).collect();
+    names.sort();
+    for path in names.iter().filter(|path| path.extension().is_some_and(|ext| ext == "toml")) {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain file name").to_string();
+        let tables = match mapfile::tables(&read(path)) {
+            Ok(tables) => tables,
+            Err(mistake) => fail(&[format!("{}:{}: {}", path.display(), mistake.line, mistake.what)]),
+        };
+        files.push((stem, tables));
+    }
+    let assembled = match assemble::assemble(&table, &files) {
+        Ok(assembled) => assembled,
+        Err(mistakes) => fail(&mistakes),
+    };
+    let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join("model.rs"), emit(&assembled)).expect("OUT_DIR can be written");
+    std::fs::write(Path::new(&out).join("coverage.rs"), coverage(&table)).expect("OUT_DIR can be written");
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|why| fail(&[format!("{}: {why}", path.display())]))
+}
+
+fn fail(mistakes: &[String]) -> ! {
+    for mistake in mistakes {
+        eprintln!("error: {mistake}");
+    }
+    panic!("{} mistake(s) in the mapping files", mistakes.len());
+}
+
+/// How many live parameters the standard has per top-level object, for `model --coverage`.
+fn coverage(table: &str) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, node) in standard::read(table) {
+        let Ok(node) = node else { continue };
+        let cwmp = !matches!(node.protocols, standard::Protocols::Usp);
+        if node.base.is_some() && node.facts.deleted.is_none() && cwmp {
+            let top = node.path.split('.').nth(1).unwrap_or_default();
+            let top = if node.path.matches('.').count() < 2 { "" } else { top };
+            *counts.entry(top.to_string()).or_default() += 1;
+        }
+    }
+    format!("&{:?}", counts.into_iter().collect::<Vec<_>>())
+}
+
+fn emit(assembled: &[Assembled]) -> String {
+    let mut limits: BTreeMap<String, String> = BTreeMap::new();
+    let mut body = String::from("pub static OBJECTS: &[Object] = &[\n");
+    for object in assembled {
+        let functions = |name: &str| format!("crate::tr181::{}::{name}", object.file);
+        let params: String =
+            object.params.iter().map(|param| emit_param(param, &object.file, &mut limits)).collect();
+        let add_fn = match &object.add {
+            Some(Add::Rust(name)) => format!("Some({})", functions(name)),
+            _ => "None".into(),
+        };
+        let delete = match object.delete.as_deref() {
+            None => "Delete::No".into(),
+            Some("section") => "Delete::Section".into(),
+            Some(name) => format!("Delete::Rust({})", functions(name)),
+        };
+        let locals: String =
+            object.locals.iter().map(|(name, l)| format!("({name:?}, {}), ", line(l))).collect();
+        let needs =
+            object.needs.as_ref().map_or("None".into(), |needs| format!("Some({})", condition(needs)));
+        let _ = write!(
+            body,
+            "Object {{ path: {:?}, each: {}, needs: {needs}, add: {}, add_fn: {add_fn}, delete: {delete}, params: &[\n{params}], \
+             locals: &[{locals}], unique: &{:?}, enable: {:?}, pending: {:?}, file: {:?} }},\n",
+            object.path,
+            object.each.as_ref().map_or("None".into(), |e| format!("Some({})", each(e))),
+            object.add.as_ref().map_or("None".into(), |a| format!("Some({})", add(a))),
+            object.unique,
+            object.enable,
+            object.pending,
+            object.file,
+        );
+    }
+    body.push_str("];\n");
+    for (literal, name) in &limits {
+        let _ = writeln!(body, "static {name}: Limits = {literal};");
+    }
+    body
+}
+
+fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, String>) -> String {
+    let limits = if param.node.facts.is_unlimited() {
+        "&Limits::NONE".to_string()
+    } else {
+        let next = format!("L{}", limits.len());
+        format!("&{}", limits.entry(param.node.facts.limits_literal()).or_insert(next))
+    };
+    let syntax = param.node.syntax_literal(&limits).expect("a parameter has a type");
+    let function = |name: &str| format!("crate::tr181::{file}::{name}");
+    let read = match &param.read {
+        ReadBy::Line(l) => format!("How::Line({})", line(l)),
+        ReadBy::Rust(name) => format!("How::Rust({})", function(name)),
+        ReadBy::Alias => "How::Alias".into(),
+        ReadBy::Count(name) => format!("How::Count({name:?})"),
+    };
+    let write = match &param.write {
+        WriteBy::No => "Write::No".into(),
+        WriteBy::Same => "Write::Same".into(),
+        WriteBy::Stored(l) => format!("Write::Stored({})", line(l)),
+        WriteBy::Rust(name) => format!("Write::Rust({})", function(name)),
+        WriteBy::Alias => "Write::Alias".into(),
+    };
+    let facts = &param.node.facts;
+    let notify = match facts.notify {
+        standard::Notify::Normal => "Normal",
+        standard::Notify::CanDeny => "CanDeny",
+        standard::Notify::ForceEnabled => "Forced",
+        standard::Notify::ForceDefaultEnabled => "OnByDefault",
+    };
+    format!(
+        "Param {{ name: {:?}, syntax: {syntax}, flags: Flags {{ hidden: {}, command: {}, forced_inform: {}, notify: Notify::{notify} }}, \
+         read: {read}, write: {write}, reason: {:?} }},\n",
+        param.name,
+        facts.hidden || facts.secured,
+        facts.command,
+        facts.forced_inform,
+        param.reason,
+    )
+}
+
+fn line(line: &Line) -> String {
+    let pipes: String = line.pipes.iter().map(|p| format!("{}, ", pipe(p))).collect();
+    format!("Line {{ source: {}, pipes: &[{pipes}], otherwise: {:?} }}", source(&line.source), line.otherwise)
+}
+
+fn source(source: &Src) -> String {
+    match source {
+        Src::Tree { key, steps } => {
+            format!("Src::Tree {{ key: {}, steps: {} }}", text(key), self::steps(steps))
+        }
+        Src::Option { up, option } => format!("Src::Option {{ up: {up}, option: {} }}", text(option)),
+        Src::Item { up, steps } => format!("Src::Item {{ up: {up}, steps: {} }}", self::steps(steps)),
+        Src::Local { name, steps } => {
+            format!("Src::Local {{ name: {name:?}, steps: {} }}", self::steps(steps))
+        }
+        Src::Rust(name) => format!("Src::Rust({name:?})"),
+        Src::Const(value) => format!("Src::Const({value:?})"),
+    }
+}
+
+fn text(pieces: &[Piece]) -> String {
+    let pieces: String = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Lit(literal) => format!("Piece::Lit({literal:?}), "),
+            Piece::Of(of) => format!("Piece::Of({}), ", source(of)),
+        })
+        .collect();
+    format!("&[{pieces}]")
+}
+
+fn steps(steps: &[Step]) -> String {
+    let steps: String = steps
+        .iter()
+        .map(|step| match step {
+            Step::Key(key) => format!("Step::Key({}), ", text(key)),
+            Step::Index(index) => format!("Step::Index({index}), "),
+            Step::Match(key, value) => format!("Step::Match({key:?}, {}), ", text(value)),
+            Step::All => "Step::All, ".into(),
+            Step::Kind(kind, index) => format!("Step::Kind({kind:?}, {index}), "),
+            Step::KindBy(kind, by, value) => format!("Step::KindBy({kind:?}, {by:?}, {}), ", text(value)),
+        })
+        .collect();
+    format!("&[{steps}]")
+}
+
+fn pipe(pipe: &Pipe) -> String {
+    match pipe {
+        Pipe::Map(pairs) => format!("Pipe::Map(&{pairs:?})"),
+        other => format!("Pipe::{other:?}"),
+    }
+}
+
+fn condition((l, unequal, value): &(Line, bool, &'static str)) -> String {
+    format!("({}, {unequal}, {value:?})", line(l))
+}
+
+fn each(each: &Each) -> String {
+    let rows = match &each.rows {
+        Rows::Sections { key, kind } => format!("Rows::Sections {{ key: {key:?}, kind: {kind:?} }}"),
+        Rows::Items(of) => format!("Rows::Items({})", source(of)),
+    };
+    let key = each.key.map_or("None".into(), |key| format!("Some({})", text(key)));
+    let only = each.only.as_ref().map_or("None".into(), |only| format!("Some({})", condition(only)));
+    format!("Each {{ rows: {rows}, key: {key}, only: {only}, volatile: {} }}", each.volatile)
+}
+
+fn add(add: &Add) -> String {
+    match add {
+        Add::Rust(name) => format!("Add::Rust({name:?})"),
+        Add::Section { key, kind, prefix, options } => {
+            let options: String =
+                options.iter().map(|(option, value)| format!("({option:?}, {}), ", text(value))).collect();
+            format!(
+                "Add::Section {{ key: {key:?}, kind: {kind:?}, prefix: {prefix:?}, options: &[{options}] }}"
+            )
+        }
+    }
+}

@@ -88,31 +88,6 @@ impl Draft {
     }
 }
 
-/// Whether a line can be written through: it ends in an option and every pipe has an inverse.
-pub fn invertible(line: &Line, named: impl Fn(&str) -> bool) -> bool {
-    let target = match line.source {
-        Src::Option { .. } => true,
-        Src::Tree { key: [super::line::Piece::Lit(key)], steps: [_, Step::Key(_)] } => {
-            key.starts_with("uci:") || key.starts_with("agent:")
-        }
-        Src::Tree { .. } | Src::Item { .. } | Src::Local { .. } | Src::Rust(_) | Src::Const(_) => false,
-    };
-    target
-        && line.pipes.iter().all(|pipe| match pipe {
-            Pipe::Bool | Pipe::Not | Pipe::Csv | Pipe::Map(_) | Pipe::Case(_) | Pipe::Trim => true,
-            Pipe::Ref(tables) => !tables.is_empty(),
-            Pipe::Scale(times, over) => *times == 1 || *over == 1,
-            Pipe::Named(name) => named(name),
-            Pipe::Cut(_)
-            | Pipe::Word(_)
-            | Pipe::Part(..)
-            | Pipe::Count
-            | Pipe::Ago
-            | Pipe::Ahead
-            | Pipe::Epoch => false,
-        })
-}
-
 impl At<'_, '_> {
     /// The option that a line reads: source, section, option.
     fn target(&self, line: &Line) -> Result<(String, String, String), Stop> {

@@ -8,7 +8,7 @@ use super::eval::Flow;
 use super::instance::Instances;
 use super::line::{Each, Rows, Src};
 use super::schema::Model;
-use super::source::{Snapshot, Stop};
+use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -129,12 +129,12 @@ impl<'s> View<'s> {
         }
         let Some(each) = self.model.object(object)?.each else { return Ok(Rc::new([])) };
         let mut rows = Vec::new();
-        for found in self.found(object, &each, parent)? {
-            rows.push(self.numbered(object, &each, &table, parent, found, &rows)?);
+        let mut found = self.found(object, &each, parent)?;
+        for (anchor, item) in self.pending(&table)? {
+            found.push(Found { anchor, item, section: None, pending: true });
         }
-        for (name, section) in self.pending(&table)? {
-            let found = Found { anchor: name, item: section, section: None, pending: true };
-            rows.push(self.numbered(object, &each, &table, parent, found, &rows)?);
+        for found in found {
+            rows.extend(self.numbered(object, &each, &table, parent, found, &rows)?);
         }
         rows.sort_by_key(|row| row.number);
         let shared: Shared<'s> = rows.into();
@@ -291,7 +291,7 @@ impl<'s> View<'s> {
             .collect())
     }
 
-    /// Gives a found row its key and number.
+    /// Gives a found row its key and number; nothing for one that the table's condition leaves out.
     fn numbered(
         &self,
         object: usize,
@@ -300,8 +300,8 @@ impl<'s> View<'s> {
         parent: Option<&Rc<Row<'s>>>,
         found: Found<'s>,
         before: &[Rc<Row<'s>>],
-    ) -> Result<Rc<Row<'s>>, Stop> {
-        let mut row = Row {
+    ) -> Result<Option<Rc<Row<'s>>>, Stop> {
+        let row = Row {
             object,
             number: 0,
             key: found.anchor.to_string(),
@@ -316,12 +316,19 @@ impl<'s> View<'s> {
             || row.anchor.is_empty() || !matches!(each.rows, Rows::Items(_)) || each.key.is_some(),
             |bound| bound.tree.get(".anonymous").is_some(),
         );
-        if let (Some(key), true, false) = (each.key, anonymous, row.pending) {
-            let shared = Rc::new(row);
-            let text = At { view: self, object, row: Some(&shared) }.text(key)?;
-            row = Rc::into_inner(shared).ok_or(Stop::Refused(Refusal::Backend("row kept".into())))?;
-            row.key = text;
+        let shared = Rc::new(row);
+        let at = At { view: self, object, row: Some(&shared) };
+        if let (Some(only), false) = (&each.only, shared.pending) {
+            if !at.holds(only)? {
+                return Ok(None);
+            }
         }
+        let key = match each.key {
+            Some(key) if anonymous && !shared.pending => Some(at.text(key)?),
+            Some(_) | None => None,
+        };
+        let mut row = Rc::into_inner(shared).ok_or(Stop::Refused(Refusal::Backend("row kept".into())))?;
+        row.key = key.unwrap_or(row.key);
         let same = before
             .iter()
             .filter(|other| other.key == row.key || other.key.starts_with(&format!("{}#", row.key)));
@@ -332,11 +339,9 @@ impl<'s> View<'s> {
         let number = self.instances.borrow_mut().number(table, &row.key, each.volatile);
         row.number = number.ok_or_else(|| Stop::Refused(Refusal::Exhausted(table.to_string())))?;
         row.path = format!("{table}{}.", row.number);
-        Ok(Rc::new(row))
+        Ok(Some(Rc::new(row)))
     }
 }
-
-use super::source::Source;
 
 struct Found<'s> {
     anchor: &'s str,

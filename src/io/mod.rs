@@ -6,3 +6,5 @@ pub mod http;
 pub mod netlink;
 pub mod store;
 pub mod tls;
+
+pub mod source;

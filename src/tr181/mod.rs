@@ -1,1 +1,30 @@
 //! The mapping of Device:2 onto OpenWrt: one family is one `.toml` and, where lines do not suffice, one `.rs`.
+//!
+//! `build.rs` compiles the `.toml` files against `standard.tsv` into [`model`]; functions named by `rust NAME` in
+//! `x.toml` are in `x.rs`, the setter of `NAME` is `set_NAME`.
+
+pub mod dhcpv4;
+pub mod pipes;
+
+use crate::dm::schema::{DerivedFn, Model};
+
+/// The tables that `build.rs` made.
+#[allow(clippy::all, missing_docs, unused_imports, unused_qualifications)]
+mod tables {
+    use crate::dm::line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step};
+    use crate::dm::named::Named;
+    use crate::dm::schema::{Delete, Flags, How, Notify, Object, Param, Write};
+    use crate::dm::value::{Choice, Limits, Range, Span, Syntax, Type};
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+/// Sources that are computed from others, for `tree NAME`.
+const DERIVED: &[(&str, DerivedFn)] = &[];
+
+/// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
+pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));
+
+/// The supported model of this build.
+pub fn model() -> Result<Model, String> {
+    Model::new(tables::OBJECTS.to_vec(), pipes::PIPES, DERIVED)
+}

@@ -1,0 +1,86 @@
+//! The conversions between OpenWrt's words and the standard's that mapping lines name.
+
+use crate::dm::schema::NamedPipe;
+
+/// Every named pipe.
+pub const PIPES: &[NamedPipe] = &[
+    NamedPipe { name: "span", read: span, back: Some(span_back) },
+    NamedPipe { name: "mask", read: mask, back: Some(mask_back) },
+];
+
+/// An OpenWrt time span such as `12h`, `3600` or `infinite` as whole seconds, `-1` for ever.
+///
+/// Units: `s` (the default), `m`, `h`, `d`, `w`. Nothing for an empty, negative or unknown span or one beyond `i32`.
+/// Source: `/etc/config/dhcp`, `leasetime`.
+fn span(text: &str) -> Option<String> {
+    if text == "infinite" {
+        return Some("-1".into());
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: i64 = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    let seconds = number.parse::<i64>().ok()?.checked_mul(factor)?;
+    i32::try_from(seconds).ok().map(|seconds| seconds.to_string())
+}
+
+fn span_back(seconds: &str) -> Option<String> {
+    match seconds.parse::<i64>().ok()? {
+        -1 => Some("infinite".into()),
+        n if n >= 0 => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+/// A prefix length, or a dotted mask, as a dotted mask.
+fn mask(text: &str) -> Option<String> {
+    if text.contains('.') {
+        return text.parse::<std::net::Ipv4Addr>().ok().map(|mask| mask.to_string());
+    }
+    let length: u32 = text.parse().ok().filter(|length| *length <= 32)?;
+    let bits = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+    Some(std::net::Ipv4Addr::from(bits).to_string())
+}
+
+/// A dotted mask as a prefix length; nothing for a mask with holes.
+fn mask_back(text: &str) -> Option<String> {
+    let bits = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
+    (bits.leading_ones() + bits.trailing_zeros() >= 32).then(|| bits.leading_ones().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openwrt_spans_become_seconds_and_nothing_else_does() {
+        for (text, want) in [
+            ("12h", Some("43200")),
+            ("3600", Some("3600")),
+            ("infinite", Some("-1")),
+            ("", None),
+            ("12x", None),
+            ("-1", None),
+            ("2147483648", None),
+            ("99999999w", None),
+        ] {
+            assert_eq!(span(text).as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn masks_and_prefix_lengths_are_each_others_inverse() {
+        for length in 0..=32 {
+            let dotted = mask(&length.to_string());
+            assert_eq!(dotted.as_deref().and_then(mask_back), Some(length.to_string()));
+        }
+        assert_eq!(mask_back("255.0.255.0"), None);
+        assert_eq!(mask("33"), None);
+    }
+}
