@@ -1,1 +1,538 @@
 //! Typed settings, read from the tree of the UCI package `cpeagent`.
+//!
+//! Every option is declared once, in [`table`]; here it becomes a field. A value that is not allowed is reported and
+//! its default used, so that a typing error never stops the agent. Reads no file and writes none.
+
+pub mod table;
+
+use crate::dm::tree::Tree;
+use crate::retry::Curve;
+use crate::secret::Secret;
+use crate::time::{UNKNOWN, Wall};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+use table::{Kind, SECTIONS, SETTINGS, Setting};
+
+/// The package's file, for messages.
+pub const FILE: &str = "/etc/config/cpeagent";
+/// The most digests in a list.
+const MAX_DIGESTS: usize = 8;
+
+/// A value that is not allowed; its default is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The section's name.
+    pub section: Box<str>,
+    /// The option; empty where the section itself is meant.
+    pub option: Box<str>,
+    /// What is wrong, without the value.
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dot = if self.option.is_empty() { "" } else { "." };
+        write!(f, "{FILE}: {}{dot}{}: {}", self.section, self.option, self.why)
+    }
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The agent itself.
+    pub agent: Agent,
+    /// Who this device is.
+    pub identity: Identity,
+    /// The ACS.
+    pub acs: Acs,
+    /// How many rows a manager may make.
+    pub limits: Limits,
+}
+
+/// The section `agent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The least important messages that are logged.
+    pub log_level: log::LevelFilter,
+    /// What an empty value written to a secret does.
+    pub empty_secret_write: EmptySecret,
+    /// The time between looks at values that announce no change.
+    pub sampling_period: Duration,
+}
+
+/// What an empty value written to a secret does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptySecret {
+    /// Nothing: secrets read as empty, and managers write back what they read.
+    Ignore,
+    /// It clears the secret.
+    Clear,
+}
+
+/// The section `identity`; `None` where the board tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `DeviceInfo.Manufacturer`.
+    pub manufacturer: Option<String>,
+    /// `DeviceInfo.ManufacturerOUI`, upper case.
+    pub oui: Option<String>,
+    /// `DeviceInfo.ProductClass`.
+    pub product_class: Option<String>,
+    /// `DeviceInfo.SerialNumber`.
+    pub serial: Option<String>,
+    /// `DeviceInfo.ModelName`.
+    pub model_name: Option<String>,
+    /// `DeviceInfo.HardwareVersion`.
+    pub hardware_version: Option<String>,
+    /// `DeviceInfo.ProvisioningCode`.
+    pub provisioning_code: Option<String>,
+    /// `DeviceInfo.FriendlyName`.
+    pub friendly_name: Option<String>,
+}
+
+/// The section `acs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acs {
+    /// Whether there are sessions at all.
+    pub enable: bool,
+    /// The ACS; `None` where none is set, or a plain one that is not allowed.
+    pub url: Option<String>,
+    /// Whether DHCP may name the ACS while none is set.
+    pub dhcp_discovery: bool,
+    /// The name this device gives.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// The time between periodic sessions; `None` without such.
+    pub periodic: Option<Duration>,
+    /// What periodic sessions are counted from; `None` where the device chooses.
+    pub periodic_time: Option<Wall>,
+    /// The waits after failed sessions.
+    pub retry: Curve,
+    /// How long an answer is waited for.
+    pub session_timeout: Duration,
+    /// Connection requests over HTTP.
+    pub connection_request: ConnectionRequest,
+    /// Connection requests over UDP.
+    pub stun: Stun,
+    /// The least time between sessions because of active notifications.
+    pub active_notification_throttle: Duration,
+    /// Whether rows are named by alias in what the device tells by itself.
+    pub alias_mode: bool,
+    /// Whether a write to an unknown alias makes the row.
+    pub auto_create_instances: bool,
+    /// How requests are compressed.
+    pub compression: Compression,
+    /// The time between heartbeat sessions; `None` without such.
+    pub heartbeat: Option<Duration>,
+    /// What heartbeat sessions are counted from.
+    pub heartbeat_time: Option<Wall>,
+    /// Whether the ACS alone upgrades the firmware.
+    pub upgrades_managed: bool,
+    /// What TLS shows and asks for.
+    pub tls: Tls,
+    /// Whether the ACS may be reached without TLS.
+    pub allow_plain_http: bool,
+    /// The way to the ACS.
+    pub network: Network,
+}
+
+/// How connection requests over HTTP are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionRequest {
+    /// Whether they are.
+    pub enable: bool,
+    /// The TCP port.
+    pub port: u16,
+    /// The path; `None` for one that nobody can guess.
+    pub path: Option<String>,
+    /// The name the ACS gives.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// How a NAT is kept open for requests over UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stun {
+    /// Whether it is.
+    pub enable: bool,
+    /// The server; `None` for the host of the ACS.
+    pub server: Option<String>,
+    /// Its UDP port.
+    pub port: u16,
+    /// The name given to it.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// The most time between bindings; `None` without a bound.
+    pub max_keepalive: Option<Duration>,
+    /// The least time between bindings.
+    pub min_keepalive: Duration,
+}
+
+/// How requests to the ACS are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    Disabled,
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// `Content-Encoding: deflate`.
+    Deflate,
+}
+
+/// What TLS towards the ACS shows and asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The trusted certificates, PEM.
+    pub ca_file: String,
+    /// This device's certificate and key, PEM.
+    pub client: Option<(String, String)>,
+    /// SHA-256 digests of the keys the ACS may have, lower case hex; any key where empty.
+    pub pins: Vec<String>,
+}
+
+/// The way to a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The network's section in `/etc/config/network`.
+    pub interface: String,
+    /// The address to talk from.
+    pub source_address: Option<IpAddr>,
+    /// The address families to use.
+    pub family: Family,
+    /// 0 to 63.
+    pub dscp: u8,
+    /// The routing mark; `None` for none.
+    pub mark: Option<u32>,
+}
+
+/// Address families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Both.
+    Any,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+}
+
+/// The section `limits`: rows per table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub port_mappings: u32,
+    pub firewall_rules: u32,
+    pub static_routes: u32,
+    pub static_leases: u32,
+    pub ssids: u32,
+    pub vlans: u32,
+    /// Any other table.
+    pub rows: u32,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::read(&Tree::Map(Vec::new())).0
+    }
+}
+
+impl Config {
+    /// The settings of a package, and every value of it that is not allowed.
+    pub fn read(package: &Tree) -> (Config, Vec<Fault>) {
+        let mut from = Reader { package, faults: unknown(package) };
+        let config = Config {
+            agent: from.agent(),
+            identity: from.identity(),
+            acs: from.acs(),
+            limits: Limits {
+                port_mappings: from.u32("limits", "max_port_mappings"),
+                firewall_rules: from.u32("limits", "max_firewall_rules"),
+                static_routes: from.u32("limits", "max_static_routes"),
+                static_leases: from.u32("limits", "max_static_leases"),
+                ssids: from.u32("limits", "max_ssids"),
+                vlans: from.u32("limits", "max_vlans"),
+                rows: from.u32("limits", "max_rows"),
+            },
+        };
+        (config, from.faults)
+    }
+}
+
+/// Sections and options that mean nothing here, most often a typing error.
+fn unknown(package: &Tree) -> Vec<Fault> {
+    let fault = |section: &str, option: &str, why: String| Fault {
+        section: section.into(),
+        option: option.into(),
+        why,
+    };
+    let mut faults = Vec::new();
+    for (name, section) in package.entries() {
+        let kind = section.str(".type").unwrap_or_default();
+        let known = |name: &str| SECTIONS.iter().any(|(section, _)| *section == name);
+        if known(kind) && **name != *kind {
+            faults.push(fault(
+                name,
+                "",
+                format!("ignored: a section of type {kind} must have the name '{kind}'"),
+            ));
+        } else if known(name) && **name != *kind {
+            faults.push(fault(name, "", format!("its type should be {name}")));
+        }
+        for (option, _) in
+            section.entries().iter().filter(|(option, _)| known(name) && !option.starts_with('.'))
+        {
+            if !SETTINGS.iter().any(|setting| setting.section == &**name && setting.option == &**option) {
+                faults.push(fault(name, option, "no such option".into()));
+            }
+        }
+    }
+    faults
+}
+
+struct Reader<'a> {
+    package: &'a Tree,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn agent(&mut self) -> Agent {
+        Agent {
+            log_level: match self.text("agent", "log_level").as_str() {
+                "error" => log::LevelFilter::Error,
+                "warn" => log::LevelFilter::Warn,
+                "debug" => log::LevelFilter::Debug,
+                "trace" => log::LevelFilter::Trace,
+                _ => log::LevelFilter::Info,
+            },
+            empty_secret_write: match self.text("agent", "empty_secret_write").as_str() {
+                "clear" => EmptySecret::Clear,
+                _ => EmptySecret::Ignore,
+            },
+            sampling_period: self.seconds("agent", "sampling_period"),
+        }
+    }
+
+    fn identity(&mut self) -> Identity {
+        Identity {
+            manufacturer: self.some("identity", "manufacturer"),
+            oui: self.some("identity", "oui").map(|oui| oui.to_ascii_uppercase()),
+            product_class: self.some("identity", "product_class"),
+            serial: self.some("identity", "serial"),
+            model_name: self.some("identity", "model_name"),
+            hardware_version: self.some("identity", "hardware_version"),
+            provisioning_code: self.some("identity", "provisioning_code"),
+            friendly_name: self.some("identity", "friendly_name"),
+        }
+    }
+
+    fn acs(&mut self) -> Acs {
+        let periodic = self.seconds("acs", "periodic_interval");
+        let heartbeat = self.seconds("acs", "heartbeat_interval");
+        let allow_plain_http = self.flag("acs", "allow_plain_http");
+        let url = self.some("acs", "url").filter(|url| {
+            let allowed = allow_plain_http || !is_plain(url);
+            if !allowed {
+                self.fault("acs", "url", "ignored: http:// needs allow_plain_http '1'".into());
+            }
+            allowed
+        });
+        Acs {
+            enable: self.flag("acs", "enable"),
+            url,
+            dhcp_discovery: self.flag("acs", "dhcp_discovery"),
+            username: self.text("acs", "username"),
+            password: self.secret("acs", "password"),
+            periodic: self.flag("acs", "periodic_enable").then_some(periodic),
+            periodic_time: self.time("acs", "periodic_time"),
+            retry: Curve {
+                minimum_seconds: self.u32("acs", "retry_minimum_wait"),
+                multiplier: self.u32("acs", "retry_multiplier"),
+            },
+            session_timeout: self.seconds("acs", "session_timeout"),
+            connection_request: ConnectionRequest {
+                enable: self.flag("acs", "connection_request_enable"),
+                port: self.u32("acs", "connection_request_port") as u16,
+                path: self.some("acs", "connection_request_path"),
+                username: self.text("acs", "connection_request_username"),
+                password: self.secret("acs", "connection_request_password"),
+            },
+            stun: self.stun(),
+            active_notification_throttle: self.seconds("acs", "active_notification_throttle"),
+            alias_mode: self.text("acs", "instance_mode") == "InstanceAlias",
+            auto_create_instances: self.flag("acs", "auto_create_instances"),
+            compression: match self.text("acs", "http_compression").as_str() {
+                "GZIP" => Compression::Gzip,
+                "Deflate" => Compression::Deflate,
+                _ => Compression::Disabled,
+            },
+            heartbeat: self.flag("acs", "heartbeat_enable").then_some(heartbeat),
+            heartbeat_time: self.time("acs", "heartbeat_time"),
+            upgrades_managed: self.flag("acs", "upgrades_managed"),
+            tls: self.tls(),
+            allow_plain_http,
+            network: self.network(),
+        }
+    }
+
+    fn stun(&mut self) -> Stun {
+        let most = self.number("acs", "stun_max_keepalive");
+        Stun {
+            enable: self.flag("acs", "stun_enable"),
+            server: self.some("acs", "stun_server"),
+            port: self.u32("acs", "stun_port") as u16,
+            username: self.text("acs", "stun_username"),
+            password: self.secret("acs", "stun_password"),
+            max_keepalive: u64::try_from(most).ok().map(Duration::from_secs),
+            min_keepalive: self.seconds("acs", "stun_min_keepalive"),
+        }
+    }
+
+    fn tls(&mut self) -> Tls {
+        let (cert, key) = (self.some("acs", "client_cert"), self.some("acs", "client_key"));
+        if cert.is_some() != key.is_some() {
+            let alone = if cert.is_some() { "client_cert" } else { "client_key" };
+            self.fault("acs", alone, "ignored: client_cert and client_key need each other".into());
+        }
+        let pins = self.text("acs", "pin_sha256").to_ascii_lowercase();
+        Tls {
+            ca_file: self.text("acs", "ca_file"),
+            client: cert.zip(key),
+            pins: pins.split_whitespace().map(str::to_string).collect(),
+        }
+    }
+
+    fn network(&mut self) -> Network {
+        let mark = self.u32("acs", "mark");
+        Network {
+            interface: self.text("acs", "interface"),
+            source_address: self.text("acs", "source_address").parse().ok(),
+            family: match self.text("acs", "family").as_str() {
+                "ipv4" => Family::Ipv4,
+                "ipv6" => Family::Ipv6,
+                _ => Family::Any,
+            },
+            dscp: self.u32("acs", "dscp") as u8,
+            mark: (mark != 0).then_some(mark),
+        }
+    }
+
+    fn fault(&mut self, section: &str, option: &str, why: String) {
+        self.faults.push(Fault { section: section.into(), option: option.into(), why });
+    }
+
+    /// The value as text, allowed by its kind; the default where it is not there or not allowed.
+    fn text(&mut self, section: &str, option: &str) -> String {
+        let setting = SETTINGS.iter().find(|known| known.section == section && known.option == option);
+        let Some(setting) = setting else { return String::new() };
+        let value = match self.package.get(section).and_then(|entries| entries.get(option)) {
+            None | Some(Tree::Map(_)) => return setting.default.into(),
+            Some(Tree::Text(text)) => text.to_string(),
+            Some(Tree::List(items)) => items.iter().filter_map(Tree::as_str).collect::<Vec<_>>().join(" "),
+        };
+        match allowed(setting, &value) {
+            _ if value.is_empty() => setting.default.into(),
+            true => value,
+            false => {
+                let why = format!("not allowed; must be {}", setting.kind.words().replace('`', ""));
+                let instead = match setting.default {
+                    "" => "ignored".to_string(),
+                    default => format!("{default} is used"),
+                };
+                self.fault(section, option, format!("{why}; {instead}"));
+                setting.default.into()
+            }
+        }
+    }
+
+    fn some(&mut self, section: &str, option: &str) -> Option<String> {
+        Some(self.text(section, option)).filter(|text| !text.is_empty())
+    }
+
+    fn secret(&mut self, section: &str, option: &str) -> Secret {
+        Secret::new(self.text(section, option))
+    }
+
+    fn flag(&mut self, section: &str, option: &str) -> bool {
+        flag(&self.text(section, option)).unwrap_or_default()
+    }
+
+    fn number(&mut self, section: &str, option: &str) -> i64 {
+        number(&self.text(section, option)).unwrap_or_default()
+    }
+
+    fn u32(&mut self, section: &str, option: &str) -> u32 {
+        u32::try_from(self.number(section, option)).unwrap_or_default()
+    }
+
+    fn seconds(&mut self, section: &str, option: &str) -> Duration {
+        Duration::from_secs(self.u32(section, option).into())
+    }
+
+    fn time(&mut self, section: &str, option: &str) -> Option<Wall> {
+        let time = Wall::parse(&self.text(section, option))?;
+        (Wall::parse(UNKNOWN) != Some(time)).then_some(time)
+    }
+}
+
+fn allowed(setting: &Setting, value: &str) -> bool {
+    let plain = |max| value.chars().count() <= max && !value.chars().any(char::is_control);
+    match setting.kind {
+        Kind::Flag => flag(value).is_some(),
+        Kind::Number(low, high) => number(value).is_some_and(|number| (low..=high).contains(&number)),
+        Kind::Choice(words) => words.contains(&value),
+        Kind::Text(max) | Kind::Secret(max) => plain(max),
+        Kind::Url => is_url(value),
+        Kind::File => plain(256) && value.starts_with('/'),
+        Kind::Time => Wall::parse(value).is_some(),
+        Kind::Address => value.parse::<IpAddr>().is_ok(),
+        Kind::Oui => value.len() == 6 && value.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        Kind::Digests => {
+            let mut digests = value.split_whitespace();
+            let hex =
+                |digest: &str| digest.len() == 64 && digest.bytes().all(|digit| digit.is_ascii_hexdigit());
+            digests.by_ref().take(MAX_DIGESTS).all(hex) && digests.next().is_none()
+        }
+    }
+}
+
+/// Reads a UCI boolean in any of its spellings.
+pub fn flag(text: &str) -> Option<bool> {
+    match text {
+        "1" | "on" | "true" | "yes" | "enabled" => Some(true),
+        "0" | "off" | "false" | "no" | "disabled" => Some(false),
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<i64> {
+    match text.strip_prefix("0x") {
+        Some(digits) if !digits.starts_with(['+', '-']) => i64::from_str_radix(digits, 16).ok(),
+        Some(_) => None,
+        None => text.parse().ok(),
+    }
+}
+
+fn is_plain(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
+}
+
+/// An absolute URL with a host. Names and passwords in it are refused: they have options of their own.
+fn is_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    known
+        && url.len() <= 256
+        && !host.is_empty()
+        && !host.starts_with(':')
+        && !host.contains('@')
+        && url.chars().all(|c| c.is_ascii_graphic())
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;
