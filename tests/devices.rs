@@ -1,7 +1,8 @@
 //! The recorded routers hold together: every source of one device tells the same story.
 //!
 //! A mapping test against a contradictory recording proves nothing, so each rule here runs over every folder of
-//! `tests/devices`. How a source is turned into parameters is not tested here.
+//! `tests/devices`. What the configuration says is held against it in `devices_config.rs`; how a source is turned into
+//! parameters is not tested here.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
@@ -9,136 +10,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::device::{device, devices, listed, names};
+use common::recording::{each, files, list, same_network, str, v4_networks};
 use serde_json::Value;
-
-/// One recording with the readers the rules need. Only an overlay has to be laid out; the others are read in place.
-struct Recording {
-    name: String,
-    root: PathBuf,
-    _copy: Option<tempfile::TempDir>,
-}
-
-impl Recording {
-    fn open(name: String) -> Recording {
-        let root = devices().join(&name);
-        if !root.join("BASE").exists() {
-            return Recording { name, root, _copy: None };
-        }
-        let copy = device(&name);
-        Recording { name, root: copy.path().to_owned(), _copy: Some(copy) }
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.join(path)
-    }
-
-    fn text(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap_or_else(|why| panic!("{}: {path}: {why}", self.name))
-    }
-
-    fn line(&self, path: &str) -> String {
-        self.text(path).trim_end().to_owned()
-    }
-
-    fn json(&self, path: &str) -> Value {
-        serde_json::from_str(&self.text(path)).unwrap_or_else(|why| panic!("{}: {path}: {why}", self.name))
-    }
-
-    fn rows(&self, path: &str) -> Vec<Value> {
-        self.json(path).as_array().unwrap_or_else(|| panic!("{}: {path} is no list", self.name)).clone()
-    }
-
-    fn ubus(&self, call: &str) -> Value {
-        self.json(&format!("ubus/{call}.json"))
-    }
-
-    fn entries(&self, folder: &str) -> BTreeSet<String> {
-        let Ok(entries) = fs::read_dir(self.path(folder)) else { return BTreeSet::new() };
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-
-    /// netlink links by name.
-    fn links(&self) -> BTreeMap<String, Value> {
-        self.rows("netlink/link.json").into_iter().map(|link| (str(&link, "ifname"), link)).collect()
-    }
-
-    /// The interfaces netifd reports as up.
-    fn up(&self) -> Vec<Value> {
-        let dump = self.ubus("network.interface.dump");
-        dump["interface"].as_array().unwrap().iter().filter(|it| it["up"] == true).cloned().collect()
-    }
-
-    /// The netdevs hostapd serves, as `network.wireless status` names them: netdev to its UCI section.
-    fn access_points(&self) -> BTreeMap<String, String> {
-        if !self.path("ubus/network.wireless.status.json").exists() {
-            return BTreeMap::new();
-        }
-        let status = self.ubus("network.wireless.status");
-        let radios = status.as_object().unwrap().values();
-        radios
-            .flat_map(|radio| radio["interfaces"].as_array().unwrap())
-            .filter(|it| it["ifname"].is_string() && it["config"]["mode"] == "ap")
-            .map(|it| (str(it, "ifname"), str(it, "section")))
-            .collect()
-    }
-
-    /// Seconds since 1970 on the recorded device.
-    fn now(&self) -> i64 {
-        let stat = self.text("proc/stat");
-        let btime = stat.lines().find_map(|line| line.strip_prefix("btime ")).unwrap();
-        btime.parse::<i64>().unwrap() + self.uptime()
-    }
-
-    fn uptime(&self) -> i64 {
-        self.text("proc/uptime").split('.').next().unwrap().parse().unwrap()
-    }
-
-    /// Wi-Fi clients of one netdev, lower case.
-    fn stations(&self, netdev: &str) -> BTreeSet<String> {
-        let list = self.ubus(&format!("iwinfo.assoclist.device={netdev}"));
-        list["results"].as_array().unwrap().iter().map(|it| str(it, "mac").to_lowercase()).collect()
-    }
-}
-
-fn each(rule: impl Fn(&Recording)) {
-    let names = names();
-    assert!(names.len() > 1, "recordings are missing");
-    for name in names {
-        rule(&Recording::open(name));
-    }
-}
-
-fn str(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("{key} is no text in {value}")).to_owned()
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn files(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-/// Whether two IPv4 addresses share a network of `bits`.
-fn same_network(a: Ipv4Addr, b: Ipv4Addr, bits: u64) -> bool {
-    let mask = u32::MAX.checked_shl(32 - u32::try_from(bits).unwrap()).unwrap_or(0);
-    u32::from(a) & mask == u32::from(b) & mask
-}
-
-fn v4_networks(device: &Recording) -> Vec<(Ipv4Addr, u64)> {
-    let up = device.up();
-    let addresses = up.iter().flat_map(|it| list(it, "ipv4-address"));
-    addresses.map(|it| (str(it, "address").parse().unwrap(), it["mask"].as_u64().unwrap())).collect()
-}
 
 #[test]
 fn every_json_file_parses() {
@@ -246,6 +122,15 @@ fn links_are_the_same_in_sysfs_netlink_and_netifd() {
             let flags: BTreeSet<&str> = list(link, "flags").iter().filter_map(Value::as_str).collect();
             if flags.contains("UP") {
                 assert_eq!(sys("carrier") == "1", flags.contains("LOWER_UP"), "{context}");
+            }
+            for (side, counters) in link["stats64"].as_object().unwrap() {
+                for counter in ["bytes", "packets", "errors", "dropped"] {
+                    assert_eq!(
+                        counters[counter].to_string(),
+                        sys(&format!("statistics/{side}_{counter}")),
+                        "{context}"
+                    );
+                }
             }
             let port = device.path(&format!("sys/class/net/{name}/brport")).exists();
             assert_eq!(port, link["master"].is_string(), "{context}");
