@@ -5,10 +5,12 @@
 //!
 //! Source: OpenWrt libuci's delta lines, `[op]package.section[.option][='value']`; `tests/vectors/uci/ops.json`.
 
+use crate::dm::{self, edit::Edit, tree::Tree};
+
 use super::export::quote;
 use super::parse::{MAX_FILE_LEN, is_kind, is_name};
 use super::reader::Reader;
-use super::tree::{Opt, Package, Section, Value, is_generated, text};
+use super::tree::{Opt, Package, Section, Value, is_generated, renumbered, text};
 
 /// Most staged changes read; what is behind them is dropped, but [`Delta::truncated`] tells.
 pub const MAX_CHANGES: usize = 8192;
@@ -104,6 +106,38 @@ impl Delta {
             }
         }
         self.truncated
+    }
+
+    /// The section over which the edits would collide with what is staged, if they would.
+    ///
+    /// They do if they write to a section that is staged too ([`Delta::touches`]), or if after them a generated
+    /// name in the delta means another section than in `before`, the tree the edits were planned on. Edits that
+    /// do not fit `before` collide as far as they fit.
+    ///
+    //= OpenWrt uci: a commit applies staged changes by name, and names of anonymous sections shift
+    pub fn collision(&self, before: &Tree, edits: &[Edit]) -> Option<Box<str>> {
+        let mut after = before.clone();
+        for edit in edits {
+            let renamed = match &edit.change {
+                dm::edit::Change::Rename { to } => self.touches(to).then_some(to),
+                _ => None,
+            };
+            if let Some(section) = renamed.or(self.touches(&edit.section).then_some(&edit.section)) {
+                return Some(section.clone());
+            }
+            if edit.apply(&mut after).is_err() {
+                break;
+            }
+        }
+        let (old, new) = (before.entries(), after.entries());
+        let next = renumbered(after.clone());
+        let names = self.changes.iter().map(|staged| &staged.section).filter(|name| is_generated(name));
+        let mut shifted = names.filter(|name| {
+            let was = old.iter().any(|(key, _)| key == *name).then_some(&***name);
+            let is = next.entries().iter().zip(new).find(|((key, _), _)| key == *name);
+            was != is.map(|(_, (key, _))| &**key)
+        });
+        shifted.next().cloned()
     }
 
     /// Makes the package what the stock daemons see; changes that do not fit are skipped as they skip them.
@@ -312,6 +346,44 @@ mod tests {
             (b"+t.cfg05abcd='rule'\nt.cfg04abcd.name='x'\n", true),
         ] {
             assert_eq!(Delta::parse("t", bytes).holds_generated_names(), holds, "{bytes:?}");
+        }
+    }
+
+    //= OpenWrt uci: a commit applies staged changes by name, and names of anonymous sections shift
+    #[test]
+    fn edits_collide_with_what_is_staged_if_names_would_mean_other_sections() {
+        use dm::edit::Change as Edited;
+        let text = b"config r\nconfig r x\nconfig r\nconfig r y\n";
+        let tree = parse(text, Mode::Strict).unwrap().tree();
+        let name = |ordinal| super::super::tree::generated_name(ordinal, "r");
+        let old = tree.get("x").unwrap().clone();
+        let new = || Edited::Set { option: "o".into(), old: None, new: Some("1".into()) };
+        let (add, remove) = (Edited::Add { kind: "r".into() }, Edited::Remove { old });
+        let (first, third) = (name(1), name(3));
+        for (staged, edits, collides) in [
+            ("t.x.o='2'".to_owned(), vec![("x", new())], true),
+            ("t.x.o='2'".to_owned(), vec![("y", new())], false),
+            ("t.z='r'".to_owned(), vec![("y", Edited::Rename { to: "z".into() })], true),
+            (format!("t.{third}.o='2'"), vec![("y", new())], false),
+            (format!("t.{third}.o='2'"), vec![("z", add.clone())], false),
+            (format!("t.{third}.o='2'"), vec![("y", Edited::Move { from: 3, to: 0 })], true),
+            (format!("t.{third}.o='2'"), vec![("x", remove.clone())], true),
+            (format!("t.{first}.o='2'"), vec![("x", remove)], false),
+            (format!("t.{first}.o='2'"), vec![(&*first, Edited::Rename { to: "z".into() })], true),
+            (format!("t.{first}.o='2'"), vec![(&*third, Edited::Rename { to: "z".into() })], false),
+            // The section that the delta adds would be taken for the third one, which ends up in its place.
+            (
+                format!("+t.{}='r'", name(5)),
+                vec![("z", add), (&*third, Edited::Move { from: 2, to: 4 })],
+                true,
+            ),
+        ] {
+            let edits: Vec<Edit> = edits
+                .into_iter()
+                .map(|(section, change)| Edit { source: "uci:t".into(), section: section.into(), change })
+                .collect();
+            let delta = Delta::parse("t", staged.as_bytes());
+            assert_eq!(delta.collision(&tree, &edits).is_some(), collides, "{staged}: {edits:?}");
         }
     }
 

@@ -41,6 +41,7 @@ pub fn line(option: &str, list: bool, value: &[u8], out: &mut Vec<u8>) {
 
 impl Package {
     /// The file as a commit writes it: an empty line before each section and at the end.
+    //= OpenWrt uci: empty line before each section and at the end, tab, single quotes
     pub fn export(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for section in &self.sections {

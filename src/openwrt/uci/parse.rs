@@ -162,6 +162,7 @@ pub fn is_kind(kind: &[u8]) -> bool {
 ///
 /// Refuses what the stock tool refuses in the same mode, and in both what is beyond [`MAX_FILE_LEN`],
 /// [`MAX_SECTIONS`] or [`MAX_OPTIONS`].
+//= OpenWrt uci: what loads, what it means and where it is wrong
 pub fn parse(text: &[u8], mode: Mode) -> Result<File<'_>, ParseError> {
     let too_large = ParseError { reason: Reason::TooLarge, line: 0, byte: 0 };
     if text.len() > MAX_FILE_LEN {

@@ -54,6 +54,7 @@ pub enum Value {
 /// Holds for one reading only: a section more or fewer before it gives it another name.
 ///
 /// Source: OpenWrt libuci, `cfg%02x%04x` of the ordinal and the low half of the type's djb hash.
+//= OpenWrt uci: the generated name is the ordinal among all sections and a hash of the type
 pub fn generated_name(ordinal: usize, kind: &str) -> String {
     let hash = kind.bytes().fold(5381u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
     format!("cfg{ordinal:02x}{:04x}", hash & 0xffff)
@@ -155,4 +156,35 @@ fn unique_keys(mut sections: Vec<(Box<str>, Tree)>) -> Tree {
         }
     }
     Tree::Map(sections)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= OpenWrt uci: the generated name is the ordinal among all sections and a hash of the type
+    #[test]
+    fn generated_names_count_all_sections_and_hash_the_type() {
+        for (ordinal, kind, name) in [
+            (1, "system", "cfg01e48a"),
+            (2, "device", "cfg020f15"),
+            (5, "foo", "cfg057389"),
+            (300, "foo", "cfg12c7389"),
+        ] {
+            assert_eq!(generated_name(ordinal, kind), name);
+            assert!(is_generated(name));
+        }
+        for name in ["cfg", "cfg0173", "cfgroup", "config_1", "lan"] {
+            assert!(!is_generated(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_section_of_one_name_keeps_a_key_of_its_own() {
+        let text = format!("config a {}\nconfig a\n\toption o 1\n", generated_name(2, "a"));
+        let tree = super::super::parse(text.as_bytes(), super::super::Mode::Strict).expect("loads").tree();
+        let keys: Vec<&str> = tree.entries().iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, [generated_name(2, "a"), generated_name(2, "a") + "+"]);
+        assert_eq!(renumbered(tree.clone()), tree);
+    }
 }
