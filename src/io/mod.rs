@@ -8,3 +8,4 @@ pub mod store;
 pub mod tls;
 
 pub mod source;
+pub mod ubus;

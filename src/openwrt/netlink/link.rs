@@ -97,11 +97,10 @@ impl Names {
     /// Takes note of a link; other messages are passed over.
     pub fn learn(&mut self, message: &Message<'_>) {
         let Some(head) = Head::of(message).filter(|_| message.kind == LINK) else { return };
-        if let Some(name) = Attrs::read(message.body, 16).text(IFNAME) {
-            if self.0.len() < MAX_LINKS || self.0.contains_key(&head.index) {
-                let (device_type, flags) = (head.device_type, head.flags);
-                self.0.insert(head.index, Known { name, device_type, flags });
-            }
+        let Some(name) = Attrs::read(message.body, 16).text(IFNAME) else { return };
+        if self.0.len() < MAX_LINKS || self.0.contains_key(&head.index) {
+            let (device_type, flags) = (head.device_type, head.flags);
+            self.0.insert(head.index, Known { name, device_type, flags });
         }
     }
 

@@ -322,20 +322,21 @@ fn fill(out: &mut Vec<u8>, written: usize) {
 fn entries(payload: &[u8], depth: usize) -> Result<Entries, Error> {
     attributes(payload)
         .map(|attribute| {
-            let (name, value) = named(attribute?)?;
-            Ok((name.0, read(name.1, value, depth)?))
+            let attribute = attribute?;
+            let (name, value) = named(attribute)?;
+            Ok((name, read(attribute.id, value, depth)?))
         })
         .collect()
 }
 
-/// Splits a blobmsg attribute into name and type, and value.
-fn named(attribute: Attribute<'_>) -> Result<((Box<str>, u8), &[u8]), Error> {
+/// Splits a blobmsg attribute's payload into name and value.
+fn named(attribute: Attribute<'_>) -> Result<(Box<str>, &[u8]), Error> {
     let (head, rest) = attribute.payload.split_first_chunk::<2>().ok_or(Error::Name)?;
     let length = usize::from(u16::from_be_bytes(*head));
     let name = rest.get(..=length).filter(|_| attribute.extended).ok_or(Error::Name)?;
     let name = c_string(name).map_err(|_| Error::Name)?;
     let value = attribute.payload.get(pad(2 + length + 1)..).ok_or(Error::Name)?;
-    Ok(((name, attribute.id), value))
+    Ok((name, value))
 }
 
 fn read(kind: u8, value: &[u8], depth: usize) -> Result<Value, Error> {

@@ -97,6 +97,12 @@ impl Bus {
         }
     }
 
+    /// Somebody calls a method of an object of the client.
+    pub fn call(&mut self, object: u32, seq: u16, method: &str) {
+        let frame = Frame::new(Kind::Invoke, seq, 42).with(Attr::ObjId(object));
+        self.put(frame.with(Attr::Method(method.into())).with(Attr::Data(Vec::new())));
+    }
+
     /// Answers a call of the client as its object does.
     pub fn answer(&mut self, call: &Frame, results: Vec<Entries>, status: Status) {
         let object = call.object().expect("a call names its object");

@@ -365,7 +365,7 @@ impl Decoder {
             let word = u32::from_be_bytes([l0, l1, l2, l3]);
             let length = word as usize;
             // Id and extended bit are zero, so the word is the length.
-            if version != 0 || length < 4 || length > MAX_MESSAGE {
+            if version != 0 || !(4..=MAX_MESSAGE).contains(&length) {
                 return Err(OutOfStep);
             }
             let Some(payload) = rest.get(HEADER + 4..HEADER + blob::pad(length)) else { return Ok(None) };

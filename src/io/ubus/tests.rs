@@ -1,0 +1,264 @@
+//! The driver against a small ubusd on a socket of its own. Time stands still unless everybody waits.
+
+use super::*;
+use crate::openwrt::json;
+use crate::openwrt::ubus::fake::Bus;
+use crate::openwrt::ubus::frame::Frame;
+use std::sync::{Arc, Mutex};
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+const WAIT: Duration = Duration::from_secs(5);
+
+/// A server in a folder of its own; methods behave by their names.
+struct Server {
+    folder: tempfile::TempDir,
+    bus: Arc<Mutex<Bus>>,
+    changed: Arc<Notify>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn new(bus: Bus) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        Server { folder, bus: Arc::new(Mutex::new(bus)), changed: Arc::default(), task: None }
+    }
+
+    fn start(&mut self) {
+        let path = self.path();
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(path).unwrap();
+        self.task = Some(tokio::spawn(serve(listener, self.bus.clone(), self.changed.clone())));
+    }
+
+    /// The server dies; the next one knows nothing but the objects given to it.
+    async fn die(&mut self) {
+        let task = self.task.take().unwrap();
+        task.abort();
+        let _ = task.await;
+        let next = self.bus.lock().unwrap().restarted();
+        *self.bus.lock().unwrap() = next;
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Bus) -> T) -> T {
+        let value = change(&mut self.bus.lock().unwrap());
+        self.changed.notify_one();
+        value
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("ubus.sock")
+    }
+
+    fn client(&self) -> (Ubus, mpsc::Receiver<Event>) {
+        Ubus::connect(vec![self.folder.path().join("not-here"), self.path()])
+    }
+}
+
+async fn serve(listener: UnixListener, bus: Arc<Mutex<Bus>>, changed: Arc<Notify>) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut chunk = [0; 4096];
+    loop {
+        let mut out = {
+            let mut bus = bus.lock().unwrap();
+            let (hung, calls) = std::mem::take(&mut bus.calls).into_iter().partition(hangs);
+            bus.calls = hung;
+            let calls: Vec<Frame> = calls;
+            calls.into_iter().for_each(|call| answer(&mut bus, call));
+            bus.output()
+        };
+        while !out.is_empty() {
+            stream.writable().await.unwrap();
+            if let Ok(length) = stream.try_write(&out) {
+                out.drain(..length);
+            }
+        }
+        tokio::select! {
+            ready = stream.readable() => {
+                ready.unwrap();
+                match stream.try_read(&mut chunk) {
+                    Ok(0) => return,
+                    Ok(length) => bus.lock().unwrap().handle(&chunk[..length]),
+                    Err(_) => {}
+                }
+            }
+            () = changed.notified() => {}
+        }
+    }
+}
+
+fn hangs(call: &Frame) -> bool {
+    call.method().as_deref() == Some("hang")
+}
+
+fn answer(bus: &mut Bus, mut call: Frame) {
+    let results = match call.method().as_deref() {
+        Some("none") => vec![],
+        Some("two") => (1..=2).map(|n| vec![("n".into(), Value::Int32(n))]).collect(),
+        _ => vec![call.take_data()],
+    };
+    bus.answer(&call, results, Status::Ok);
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(test);
+}
+
+fn args(text: &str) -> Value {
+    Value::from(&json::parse(text.as_bytes()).unwrap())
+}
+
+#[test]
+fn results_come_as_one_tree_whether_there_are_none_one_or_two() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("lab", Vec::new()));
+        server.start();
+        let (ubus, _events) = server.client();
+        for (method, want) in
+            [("none", "{}"), ("echo", r#"{"a":["1"]}"#), ("two", r#"[{"n":"1"},{"n":"2"}]"#)]
+        {
+            let tree = ubus.call("lab", method, args(r#"{"a":["1"]}"#), WAIT).await.unwrap();
+            assert_eq!(json::write(&tree), want, "{method}");
+        }
+        let found = ubus.list("l*", WAIT).await.unwrap();
+        assert_eq!(found.iter().map(|object| &*object.path).collect::<Vec<_>>(), ["lab"]);
+    });
+}
+
+#[test]
+fn an_object_that_vanished_is_not_found_and_found_again_under_its_new_number() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("hostapd.wlan0", Vec::new()));
+        server.start();
+        let (ubus, mut events) = server.client();
+        assert!(ubus.call("hostapd.wlan0", "echo", args("{}"), WAIT).await.is_ok());
+        let path: Box<str> = "hostapd.wlan0".into();
+        assert_eq!(events.recv().await, Some(Event::Connected));
+        server.with(|bus| bus.remove("hostapd.wlan0"));
+        assert_eq!(events.recv().await, Some(Event::Vanished(path.clone())));
+        let gone = ubus.call("hostapd.wlan0", "echo", args("{}"), WAIT).await;
+        assert_eq!(gone, Err(CallError::Status(Status::NotFound)));
+        server.with(|bus| bus.add("hostapd.wlan0", Vec::new()));
+        assert!(ubus.call("hostapd.wlan0", "echo", args("{}"), WAIT).await.is_ok());
+        assert_eq!(events.recv().await, Some(Event::Appeared(path)));
+    });
+}
+
+#[test]
+fn a_method_that_hangs_ends_its_call_at_the_deadline_and_holds_up_no_other() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("lab", Vec::new()));
+        server.start();
+        let (ubus, _events) = server.client();
+        let start = Instant::now();
+        let (hung, answered) = tokio::join!(ubus.call("lab", "hang", args("{}"), WAIT), async {
+            (ubus.call("lab", "echo", args("{}"), WAIT).await.is_ok(), Instant::now())
+        },);
+        assert_eq!(hung, Err(CallError::Deadline));
+        // Timers have a grain of one millisecond.
+        assert!((WAIT..WAIT + Duration::from_millis(2)).contains(&start.elapsed()), "{:?}", start.elapsed());
+        assert_eq!(answered, (true, start), "at once");
+    });
+}
+
+#[test]
+fn a_server_that_never_greets_or_is_not_there_costs_only_the_deadline() {
+    run(async {
+        let server = Server::new(Bus::new());
+        let (ubus, _events) = server.client();
+        assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline), "no socket");
+        let _mute = UnixListener::bind(server.path()).unwrap();
+        assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline), "no greeting");
+    });
+}
+
+#[test]
+fn death_of_the_server_ends_what_was_sent_and_all_else_is_set_up_again() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("network.interface", Vec::new()));
+        server.start();
+        let (ubus, mut events) = server.client();
+        ubus.subscribe("network.interface").await;
+        ubus.listen("my.*").await;
+        ubus.publish("cpeagent", [("status".into(), Vec::new())].into()).await;
+        assert_eq!(events.recv().await, Some(Event::Connected));
+        let (path, ours): (Box<str>, Box<str>) = ("network.interface".into(), "cpeagent".into());
+        assert_eq!(events.recv().await, Some(Event::Published(ours.clone(), Ok(()))));
+        assert_eq!(events.recv().await, Some(Event::Subscribed(path.clone())));
+
+        let (lost, ()) = tokio::join!(ubus.call("network.interface", "hang", args("{}"), WAIT), async {
+            while server.with(|bus| bus.calls.is_empty()) {
+                tokio::task::yield_now().await;
+            }
+            server.die().await;
+        });
+        assert_eq!(lost, Err(CallError::Lost));
+        let waiting = ubus.call("network.interface", "echo", args("{}"), WAIT);
+        let (answer, ()) = tokio::join!(waiting, async {
+            // Several attempts find nobody.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.with(|bus| bus.add("network.interface", Vec::new()));
+            server.start();
+        });
+        assert!(answer.is_ok());
+        for want in [Event::Connected, Event::Published(ours, Ok(())), Event::Subscribed(path.clone())] {
+            assert_eq!(events.recv().await, Some(want));
+        }
+        server.with(|bus| bus.notify("network.interface", "interface.down", Vec::new()));
+        server.with(|bus| bus.event("my.event", Vec::new()));
+        let data = Tree::Map(Vec::new());
+        let told = Event::Notified { source: path, kind: "interface.down".into(), data: data.clone() };
+        assert_eq!(events.recv().await, Some(told));
+        assert_eq!(events.recv().await, Some(Event::Heard { id: "my.event".into(), data }));
+    });
+}
+
+#[test]
+fn a_call_on_an_object_of_ours_is_answered_and_never_forgotten() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.start();
+        let (ubus, mut events) = server.client();
+        ubus.publish("cpeagent", [("status".into(), Vec::new())].into()).await;
+        assert_eq!(events.recv().await, Some(Event::Connected));
+        assert!(matches!(events.recv().await, Some(Event::Published(_, Ok(())))));
+        let own = server.with(|bus| *bus.ours.iter().find(|(_, path)| path.is_some()).unwrap().0);
+        server.with(|bus| bus.call(own, 1, "status"));
+        let Some(Event::Invoked(call)) = events.recv().await else { panic!("no call") };
+        ubus.reply(call.request, vec![("up".into(), true.into())]).await;
+        ubus.finish(call.request, Status::Ok).await;
+        let answers = answered(&server, 2).await;
+        assert_eq!(answers[1].status(), Some(Status::Ok));
+        // Nobody reads the events any more: the call that finds no room is refused.
+        for seq in 0..=MAX_EVENTS as u16 {
+            server.with(|bus| {
+                bus.event("ubus.object.add", vec![("id".into(), 1.into()), ("path".into(), "x".into())])
+            });
+            if seq == MAX_EVENTS as u16 {
+                server.with(|bus| bus.call(own, seq, "status"));
+            }
+        }
+        let refused = loop {
+            let answers = server.with(|bus| std::mem::take(&mut bus.answers));
+            if let Some(frame) = answers.into_iter().find(|frame| frame.object() == Some(own)) {
+                break frame;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(refused.status(), Some(Status::NoMemory));
+    });
+}
+
+async fn answered(server: &Server, count: usize) -> Vec<Frame> {
+    while server.with(|bus| bus.answers.len() < count) {
+        tokio::task::yield_now().await;
+    }
+    server.with(|bus| std::mem::take(&mut bus.answers))
+}
