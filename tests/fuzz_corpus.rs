@@ -18,3 +18,13 @@ fn replay(corpus: &str, target: fn(&[u8])) {
 fn uci_text_of_the_corpus_keeps_its_meaning() {
     replay("uci", cpeagent::openwrt::uci::exercise);
 }
+
+#[test]
+fn ubus_payloads_of_the_corpus_are_stable_once_written() {
+    replay("blob", cpeagent::openwrt::ubus::blob::exercise);
+}
+
+#[test]
+fn netlink_dumps_of_the_corpus_are_read_without_panic() {
+    replay("netlink", cpeagent::openwrt::netlink::exercise);
+}

@@ -4,8 +4,7 @@ pub mod commit;
 pub mod disk;
 pub mod http;
 pub mod netlink;
+pub mod source;
 pub mod store;
 pub mod tls;
-
-pub mod source;
 pub mod ubus;
