@@ -1,6 +1,7 @@
 //! A CPE from a script: enough of TR-069 to exercise an ACS, written as text so that it shares no writer with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -416,7 +417,10 @@ impl Cpe {
         let url = format!("http://{}/wake", listener.local_addr().unwrap());
         self.model.lock().unwrap().get_mut(URL).unwrap().value = url;
         let (ring, mut rung) = mpsc::unbounded_channel();
-        tokio::spawn(http::serve(listener, Bell { model: self.model.clone(), ring, doors: Arc::default() }));
+        tokio::spawn(http::serve(
+            listener,
+            Bell { model: self.model.clone(), ring, doors: Arc::default(), nonces: Arc::default() },
+        ));
         self.session(&["0 BOOTSTRAP", "1 BOOT"]).await;
         while rung.recv().await.is_some() {
             let asked = self.session(&["6 CONNECTION REQUEST"]).await;
@@ -433,6 +437,7 @@ struct Bell {
     model: Model,
     ring: mpsc::UnboundedSender<()>,
     doors: Arc<Mutex<BTreeMap<(String, String), Door>>>,
+    nonces: Arc<AtomicU32>,
 }
 
 impl Handler for Bell {
@@ -442,7 +447,7 @@ impl Handler for Bell {
             (model[USER].value.clone(), model[PASSWORD].value.clone())
         };
         let mut doors = self.doors.lock().unwrap();
-        let fresh = format!("nonce-{}", doors.len());
+        let fresh = format!("nonce-{}", self.nonces.fetch_add(1, Ordering::Relaxed));
         let door = doors
             .entry((user.clone(), password.clone()))
             .or_insert_with(|| Door::new("cpe", Login::new(user, password)));

@@ -4,6 +4,7 @@
 
 mod acs;
 mod api;
+mod browser;
 mod cpe;
 mod http;
 mod story;
