@@ -7,6 +7,7 @@
 pub mod events;
 
 use crate::dm::edit::{Conflict, Edit};
+use crate::dm::instance::{self, Instances};
 use crate::dm::record::{self, STATE};
 use crate::dm::tree::Tree;
 use crate::sealed::{self, Broken};
@@ -16,8 +17,6 @@ use crate::time::Wall;
 pub const MAX_STATE: usize = 1 << 20;
 /// The most tables with instance numbers.
 pub const MAX_TABLES: usize = 1_024;
-/// The most numbered rows of one table.
-pub const MAX_NUMBERS: usize = 4_096;
 /// The most parameters with attributes of their own.
 pub const MAX_ATTRIBUTES: usize = 4_096;
 /// The most rows waiting to become sections.
@@ -88,17 +87,6 @@ impl Attribute {
         let access = access.map(|access| access.map(str::to_string).collect());
         Some(Attribute { notification, access, baseline: items.next().flatten().map(Box::from) })
     }
-}
-
-/// A numbered row of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbered<'a> {
-    /// What the row is bound to: a section's name, or its content.
-    pub key: &'a str,
-    /// Its instance number.
-    pub number: u32,
-    /// The alias somebody gave it.
-    pub alias: Option<&'a str>,
 }
 
 /// The agent's memory.
@@ -258,87 +246,24 @@ impl State {
         self.set_agent("commit", sequence)
     }
 
-    /// The numbered rows of a table (such as `Device.NAT.PortMapping.`), in the order they were numbered.
-    pub fn rows(&self, table: &str) -> impl Iterator<Item = Numbered<'_>> {
-        let entries = self.0.get(&numbers(table)).map(Tree::entries).unwrap_or_default();
-        entries.iter().filter_map(|(option, value)| {
-            let key = option.strip_prefix("k:")?;
-            let mut items = value.items().iter().map(Tree::as_str);
-            Some(Numbered { key, number: items.next()??.parse().ok()?, alias: items.next().flatten() })
-        })
+    /// Instance numbers and aliases.
+    pub fn instances(&self) -> Instances {
+        Instances::from_store(&self.0)
     }
 
-    /// The number of the row bound to `key`.
-    pub fn number(&self, table: &str, key: &str) -> Option<u32> {
-        self.rows(table).find(|row| row.key == key).map(|row| row.number)
-    }
-
-    /// The highest number ever given in a table; 0 if none was.
-    pub fn high_water(&self, table: &str) -> u32 {
-        let mark = self.value(&numbers(table), "high").and_then(Tree::as_str);
-        mark.and_then(|mark| mark.parse().ok()).unwrap_or_default()
-    }
-
-    /// Raises the highest number given, for rows that are numbered in memory only. Never lowers it.
-    pub fn raise(&mut self, table: &str, number: u32) -> Result<(), Full> {
-        if number <= self.high_water(table) {
-            return Ok(());
-        }
-        let section = numbers(table);
-        let tables = self.0.entries().iter().filter(|(name, _)| name.starts_with("numbers:")).count();
-        if self.0.get(&section).is_none() && tables >= MAX_TABLES {
-            return Err(Full);
-        }
-        self.put(&section, "numbers", "high", Some(Tree::from(number.to_string())))
-    }
-
-    /// Gives the row bound to `key` a number: the one it has, or one never used in this table before.
+    /// Keeps instance numbers and aliases in place of those before.
+    ///
+    /// Refuses more than [`MAX_TABLES`] tables.
     //= TR-106 A.2.2.1: an instance number is not given again to another row.
-    pub fn allocate(&mut self, table: &str, key: &str) -> Result<u32, Full> {
-        if let Some(number) = self.number(table, key) {
-            return Ok(number);
-        }
-        let number = self.high_water(table).checked_add(1).ok_or(Full)?;
-        if key.len() + 2 > MAX_TEXT || self.rows(table).count() >= MAX_NUMBERS {
+    pub fn set_instances(&mut self, instances: &Instances) -> Result<(), Full> {
+        let sections: Vec<(String, Tree)> = instances.sections().collect();
+        if sections.len() > MAX_TABLES {
             return Err(Full);
         }
-        self.raise(table, number)?;
-        self.bind(table, key, number, None)?;
-        Ok(number)
-    }
-
-    fn bind(&mut self, table: &str, key: &str, number: u32, alias: Option<&str>) -> Result<(), Full> {
-        let items = [Some(number.to_string()), alias.map(str::to_string)];
-        let value = Tree::List(items.into_iter().flatten().map(Tree::from).collect());
-        self.put(&numbers(table), "numbers", &format!("k:{key}"), Some(value))
-    }
-
-    /// Binds a row to another key; its number and alias stay. `false` where no row had the old key or one has the
-    /// new one.
-    pub fn rebind(&mut self, table: &str, old: &str, new: &str) -> Result<bool, Full> {
-        let Some(row) = self.rows(table).find(|row| row.key == old) else { return Ok(false) };
-        if self.number(table, new).is_some() {
-            return Ok(false);
-        }
-        let (number, alias) = (row.number, row.alias.map(str::to_string));
-        self.bind(table, new, number, alias.as_deref())?;
-        self.forget(table, old);
-        Ok(true)
-    }
-
-    /// Forgets a row. Its number is not given again.
-    pub fn forget(&mut self, table: &str, key: &str) {
-        if let Some(section) = self.0.get_mut(&numbers(table)) {
-            section.remove(&format!("k:{key}"));
-        }
-    }
-
-    /// Sets the alias of a row, or with `None` its default one. `false` where there is no such row.
-    pub fn set_alias(&mut self, table: &str, number: u32, alias: Option<&str>) -> Result<bool, Full> {
-        let Some(row) = self.rows(table).find(|row| row.number == number) else { return Ok(false) };
-        let key = row.key.to_string();
-        self.bind(table, &key, number, alias)?;
-        Ok(true)
+        let Tree::Map(entries) = &mut self.0 else { return Err(Full) };
+        entries.retain(|(_, section)| section.str(".type") != Some(instance::KIND));
+        entries.extend(sections.into_iter().map(|(name, section)| (name.into(), section)));
+        Ok(())
     }
 
     /// The attributes set on exactly this path.
@@ -361,38 +286,35 @@ impl State {
         self.put(ATTRIBUTES, ATTRIBUTES, path, attribute.map(Attribute::tree))
     }
 
-    /// The rows that wait to become sections: their path (such as `Device.NAT.PortMapping.3.`) and values.
-    pub fn pending(&self) -> impl Iterator<Item = (&str, &Tree)> {
-        self.0.entries().iter().filter_map(|(name, row)| Some((name.strip_prefix("row:")?, row)))
+    /// The rows that wait to become sections, as a source: a section per row, named by its path (such as
+    /// `Device.NAT.PortMapping.3.`), of the type of its table's path, with the values it has so far.
+    pub fn pending(&self) -> Tree {
+        let rows = self.0.entries().iter().filter_map(|(name, row)| {
+            let path = name.strip_prefix("row:")?;
+            let table = path.trim_end_matches('.').trim_end_matches(|c: char| c.is_ascii_digit());
+            let mut row = row.clone();
+            row.set(".type", Tree::from(table));
+            Some((path, row))
+        });
+        Tree::map(rows)
     }
 
-    /// The values of a waiting row, by name; `.type` is not one of them.
-    pub fn row(&self, path: &str) -> Option<&Tree> {
-        self.0.get(&format!("row:{path}"))
-    }
-
-    /// Keeps the values of a waiting row (texts or lists of texts by name), or with `None` lets it go.
-    pub fn set_row(&mut self, path: &str, values: Option<&[(Box<str>, Tree)]>) -> Result<(), Full> {
-        let name = format!("row:{path}");
-        let Some(values) = values else {
-            self.0.remove(&name);
-            return Ok(());
-        };
-        if self.row(path).is_none() && self.pending().count() >= MAX_ROWS {
+    /// Keeps the waiting rows of `pending` (as [`State::pending`] gives them) in place of those before.
+    ///
+    /// Refuses more than [`MAX_ROWS`].
+    pub fn set_pending(&mut self, pending: &Tree) -> Result<(), Full> {
+        if pending.entries().len() > MAX_ROWS {
             return Err(Full);
         }
-        let mut next = self.clone();
-        next.0.set(&name, Tree::map([(".type", Tree::from("row"))]));
-        for (option, value) in values {
-            next.put(&name, "row", option, Some(value.clone()))?;
+        let Tree::Map(entries) = &mut self.0 else { return Err(Full) };
+        entries.retain(|(name, _)| !name.starts_with("row:"));
+        for (path, row) in pending.entries() {
+            let mut row = row.clone();
+            row.set(".type", Tree::from("row"));
+            entries.push((format!("row:{path}").into(), row));
         }
-        *self = next;
         Ok(())
     }
-}
-
-fn numbers(table: &str) -> String {
-    format!("numbers:{table}")
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ pub const MAX_ROWS: usize = 4096;
 /// How far the persisted mark of a volatile table runs ahead, so that flash is written once per so many rows.
 pub const MARK_STEP: u32 = 256;
 
+/// The type of the sections that numbers are kept in, and the beginning of their names.
+pub const KIND: &str = "numbers";
+
 /// What is remembered of one table, by its path with the parents' numbers (`Device.IP.Interface.1.IPv4Address.`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Table {
@@ -119,41 +122,50 @@ impl Instances {
         std::mem::take(&mut self.dirty)
     }
 
-    /// What is to be persisted.
-    pub fn to_tree(&self) -> Tree {
-        Tree::map(self.tables.iter().filter_map(|(path, known)| {
-            let rows = known.rows.iter().filter(|(_, row)| !row.volatile).map(|(key, row)| {
-                let mut fields = vec![Tree::from(row.number.to_string())];
-                fields.extend(row.alias.as_deref().map(Tree::from));
-                (key.clone(), Tree::List(fields))
-            });
-            let rows: Vec<_> = rows.collect();
-            let next = known.next.max(known.mark);
-            (next > 1).then(|| {
-                let table = [("next", Tree::from(next.to_string())), ("rows", Tree::Map(rows))];
-                (path.clone(), Tree::map(table))
-            })
-        }))
+    /// What is to be persisted: per table a section of [`KIND`] with the mark (`high`) and, as `k:KEY`, the number
+    /// and alias of each row. Volatile rows are left out.
+    pub fn sections(&self) -> impl Iterator<Item = (String, Tree)> + '_ {
+        self.tables.iter().filter_map(|(path, known)| {
+            let high = known.next.max(known.mark).saturating_sub(1);
+            let mut section = vec![(".type", Tree::from(KIND)), ("high", Tree::from(high.to_string()))];
+            let rows: Vec<(String, Tree)> = known
+                .rows
+                .iter()
+                .filter(|(_, row)| !row.volatile)
+                .map(|(key, row)| {
+                    let mut fields = vec![Tree::from(row.number.to_string())];
+                    fields.extend(row.alias.as_deref().map(Tree::from));
+                    (format!("k:{key}"), Tree::List(fields))
+                })
+                .collect();
+            section.extend(rows.iter().map(|(key, row)| (key.as_str(), row.clone())));
+            (high > 0).then(|| (format!("{KIND}:{path}"), Tree::map(section)))
+        })
     }
 
-    /// Reads back what [`Instances::to_tree`] gave; parts that make no sense are left out.
-    pub fn from_tree(tree: &Tree) -> Instances {
+    /// Reads back what [`Instances::sections`] gave, out of the tree of a store; what makes no sense is left out.
+    pub fn from_store(store: &Tree) -> Instances {
         let mut tables = BTreeMap::new();
-        for (path, saved) in tree.entries() {
-            let next = saved.str("next").and_then(|next| next.parse().ok()).unwrap_or(1);
+        for (name, section) in store.entries() {
+            let Some(path) = name.strip_prefix(KIND).and_then(|rest| rest.strip_prefix(':')) else {
+                continue;
+            };
+            let high: u32 = section.str("high").and_then(|high| high.parse().ok()).unwrap_or(0);
+            let next = high.saturating_add(1);
             let mut known = Table { next, mark: next, rows: BTreeMap::new() };
-            for (key, row) in saved.get("rows").map_or(&[][..], Tree::entries).iter().take(MAX_ROWS) {
+            for (option, row) in section.entries().iter().take(MAX_ROWS + 2) {
+                let Some(key) = option.strip_prefix("k:") else { continue };
                 let mut fields = row.items().iter().filter_map(Tree::as_str);
                 let Some(number) = fields.next().and_then(|number| number.parse::<u32>().ok()) else {
                     continue;
                 };
                 known.next = known.next.max(number.saturating_add(1));
                 known.rows.insert(
-                    key.clone(),
+                    key.into(),
                     Given { number, alias: fields.next().map(Into::into), volatile: false },
                 );
             }
-            tables.insert(path.clone(), known);
+            tables.insert(path.into(), known);
         }
         Instances { tables, dirty: false }
     }
@@ -163,6 +175,10 @@ impl Instances {
 mod tests {
     use super::*;
 
+    fn again(instances: &Instances) -> Instances {
+        Instances::from_store(&Tree::map(instances.sections()))
+    }
+
     #[test]
     fn a_number_is_given_once_and_never_again() {
         let mut instances = Instances::default();
@@ -171,7 +187,7 @@ mod tests {
         assert_eq!(instances.number("T.", "a", false), Some(1));
         assert!(instances.take_dirty());
         instances.forget("T.", "b");
-        let mut again = Instances::from_tree(&instances.to_tree());
+        let mut again = again(&instances);
         assert_eq!(again.number("T.", "c", false), Some(3), "b's number is not used again");
         assert_eq!(again.number("T.", "a", false), Some(1));
     }
@@ -185,7 +201,7 @@ mod tests {
             writes += u32::from(instances.take_dirty());
         }
         assert_eq!(writes, 3);
-        let mut again = Instances::from_tree(&instances.to_tree());
+        let mut again = again(&instances);
         assert!(again.number("T.", "k1", true) > Some(600));
     }
 
@@ -197,7 +213,7 @@ mod tests {
         instances.rebind("T.", "a", "b");
         assert_eq!(instances.known("T.", "a"), None);
         assert_eq!(instances.alias("T.", "b", 1), "office");
-        let again = Instances::from_tree(&instances.to_tree());
+        let again = again(&instances);
         assert_eq!(again.alias("T.", "b", 1), "office");
     }
 

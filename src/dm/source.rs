@@ -8,13 +8,13 @@ use super::tree::Tree;
 use crate::time::Now;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a source gave.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Its tree.
-    Ready(Rc<Tree>),
+    Ready(Arc<Tree>),
     /// It does not exist now (an interface that is down, hostapd during a reload). Never a reason to drop a row.
     Absent,
     /// It exists but could not be read; the reason in words.
@@ -24,7 +24,7 @@ pub enum Source {
 impl Source {
     /// A source that gave `tree`.
     pub fn ready(tree: Tree) -> Source {
-        Source::Ready(Rc::new(tree))
+        Source::Ready(Arc::new(tree))
     }
 }
 
@@ -118,7 +118,7 @@ impl Snapshot {
     /// The tree of a supplied source, to change; a copy is made if somebody else holds it.
     pub fn tree_mut(&mut self, key: &str) -> Option<&mut Tree> {
         match self.sources.get_mut(key) {
-            Some(Source::Ready(tree)) => Some(Rc::make_mut(tree)),
+            Some(Source::Ready(tree)) => Some(Arc::make_mut(tree)),
             Some(Source::Absent | Source::Failed(_)) | None => None,
         }
     }

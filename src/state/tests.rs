@@ -5,35 +5,25 @@ use proptest::prelude::*;
 
 const PORTS: &str = "Device.NAT.PortMapping.";
 
-//= TR-106 A.2.2.1
-#[test]
-fn a_number_is_never_given_to_another_row() {
-    let mut state = State::factory();
-    assert_eq!(state.allocate(PORTS, "a"), Ok(1));
-    assert_eq!(state.allocate(PORTS, "b"), Ok(2));
-    assert_eq!(state.allocate(PORTS, "a"), Ok(1));
-    state.forget(PORTS, "b");
-    assert_eq!(state.number(PORTS, "b"), None);
-    assert_eq!(state.allocate(PORTS, "c"), Ok(3));
-    state.raise(PORTS, 9).unwrap();
-    state.raise(PORTS, 4).unwrap();
-    assert_eq!(state.allocate(PORTS, "d"), Ok(10));
-    assert_eq!(state.allocate("Device.IP.Interface.", "d"), Ok(1));
+fn numbered(keys: &[&str]) -> Instances {
+    let mut instances = Instances::default();
+    for key in keys {
+        instances.number(PORTS, key, false).unwrap();
+    }
+    instances
 }
 
+//= TR-106 A.2.2.1
 #[test]
-fn a_rebound_row_keeps_number_and_alias() {
+fn a_number_is_never_given_to_another_row_over_a_restart() {
     let mut state = State::factory();
-    state.allocate(PORTS, "a").unwrap();
-    state.allocate(PORTS, "b").unwrap();
-    assert_eq!(state.set_alias(PORTS, 1, Some("web")), Ok(true));
-    assert_eq!(state.set_alias(PORTS, 7, Some("web")), Ok(false));
-    assert_eq!(state.rebind(PORTS, "a", "b"), Ok(false));
-    assert_eq!(state.rebind(PORTS, "x", "y"), Ok(false));
-    assert_eq!(state.rebind(PORTS, "a", "c"), Ok(true));
-    let rows: Vec<_> = state.rows(PORTS).collect();
-    let want = |key, number, alias| Numbered { key, number, alias };
-    assert_eq!(rows, [want("b", 2, None), want("c", 1, Some("web"))]);
+    let mut instances = numbered(&["a", "b"]);
+    instances.forget(PORTS, "b");
+    state.set_instances(&instances).unwrap();
+    let (_, again) = State::decode(state.encode(1).unwrap().as_bytes()).unwrap();
+    let mut instances = again.instances();
+    assert_eq!(instances.known(PORTS, "a"), Some(1));
+    assert_eq!(instances.number(PORTS, "c", false), Some(3));
 }
 
 #[test]
@@ -91,26 +81,24 @@ fn a_value_differs_from_its_baseline_only_where_it_does() {
 #[test]
 fn waiting_rows_are_kept_whole_and_let_go() {
     let mut state = State::factory();
-    let values =
-        [("VLANID".into(), Tree::from("7")), ("Ports".into(), Tree::List(vec!["a".into(), "b".into()]))];
-    state.set_row("Device.Bridging.Bridge.1.VLAN.2.", Some(&values)).unwrap();
-    let row = state.row("Device.Bridging.Bridge.1.VLAN.2.").unwrap();
-    assert_eq!((row.str("VLANID"), row.get("Ports")), (Some("7"), Some(&values[1].1)));
-    assert_eq!(state.pending().count(), 1);
-    state.set_row("Device.Bridging.Bridge.1.VLAN.2.", None).unwrap();
+    let path = "Device.Bridging.Bridge.1.VLAN.2.";
+    let row =
+        Tree::map([(".type", Tree::from("Device.Bridging.Bridge.1.VLAN.")), ("VLANID", Tree::from("7"))]);
+    state.set_pending(&Tree::map([(path, row.clone())])).unwrap();
+    assert_eq!(state.pending().get(path), Some(&row));
+    state.set_pending(&Tree::Map(Vec::new())).unwrap();
     assert_eq!(state, State::factory());
 }
 
 #[test]
 fn every_bound_refuses_and_changes_nothing() {
     let mut state = State::factory();
-    (0..MAX_ROWS).for_each(|n| state.set_row(&format!("r{n}."), Some(&[])).unwrap());
+    let rows = |n: usize| Tree::map((0..n).map(|n| (format!("r{n}."), Tree::Map(Vec::new()))));
+    state.set_pending(&rows(MAX_ROWS)).unwrap();
     let long = "x".repeat(MAX_TEXT + 1);
     let before = state.clone();
-    assert_eq!(state.set_row("more.", Some(&[])), Err(Full));
-    assert_eq!(state.set_row("r1.", Some(&[("o".into(), Tree::from(long.as_str()))])), Err(Full));
+    assert_eq!(state.set_pending(&rows(MAX_ROWS + 1)), Err(Full));
     assert_eq!(state.set_parameter_key(&long), Err(Full));
-    assert_eq!(state.allocate(PORTS, &long), Err(Full));
     assert_eq!(state.put("s", "s", "o", Some(Tree::List(vec![long.as_str().into()]))), Err(Full));
     assert_eq!(state, before);
     let half = "x".repeat(MAX_TEXT);
@@ -142,11 +130,27 @@ proptest! {
                 before = state.clone();
             }
             match step {
-                0 => drop(state.allocate(PORTS, &text).unwrap()),
-                1 => state.forget(PORTS, &text),
+                0 => {
+                    let mut instances = state.instances();
+                    instances.number(PORTS, &text, false).unwrap();
+                    state.set_instances(&instances).unwrap();
+                }
+                1 => {
+                    let mut instances = state.instances();
+                    instances.forget(PORTS, &text);
+                    state.set_instances(&instances).unwrap();
+                }
                 2 => state.set_parameter_key(&text).unwrap(),
-                3 => state.set_row(&name, Some(&[("o".into(), Tree::from(text))])).unwrap(),
-                4 => state.set_row(&name, None).unwrap(),
+                3 => {
+                    let mut rows = state.pending();
+                    rows.set(&name, Tree::map([("o", Tree::from(text))]));
+                    state.set_pending(&rows).unwrap();
+                }
+                4 => {
+                    let mut rows = state.pending();
+                    rows.remove(&name);
+                    state.set_pending(&rows).unwrap();
+                }
                 _ => {
                     let baseline = Some(baseline(&text));
                     state.set_attribute(&name, Some(&Attribute { baseline, ..Attribute::default() })).unwrap();
