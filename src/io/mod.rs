@@ -3,6 +3,7 @@
 pub mod commit;
 pub mod disk;
 pub mod http;
+pub mod log;
 pub mod netlink;
 pub mod source;
 pub mod store;
