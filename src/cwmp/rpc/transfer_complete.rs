@@ -2,6 +2,7 @@
 
 use super::body;
 use crate::cwmp::soap::writer::Xml;
+use crate::cwmp::version::Version;
 
 /// The request to the ACS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +20,25 @@ pub struct TransferComplete {
 /// The most characters of the fault's text. Source: `FaultStruct` of the schema.
 pub const MAX_FAULT_TEXT: usize = 256;
 
+/// The general file transfer failure, which stands for kinds that a version does not know.
+const TRANSFER_FAILURE: u16 = 9010;
+
 /// Writes the request.
 //= TR-069 A.3.3.2: CommandKey, FaultStruct, StartTime, CompleteTime.
-pub fn write(xml: &mut Xml, request: &TransferComplete) {
+pub fn write(xml: &mut Xml, version: Version, request: &TransferComplete) {
+    let (code, text) = &request.fault;
+    //= TR-069 A.3.3.2: 9014 to 9019 came with version 1.1, 9020 with 1.2.
+    let known = match *code {
+        9014..=9019 => version >= Version::V1_1,
+        9020 => version >= Version::V1_2,
+        _ => true,
+    };
+    let code = if known { *code } else { TRANSFER_FAILURE };
     body(xml, "TransferComplete", |xml| {
         xml.leaf("CommandKey", &request.command_key);
         xml.open("FaultStruct");
-        xml.leaf("FaultCode", &request.fault.0.to_string());
-        xml.leaf("FaultString", &request.fault.1.chars().take(MAX_FAULT_TEXT).collect::<String>());
+        xml.leaf("FaultCode", &code.to_string());
+        xml.leaf("FaultString", &text.chars().take(MAX_FAULT_TEXT).collect::<String>());
         xml.close("FaultStruct");
         xml.leaf("StartTime", &request.start_time);
         xml.leaf("CompleteTime", &request.complete_time);

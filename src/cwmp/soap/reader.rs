@@ -303,18 +303,18 @@ mod tests {
     fn the_headers_are_taken_by_namespace_and_unknown_ones_matter_only_if_they_must() {
         let blank = (None, false, None, None);
         for (header, want) in [
-            ("", blank.clone()),
+            ("", blank),
             ("<c:ID s:mustUnderstand='1'> a&amp;1 </c:ID>", (Some(" a&1 "), false, None, None)),
             ("<c:HoldRequests s:mustUnderstand='1'>1</c:HoldRequests>", (None, true, None, None)),
-            ("<c:HoldRequests s:mustUnderstand='1'>false</c:HoldRequests>", blank.clone()),
-            ("<c:NoMoreRequests s:mustUnderstand='1'>1</c:NoMoreRequests>", blank.clone()),
+            ("<c:HoldRequests s:mustUnderstand='1'>false</c:HoldRequests>", blank),
+            ("<c:NoMoreRequests s:mustUnderstand='1'>1</c:NoMoreRequests>", blank),
             (
                 "<c:UseCWMPVersion s:mustUnderstand='1'>1.4</c:UseCWMPVersion>",
                 (None, false, Some("1.4"), None),
             ),
             ("<x:Strange xmlns:x='urn:x' s:mustUnderstand='1'/>", (None, false, None, Some("Strange"))),
             ("<x:ID xmlns:x='urn:x' s:mustUnderstand='1'>1</x:ID>", (None, false, None, Some("ID"))),
-            ("<x:Strange xmlns:x='urn:x' s:mustUnderstand='0'/><x:O xmlns:x='urn:x'/>", blank.clone()),
+            ("<x:Strange xmlns:x='urn:x' s:mustUnderstand='0'/><x:O xmlns:x='urn:x'/>", blank),
             ("<c:Future s:mustUnderstand='1'/>", (None, false, None, Some("Future"))),
         ] {
             let m = read(envelope(header, "<c:GetRPCMethods/>").as_bytes()).unwrap();

@@ -1,0 +1,727 @@
+//! The sessions with the ACS: when one starts, what is said in it, how it ends, and when it is tried again.
+//!
+//! Owns the state machine, the ledger of events and all timers. It reads no parameter and opens no connection: it
+//! asks by [`Action`]s and is told by [`Event`]s. Driven by `agent`: one event into [`Session::handle`], then all
+//! actions out of [`Session::poll`], in their order, then again at [`Session::next_timer`].
+
+use super::events::{Code, Delivery, Ledger, Record};
+use super::fault::{ACS_RETRY_REQUEST, ACS_VERSION_INCOMPATIBLE, Fault, RESOURCES_EXCEEDED};
+use super::inform::{self, Gathered};
+use super::periodic::{Periodic, Ticker};
+use super::rpc::{self, Answer, METHODS, Response, Rpc, TransferComplete};
+use super::soap::reader::{self, AcsFault, Body, Message, NoMessage};
+use super::soap::writer::{Envelope, Outgoing};
+use super::version::{NEWEST, Version};
+use crate::retry::Curve;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long an answer of the ACS is waited for.
+//= TR-069 3.7.1.4: at least 30 seconds.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// How often one request is repeated because the ACS asks for it, before the session is given up.
+pub const MAX_REPEATS: u32 = 8;
+/// The most ScheduleInform requests that wait.
+pub const MAX_SCHEDULED: usize = 16;
+/// The most requests of ours that wait for a session.
+pub const MAX_REQUESTS: usize = 32;
+
+/// What a person or the ACS may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// EnableCWMP, and a URL is known.
+    pub enabled: bool,
+    /// Names the server and who we are to it: a change of it means BOOTSTRAP. The URL and the OUI.
+    pub acs: String,
+    /// The waits between retries.
+    pub retry: Curve,
+    /// PeriodicInformEnable, -Interval and -Time.
+    pub periodic: Option<Periodic>,
+    /// DefaultActiveNotificationThrottle.
+    pub throttle: Duration,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The program has started. Comes once, after the first settings; no session starts before.
+    Started,
+    /// New settings.
+    Settings(Settings),
+    /// Something the ACS is to be told, with the command key of a multiple event.
+    Raised(Code, String),
+    /// A parameter under active notification has changed.
+    Changed,
+    /// A transfer has ended: raises `code` and queues the request. To be said again after a restart, until
+    /// [`Action::Delivered`].
+    Transferred(Code, TransferComplete),
+    /// [`Session::next_timer`] has come.
+    Timer,
+    /// The answer to [`Action::Gather`].
+    Gathered(Gathered),
+    /// The answer of the ACS to a POST, redirects and authentication done. An empty body is empty.
+    Reply {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A POST could not be answered; why, for the log.
+    Lost(String),
+    /// The answer to [`Action::Serve`].
+    Served(Answer),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Append to the event log, durably, before any later action.
+    Persist(Vec<Record>),
+    /// Read identity, forced and changed parameters; a session begins.
+    Gather,
+    /// Send a POST; the connection is opened where none is.
+    Post(Outgoing),
+    /// The changed parameters last gathered have been told.
+    Informed,
+    /// Carry out a request.
+    Serve(Rpc),
+    /// A TransferComplete was taken by the ACS.
+    Delivered(TransferComplete),
+    /// Close the connection and forget its cookies.
+    Close,
+    /// The session is over; deferred changes may be applied.
+    Ended(Outcome),
+    /// Restart the device.
+    Reboot,
+    /// Reset the device to its factory state and restart it.
+    FactoryReset,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// It is tried again later; why it failed, for the log.
+    Failed(String),
+}
+
+/// What is left to do once the session has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Departure {
+    Reboot,
+    FactoryReset,
+}
+
+/// A request of ours that the ACS has not answered.
+#[derive(Clone, Debug)]
+struct Asked {
+    text: String,
+    repeats: u32,
+}
+
+/// A session whose Inform was sent.
+#[derive(Clone, Debug)]
+struct Open {
+    acs: String,
+    version: Version,
+    deadline: Instant,
+    asked: Option<Asked>,
+    /// The next of our requests to send, and the first that came too late for this session's Inform.
+    next_request: usize,
+    end_requests: usize,
+    hold: bool,
+    sent_empty: bool,
+    departure: Option<Departure>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    /// After a failed session.
+    Waiting { until: Instant },
+    /// The agent reads what the Inform carries; `stale` if a value changed meanwhile.
+    Gathering { stale: bool },
+    /// The Inform is on its way.
+    Informing(Open),
+    /// Something else is on its way.
+    Exchanging(Open),
+    /// The agent carries out a request with this ID.
+    Serving(Open, Option<String>),
+    /// The device restarts.
+    Leaving,
+}
+
+/// What came back from the ACS.
+enum Heard {
+    Nothing,
+    Message(Message),
+    OtherSoap,
+    /// Why, and whether the namespace may be the reason.
+    Unusable(String, bool),
+}
+
+/// All sessions with one ACS, one after the other.
+#[derive(Debug)]
+pub struct Session {
+    started: bool,
+    settings: Option<Settings>,
+    ledger: Ledger,
+    rng: Rng,
+    state: State,
+    out: VecDeque<Action>,
+    ticker: Ticker,
+    scheduled: Vec<(Instant, String)>,
+    requests: VecDeque<(Code, TransferComplete)>,
+    /// The version of the next Inform.
+    attempt: Version,
+    /// Failed sessions since the start or the last good one.
+    waits: u32,
+    changed: bool,
+    last_success: Option<Instant>,
+    last_id: u64,
+}
+
+impl Session {
+    /// No session yet. `ledger` is what the event log came to.
+    pub fn new(ledger: Ledger, rng: Rng) -> Session {
+        Session {
+            started: false,
+            settings: None,
+            ledger,
+            rng,
+            state: State::Idle,
+            out: VecDeque::new(),
+            ticker: Ticker::default(),
+            scheduled: Vec::new(),
+            requests: VecDeque::new(),
+            attempt: NEWEST,
+            waits: 0,
+            changed: false,
+            last_success: None,
+            last_id: 0,
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.out.pop_front()
+    }
+
+    /// The undelivered events, to compact the log by.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Whether a session is under way, being set up included.
+    pub fn is_busy(&self) -> bool {
+        match self.state {
+            State::Idle | State::Waiting { .. } => false,
+            State::Gathering { .. }
+            | State::Informing(_)
+            | State::Exchanging(_)
+            | State::Serving(..)
+            | State::Leaving => true,
+        }
+    }
+
+    /// When [`Event::Timer`] is due; `None` while nothing is waited for.
+    pub fn next_timer(&self, now: Now) -> Option<Instant> {
+        let state = match &self.state {
+            State::Waiting { until } => Some(*until),
+            State::Informing(open) | State::Exchanging(open) => Some(open.deadline),
+            State::Idle if self.changed && self.enabled() => Some(self.throttled_until(now)),
+            State::Idle | State::Gathering { .. } | State::Serving(..) => None,
+            State::Leaving => return None,
+        };
+        let scheduled = self.scheduled.iter().map(|(at, _)| *at).min();
+        [state, self.ticker.next(now), scheduled].into_iter().flatten().min()
+    }
+
+    /// Takes one event. Its actions are then to be taken out by [`Session::poll`], all of them.
+    pub fn handle(&mut self, now: Now, event: Event) {
+        self.state = match (std::mem::take(&mut self.state), event) {
+            (State::Leaving, _) => State::Leaving,
+            (state, Event::Started) => self.started(now, state),
+            (state, Event::Settings(settings)) => self.set(now, state, settings),
+            // What has changed is known when the Inform is put together, and the event follows from it.
+            (State::Gathering { .. }, Event::Changed | Event::Raised(Code::ValueChange, _)) => {
+                State::Gathering { stale: true }
+            }
+            (state, Event::Changed | Event::Raised(Code::ValueChange, _)) => {
+                self.changed = true;
+                self.wake(now, state)
+            }
+            (state, Event::Raised(code, key)) => {
+                //= TR-181 ManagementServer.EnableCWMP: while false, connection requests are ignored.
+                if self.enabled() || code != Code::ConnectionRequest {
+                    self.raise(code, &key);
+                }
+                self.wake(now, state)
+            }
+            (state, Event::Transferred(code, request)) => {
+                self.transferred(code, request);
+                self.wake(now, state)
+            }
+            (state, Event::Timer) => self.timer(now, state),
+            (State::Gathering { stale: true }, Event::Gathered(_)) => self.gather(),
+            (State::Gathering { stale: false }, Event::Gathered(gathered)) => self.inform(now, gathered),
+            (State::Informing(open), Event::Reply { status, body }) => {
+                self.inform_answered(now, open, status, &body)
+            }
+            (State::Exchanging(open), Event::Reply { status, body }) => {
+                self.answered(now, open, status, &body)
+            }
+            (State::Informing(open) | State::Exchanging(open), Event::Lost(why)) => {
+                self.fail(now, Some(open), why)
+            }
+            (State::Serving(open, id), Event::Served(answer)) => {
+                self.respond(now, open, id.as_deref(), &answer)
+            }
+            // Late news of a session that is over, or of a connection that the next POST opens again.
+            (state, Event::Gathered(_) | Event::Reply { .. } | Event::Lost(_) | Event::Served(_)) => state,
+        };
+    }
+
+    fn enabled(&self) -> bool {
+        self.started && self.settings.as_ref().is_some_and(|settings| settings.enabled)
+    }
+
+    fn persist(&mut self, records: Vec<Record>) {
+        if !records.is_empty() {
+            self.out.push_back(Action::Persist(records));
+        }
+    }
+
+    fn raise(&mut self, code: Code, key: &str) -> bool {
+        match self.ledger.raise(code, key) {
+            Ok(records) => {
+                self.persist(records);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Queues a request, and raises its event unless the ledger has kept it over a restart.
+    fn transferred(&mut self, code: Code, request: TransferComplete) {
+        let key = &request.command_key;
+        let queued = self.requests.iter().filter(|(c, r)| *c == code && r.command_key == *key).count();
+        let kept = self.ledger.count(code, key) > queued;
+        if self.requests.len() < MAX_REQUESTS && (kept || self.raise(code, key)) {
+            self.requests.push_back((code, request));
+        }
+    }
+
+    fn started(&mut self, now: Now, state: State) -> State {
+        self.started = true;
+        if self.ledger.reset_pending() {
+            // The power went between the promise and the reset.
+            self.out.push_back(Action::FactoryReset);
+            return State::Leaving;
+        }
+        //= TR-069 3.7.1.5: 1 BOOT at every start of the management software.
+        self.raise(Code::Boot, "");
+        self.wake(now, state)
+    }
+
+    fn set(&mut self, now: Now, state: State, settings: Settings) -> State {
+        self.ticker.set(settings.periodic.filter(|_| settings.enabled), now, &mut self.rng);
+        let known = self.settings.as_ref().map(|old| old.acs == settings.acs);
+        if known != Some(true) && !settings.acs.is_empty() {
+            self.attempt = NEWEST;
+            //= TR-069 3.7.1.5: BOOTSTRAP at the first contact with a server, and after its URL has changed.
+            if self.ledger.bootstrapped() == Some(settings.acs.as_str()) {
+                let records = self.ledger.withdraw_bootstrap();
+                self.persist(records);
+            } else if known == Some(false) || !self.ledger.holds(Code::Bootstrap) {
+                self.requests.clear();
+                self.raise(Code::Bootstrap, "");
+            }
+        }
+        self.settings = Some(settings);
+        match state {
+            State::Waiting { .. } if !self.enabled() => State::Idle,
+            state => self.wake(now, state),
+        }
+    }
+
+    fn throttled_until(&self, now: Now) -> Instant {
+        let throttle = self.settings.as_ref().map(|settings| settings.throttle).unwrap_or_default();
+        self.last_success.map_or(now.at, |last| last + throttle)
+    }
+
+    /// Starts a session if there is a reason to.
+    //= TR-069 3.2.1.1: a new event ends the wait for a retry.
+    //= TR-181 ManagementServer.DefaultActiveNotificationThrottle: it delays active notifications and nothing else.
+    fn wake(&mut self, now: Now, state: State) -> State {
+        let waits = match state {
+            State::Idle | State::Waiting { .. } => self.enabled(),
+            State::Gathering { .. }
+            | State::Informing(_)
+            | State::Exchanging(_)
+            | State::Serving(..)
+            | State::Leaving => false,
+        };
+        let changed = self.changed && now.at >= self.throttled_until(now);
+        let fresh = match state {
+            State::Waiting { .. } => self.ledger.has_fresh(),
+            _ => self.ledger.has_untold(),
+        };
+        match waits && (fresh || changed) {
+            true => self.gather(),
+            false => state,
+        }
+    }
+
+    fn gather(&mut self) -> State {
+        self.changed = false;
+        self.out.push_back(Action::Gather);
+        State::Gathering { stale: false }
+    }
+
+    fn timer(&mut self, now: Now, state: State) -> State {
+        if self.ticker.due(now, &mut self.rng) {
+            self.raise(Code::Periodic, "");
+        }
+        let due: Vec<String> =
+            self.scheduled.iter().filter(|(at, _)| *at <= now.at).map(|(_, key)| key.clone()).collect();
+        self.scheduled.retain(|(at, _)| *at > now.at);
+        for key in due {
+            self.raise(Code::MScheduleInform, &key);
+        }
+        match state {
+            State::Waiting { until } if until <= now.at => self.gather(),
+            State::Informing(open) | State::Exchanging(open) if open.deadline <= now.at => {
+                self.fail(now, Some(open), "no answer".into())
+            }
+            state => self.wake(now, state),
+        }
+    }
+
+    fn id(&mut self) -> String {
+        self.last_id += 1;
+        self.last_id.to_string()
+    }
+
+    //= TR-069 3.7.1.1: the Inform comes first and alone.
+    fn inform(&mut self, now: Now, gathered: Gathered) -> State {
+        let events = self.ledger.tell();
+        let inform = inform::build(gathered, events, self.ledger.failures(), now);
+        let id = self.id();
+        let version = self.attempt;
+        let envelope = Envelope { version, id: Some(&id), announce: version == NEWEST };
+        let text = envelope.around(|xml| rpc::inform::write(xml, &inform));
+        self.out.push_back(Action::Post(Outgoing::Text(text.clone())));
+        State::Informing(Open {
+            acs: self.settings.as_ref().map(|settings| settings.acs.clone()).unwrap_or_default(),
+            version,
+            deadline: now.at + ANSWER_WAIT,
+            asked: Some(Asked { text, repeats: 0 }),
+            next_request: 0,
+            end_requests: self.requests.len(),
+            hold: false,
+            sent_empty: false,
+            departure: None,
+        })
+    }
+
+    fn inform_answered(&mut self, now: Now, open: Open, status: u16, body: &[u8]) -> State {
+        let (why, version_refused) = match hear(status, body) {
+            Heard::Message(Message { not_understood: Some(header), .. }) => {
+                (format!("the header {header} is not known"), false)
+            }
+            Heard::Message(Message {
+                body: Body::Response(Response::Inform),
+                version,
+                use_version,
+                hold_requests,
+                ..
+            }) => {
+                return self.informed(now, open, version, use_version.as_deref(), hold_requests);
+            }
+            Heard::Message(Message { body: Body::Fault(fault), .. })
+                if fault.code == Some(ACS_RETRY_REQUEST) =>
+            {
+                return self.repeat(now, open, true);
+            }
+            Heard::Message(Message { body: Body::Fault(fault), .. }) => {
+                (told(&fault), matches!(fault.code, None | Some(ACS_VERSION_INCOMPATIBLE)))
+            }
+            Heard::Message(_) => ("something else came for the Inform".into(), false),
+            Heard::Nothing => ("nothing came for the Inform".into(), false),
+            Heard::OtherSoap => ("an envelope of another SOAP version".into(), false),
+            Heard::Unusable(why, version) => (why, version),
+        };
+        //= TR-069 3.2.1.1: an old server may refuse the namespace; the retry speaks 1.0, and if that fails the newest.
+        if version_refused {
+            self.attempt = if self.attempt == NEWEST { Version::V1_0 } else { NEWEST };
+        }
+        self.fail(now, Some(open), why)
+    }
+
+    fn informed(
+        &mut self,
+        now: Now,
+        mut open: Open,
+        namespace: Option<Version>,
+        use_version: Option<&str>,
+        hold: bool,
+    ) -> State {
+        //= TR-069 3.7.2.1: UseCWMPVersion decides; without it the namespace of the answer.
+        open.version = match use_version.map(Version::parse) {
+            Some(Some(version)) => version,
+            Some(None) => return self.fail(now, Some(open), "the ACS wants an unknown version".into()),
+            None => namespace.unwrap_or(open.version),
+        };
+        open.asked = None;
+        open.hold = hold;
+        let records = self.ledger.informed(&open.acs);
+        self.persist(records);
+        self.out.push_back(Action::Informed);
+        self.advance(now, open)
+    }
+
+    /// Sends the request that is not answered once more, unchanged.
+    //= TR-069 3.7.1.6: fault 8005 asks for the identical request in the same session.
+    fn repeat(&mut self, now: Now, mut open: Open, informing: bool) -> State {
+        open.deadline = now.at + ANSWER_WAIT;
+        let text = match &mut open.asked {
+            Some(asked) if asked.repeats < MAX_REPEATS => {
+                asked.repeats += 1;
+                asked.text.clone()
+            }
+            Some(_) | None => {
+                return self.fail(now, Some(open), "the ACS asks for the same again and again".into());
+            }
+        };
+        self.out.push_back(Action::Post(Outgoing::Text(text)));
+        if informing { State::Informing(open) } else { State::Exchanging(open) }
+    }
+
+    /// Says what is next, when nothing is left to answer: a request of ours, or an empty POST.
+    //= TR-069 3.7.1.3: own requests first, while they are not held; then the empty POST.
+    fn advance(&mut self, now: Now, mut open: Open) -> State {
+        open.deadline = now.at + ANSWER_WAIT;
+        let request = match !open.hold && !open.sent_empty && open.next_request < open.end_requests {
+            true => self.requests.get(open.next_request).map(|(_, request)| request.clone()),
+            false => None,
+        };
+        let outgoing = match request {
+            Some(request) => {
+                let id = self.id();
+                let envelope = Envelope { version: open.version, id: Some(&id), announce: false };
+                let text = envelope.around(|xml| rpc::transfer_complete::write(xml, open.version, &request));
+                open.asked = Some(Asked { text: text.clone(), repeats: 0 });
+                Outgoing::Text(text)
+            }
+            None => {
+                open.sent_empty |= !open.hold;
+                Outgoing::Empty
+            }
+        };
+        self.out.push_back(Action::Post(outgoing));
+        State::Exchanging(open)
+    }
+
+    fn answered(&mut self, now: Now, mut open: Open, status: u16, body: &[u8]) -> State {
+        let message = match hear(status, body) {
+            Heard::Nothing => return self.heard_nothing(now, open),
+            Heard::Message(message) => message,
+            Heard::OtherSoap if open.asked.is_none() => {
+                //= SOAP 1.1 4.1.2: an envelope of another version is answered by VersionMismatch.
+                return self.soap_fault(now, open, None, "VersionMismatch", "SOAP 1.1 is spoken here");
+            }
+            Heard::OtherSoap => {
+                return self.fail(now, Some(open), "an envelope of another SOAP version".into());
+            }
+            Heard::Unusable(why, _) => return self.fail(now, Some(open), why),
+        };
+        open.hold = message.hold_requests;
+        let Message { id, not_understood, body, .. } = message;
+        match (body, not_understood) {
+            (Body::Request(_), Some(header)) => self.soap_fault(
+                now,
+                open,
+                id.as_deref(),
+                "MustUnderstand",
+                &format!("header {header} is not known"),
+            ),
+            (Body::Empty | Body::Response(_) | Body::Fault(_), Some(header)) => {
+                //= TR-069 3.5: a response is never answered by a fault.
+                self.fail(now, Some(open), format!("the header {header} is not known"))
+            }
+            (Body::Empty, None) => self.heard_nothing(now, open),
+            (Body::Request(Ok(rpc)), None) => self.serve(now, open, id, rpc),
+            (Body::Request(Err(fault)), None) => {
+                self.respond(now, open, id.as_deref(), &Answer::Fault(fault))
+            }
+            (Body::Response(response), None) => self.request_answered(now, open, &response),
+            (Body::Fault(fault), None) if open.asked.is_none() => {
+                self.fail(now, Some(open), format!("a fault for nothing: {}", told(&fault)))
+            }
+            (Body::Fault(fault), None) if fault.code == Some(ACS_RETRY_REQUEST) => {
+                self.repeat(now, open, false)
+            }
+            (Body::Fault(_), None) => {
+                //= TR-069 3.7.1.5: a refused request leaves its event undelivered, for a later session.
+                open.asked = None;
+                open.next_request += 1;
+                self.advance(now, open)
+            }
+        }
+    }
+
+    /// An empty HTTP response, which also ends any holding of requests.
+    fn heard_nothing(&mut self, now: Now, mut open: Open) -> State {
+        open.hold = false;
+        match (&open.asked, open.sent_empty) {
+            (Some(_), _) => self.fail(now, Some(open), "our request was not answered".into()),
+            //= TR-069 3.7.1.4: over when the ACS has nothing more, we have said so too, and all is answered.
+            (None, true) => self.finish(now, &open),
+            (None, false) => self.advance(now, open),
+        }
+    }
+
+    fn request_answered(&mut self, now: Now, mut open: Open, response: &Response) -> State {
+        let wanted = matches!(response, Response::Named(name) if name == "TransferCompleteResponse");
+        if open.asked.is_none() || !wanted {
+            return self.fail(now, Some(open), format!("a response to nothing: {response:?}"));
+        }
+        open.asked = None;
+        open.end_requests = open.end_requests.saturating_sub(1);
+        if let Some((_, request)) = self.requests.remove(open.next_request) {
+            let records = self.ledger.answered(Delivery::Transfer, &request.command_key);
+            self.persist(records);
+            self.out.push_back(Action::Delivered(request));
+        }
+        self.advance(now, open)
+    }
+
+    fn serve(&mut self, now: Now, mut open: Open, id: Option<String>, rpc: Rpc) -> State {
+        let answer = match rpc {
+            Rpc::GetRpcMethods => Answer::GetRpcMethods(METHODS.to_vec()),
+            Rpc::Reboot(reboot) => {
+                //= TR-069 A.3.2.9: the restart waits for the end of the session; M Reboot tells of it afterwards.
+                match self.raise(Code::MReboot, &reboot.command_key) {
+                    true => {
+                        open.departure.get_or_insert(Departure::Reboot);
+                        Answer::Reboot
+                    }
+                    false => Answer::Fault(Fault::new(RESOURCES_EXCEEDED, "events")),
+                }
+            }
+            Rpc::FactoryReset => {
+                //= TR-069 A.4.1.6: the reset waits for the end of the session.
+                let records = self.ledger.promise_reset();
+                self.persist(records);
+                open.departure = Some(Departure::FactoryReset);
+                Answer::FactoryReset
+            }
+            Rpc::ScheduleInform(request) => match self.scheduled.len() < MAX_SCHEDULED {
+                true => {
+                    self.scheduled.push((now.at + request.delay, request.command_key));
+                    Answer::ScheduleInform
+                }
+                false => Answer::Fault(Fault::new(RESOURCES_EXCEEDED, "scheduled informs")),
+            },
+            Rpc::GetParameterNames(_)
+            | Rpc::GetParameterValues(_)
+            | Rpc::SetParameterValues(_)
+            | Rpc::GetParameterAttributes(_)
+            | Rpc::SetParameterAttributes(_)
+            | Rpc::AddObject(_)
+            | Rpc::DeleteObject(_) => {
+                self.out.push_back(Action::Serve(rpc));
+                return State::Serving(open, id);
+            }
+        };
+        self.respond(now, open, id.as_deref(), &answer)
+    }
+
+    fn respond(&mut self, now: Now, mut open: Open, id: Option<&str>, answer: &Answer) -> State {
+        open.deadline = now.at + ANSWER_WAIT;
+        let envelope = Envelope { version: open.version, id, announce: false };
+        self.out.push_back(Action::Post(envelope.answer(answer)));
+        State::Exchanging(open)
+    }
+
+    fn soap_fault(&mut self, now: Now, mut open: Open, id: Option<&str>, code: &str, text: &str) -> State {
+        open.deadline = now.at + ANSWER_WAIT;
+        let envelope = Envelope { version: open.version, id, announce: false };
+        self.out.push_back(Action::Post(Outgoing::Text(envelope.soap_fault(code, text))));
+        State::Exchanging(open)
+    }
+
+    fn finish(&mut self, now: Now, open: &Open) -> State {
+        self.out.push_back(Action::Close);
+        let records = self.ledger.finished();
+        self.persist(records);
+        self.waits = 0;
+        self.last_success = Some(now.at);
+        self.out.push_back(Action::Ended(Outcome::Done));
+        match open.departure {
+            Some(departure) => self.leave(departure),
+            None => self.wake(now, State::Idle),
+        }
+    }
+
+    //= TR-069 3.2.1.1: the wait is drawn from the range of this failure, counted since the last start; it never ends.
+    fn fail(&mut self, now: Now, open: Option<Open>, why: String) -> State {
+        self.out.push_back(Action::Close);
+        let fresh = self.ledger.has_fresh();
+        let records = self.ledger.failed();
+        self.persist(records);
+        self.waits = self.waits.saturating_add(1);
+        self.out.push_back(Action::Ended(Outcome::Failed(why)));
+        if let Some(departure) = open.and_then(|open| open.departure) {
+            return self.leave(departure);
+        }
+        let Some(settings) = self.settings.as_ref().filter(|settings| settings.enabled) else {
+            return State::Idle;
+        };
+        let until = now.at + settings.retry.wait(self.waits, &mut self.rng);
+        match fresh {
+            true => self.gather(),
+            false => State::Waiting { until },
+        }
+    }
+
+    fn leave(&mut self, departure: Departure) -> State {
+        self.out.push_back(match departure {
+            Departure::Reboot => Action::Reboot,
+            Departure::FactoryReset => Action::FactoryReset,
+        });
+        State::Leaving
+    }
+}
+
+fn told(fault: &AcsFault) -> String {
+    match fault.code {
+        Some(code) => format!("fault {code} {}", fault.text),
+        None => format!("SOAP fault {} {}", fault.soap_code, fault.text),
+    }
+}
+
+/// What an HTTP answer says. A 500 is read where a fault of SOAP is in it.
+//= TR-069 3.4.1: 200 for every envelope, 204 or an empty body for none. Old servers send faults with 500.
+fn hear(status: u16, body: &[u8]) -> Heard {
+    let empty = body.iter().all(u8::is_ascii_whitespace);
+    match status {
+        200..=299 if empty => Heard::Nothing,
+        200..=299 => match reader::read(body) {
+            Ok(message) => Heard::Message(message),
+            Err(NoMessage::OtherSoap) => Heard::OtherSoap,
+            Err(why) => Heard::Unusable(why.to_string(), false),
+        },
+        400 | 500 => match reader::read(body) {
+            Ok(message @ Message { body: Body::Fault(_), .. }) => Heard::Message(message),
+            // An empty 500 is a server in trouble, not a verdict on the namespace.
+            Ok(_) | Err(_) => Heard::Unusable(format!("HTTP status {status}"), status == 400 || !empty),
+        },
+        _ => Heard::Unusable(format!("HTTP status {status}"), false),
+    }
+}
