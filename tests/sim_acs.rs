@@ -310,6 +310,8 @@ fn retries_come_within_the_ranges_of_the_standard_and_never_end() {
         let out = sim.raise(Code::ConnectionRequest);
         assert!(out.has(&Action::Gather));
         assert_eq!(sim.gathered().posted().retry_count(), 0, "a good session ends the count");
+        sim.reply(503, "");
+        assert!(sim.retry().0 <= seconds(10), "and the growth of the waits");
     }
 }
 
