@@ -89,7 +89,8 @@ impl Store {
     /// Makes `next` the state. When it returns without error it is on flash; with an error the old state is still
     /// the one. An unchanged state is not written.
     pub fn save(&mut self, disk: &dyn Disk, next: State) -> io::Result<()> {
-        if next == self.state {
+        // The order of what the state holds has no meaning and is not worth a write.
+        if self.state.difference(&next).is_empty() {
             return Ok(());
         }
         let generation = self.generation.wrapping_add(1);

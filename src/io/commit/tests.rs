@@ -308,3 +308,36 @@ fn kept_records_undo_what_they_did_and_are_let_go() {
     release(&disk, done.sequence).unwrap();
     assert_eq!(kept(&disk).unwrap(), []);
 }
+
+#[test]
+fn on_a_real_disk_a_commit_keeps_modes_and_links_and_leaves_nothing_behind() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    std::fs::create_dir_all(root.join("etc/config")).unwrap();
+    std::fs::create_dir_all(root.join("overlay")).unwrap();
+    for package in PACKAGES {
+        std::fs::write(root.join("etc/config").join(package), file("old")).unwrap();
+    }
+    std::fs::rename(root.join("etc/config/dhcp"), root.join("overlay/dhcp")).unwrap();
+    std::os::unix::fs::symlink("/overlay/dhcp", root.join("etc/config/dhcp")).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(root.join("etc/config/network"), mode).unwrap();
+
+    let disk = super::super::disk::RealDisk::new(root).unwrap();
+    let mut store = Store::load(&disk).unwrap().0;
+    let edit = |package| set(&format!("uci:{package}"), "s", "o", Some("old"), Some("new"));
+    let mut next = store.state().clone();
+    next.set_parameter_key("new").unwrap();
+    let edits = PACKAGES.map(edit).into_iter().chain(store.state().difference(&next)).collect();
+    commit(&disk, &mut store, &Request { edits, ..Request::default() }).unwrap();
+
+    for package in PACKAGES {
+        assert_eq!(disk.read_text(&path(package)).unwrap(), file("new"));
+    }
+    assert!(std::fs::symlink_metadata(root.join("etc/config/dhcp")).unwrap().is_symlink());
+    assert_eq!(disk.stat("/etc/config/network").unwrap().mode, 0o640);
+    assert_eq!(disk.list("/etc/config").unwrap(), PACKAGES);
+    assert_eq!(disk.list(DIR).unwrap(), ["state.1"]);
+    assert_eq!(Store::load(&disk).unwrap().0.state().parameter_key(), "new");
+}

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// The most links followed in one path, as in Linux.
 const MAX_LINKS: usize = 40;
+/// The most times a file may be replaced while its lock is waited for.
+const MAX_REPLACED: usize = 64;
 /// How often a lock that somebody holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
@@ -125,7 +127,7 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &str, wait: Duration) -> io::Result<Lock> {
         let start = Instant::now();
-        loop {
+        for _ in 0..MAX_REPLACED {
             let host = self.host_path(path)?;
             let file = OpenOptions::new().read(true).write(true).open(&host)?;
             loop {
@@ -142,6 +144,7 @@ impl Disk for RealDisk {
                 return Ok(Lock { _held: Box::new(file) });
             }
         }
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn written(&self) -> Written {
