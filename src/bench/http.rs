@@ -161,7 +161,9 @@ async fn connection<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: H)
             Ok(request) => request,
             Err(Error::Refused(status, why)) => {
                 let refusal = Response::new(status, "text/plain; charset=utf-8", why);
-                write_response(&mut stream, &refusal, true).await?;
+                timeout(MESSAGE_WAIT, write_response(&mut stream, &refusal, true))
+                    .await
+                    .map_err(|_| Error::Late)??;
                 drain(&mut stream).await;
                 return Ok(());
             }
@@ -431,14 +433,8 @@ pub async fn digest_get(
     cnonce: &str,
     wait: Duration,
 ) -> Result<u16, Error> {
-    let rest = url.strip_prefix("http://").ok_or(Error::Refused(400, "not an http URL"))?;
-    let (authority, path) = match rest.find('/') {
-        Some(at) => rest.split_at(at),
-        None => (rest, "/"),
-    };
-    let bare = authority.rsplit('@').next().unwrap_or(authority);
-    let has_port = bare.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    let host = if has_port { bare.to_owned() } else { format!("{bare}:80") };
+    let (host, path) = place(url).ok_or(Error::Refused(400, "not an http URL"))?;
+    let path = path.as_str();
     let close = Fields(vec![("Connection".into(), "close".into())]);
     let first = Client::connect(&host, wait).await?.send("GET", path, &close, b"", wait).await?;
     let (401, Some(login)) = (first.status, login) else { return Ok(first.status) };
@@ -450,4 +446,46 @@ pub async fn digest_get(
     let mut fields = close;
     fields.0.push(("Authorization".into(), header));
     Ok(Client::connect(&host, wait).await?.send("GET", path, &fields, b"", wait).await?.status)
+}
+
+/// Where an http URL leads: `host:port`, and path with query.
+fn place(url: &str) -> Option<(String, String)> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let inside = host.rfind(']').map_or(0, |end| end + 1);
+    let port = host.get(inside..)?.split_once(':').map(|(_, port)| port);
+    if host.is_empty() || host.starts_with(':') || port.is_some_and(|p| p.parse::<u16>().is_err()) {
+        return None;
+    }
+    let host = if port.is_some() { host.to_owned() } else { format!("{host}:80") };
+    let path = path.split('#').next().unwrap_or_default();
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Some((host, format!("{slash}{path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_url_gives_host_port_and_path_and_nothing_else_does() {
+        for (url, want) in [
+            ("http://10.0.0.1:7547/abc?d=e", Some(("10.0.0.1:7547", "/abc?d=e"))),
+            ("http://router", Some(("router:80", "/"))),
+            ("http://router?x", Some(("router:80", "/?x"))),
+            ("http://[2001:db8::1]:7547/a#b", Some(("[2001:db8::1]:7547", "/a"))),
+            ("http://[2001:db8::1]/", Some(("[2001:db8::1]:80", "/"))),
+            ("http://u:p@h:1/", Some(("h:1", "/"))),
+            ("https://router/", None),
+            ("http:///x", None),
+            ("http://:80/x", None),
+            ("http://h:99999/", None),
+            ("http://2001:db8::1/", None),
+            ("", None),
+        ] {
+            let want = want.map(|(host, path)| (host.to_owned(), path.to_owned()));
+            assert_eq!(place(url), want, "{url}");
+        }
+    }
 }

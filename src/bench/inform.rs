@@ -1,6 +1,6 @@
 //! What a CPE says about itself: the Inform message as read by the workbench.
 
-use super::rpc::Value;
+use super::rpc::{REMARKS_MAX, Value};
 use super::xml::Element;
 
 /// The most events and parameters that are kept of one Inform.
@@ -103,6 +103,7 @@ impl Inform {
         if crate::time::Wall::parse(&self.current_time).is_none() {
             remarks.push(format!("CurrentTime {:?} is not a dateTime", self.current_time));
         }
+        remarks.extend(self.parameters.iter().filter_map(Value::breach).take(REMARKS_MAX));
         let mut names: Vec<_> = self.parameters.iter().map(|p| p.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {

@@ -6,6 +6,10 @@
 use std::fmt;
 
 use super::xml::Element;
+use crate::time::Wall;
+
+/// The most values that are remarked on in one message.
+pub const REMARKS_MAX: usize = 20;
 
 /// A parameter with its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,31 @@ impl Value {
             value: value.map(|v| v.text.clone()).unwrap_or_default(),
             kind: kind.rsplit(':').next().unwrap_or_default().to_owned(),
         }
+    }
+}
+
+impl Value {
+    /// What is wrong with the value by its own type; `None` if nothing is.
+    //= TR-106 3.2: how each type is written.
+    pub fn breach(&self) -> Option<String> {
+        let text = self.value.as_str();
+        let fits = match self.kind.as_str() {
+            "string" => true,
+            "boolean" => matches!(text, "0" | "1" | "true" | "false"),
+            "int" => text.parse::<i32>().is_ok(),
+            "unsignedInt" => text.parse::<u32>().is_ok(),
+            "long" => text.parse::<i64>().is_ok(),
+            "unsignedLong" => text.parse::<u64>().is_ok(),
+            "decimal" => !text.contains(['e', 'E']) && text.parse::<f64>().is_ok_and(f64::is_finite),
+            "dateTime" => Wall::parse(text).is_some(),
+            "hexBinary" => text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit()),
+            "base64" | "base64Binary" => {
+                text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/= \r\n".contains(&b))
+            }
+            "" => return Some(format!("{} has no xsi:type", self.name)),
+            other => return Some(format!("{} is of type {other:?}, which CWMP does not have", self.name)),
+        };
+        (!fits).then(|| format!("{} is {text:?}, no {}", self.name, self.kind))
     }
 }
 
@@ -263,9 +292,7 @@ impl Rpc {
             ),
             Rpc::GetParameterValues(_) => {
                 let values: Vec<_> = list("ParameterList")?.into_iter().map(Value::read).collect();
-                if let Some(bare) = values.iter().find(|v| v.kind.is_empty()) {
-                    remarks.push(format!("{} has no xsi:type", bare.name));
-                }
+                remarks.extend(values.iter().filter_map(Value::breach).take(REMARKS_MAX));
                 Answer::Values(values)
             }
             Rpc::GetParameterAttributes(_) => {
@@ -389,6 +416,38 @@ mod tests {
         let answer = Rpc::GetParameterValues(vec![]).answer(&body, &mut remarks).unwrap();
         assert_eq!(answer, Answer::Values(vec![Value::new("A.B", "", "v")]));
         assert_eq!(remarks.len(), 2, "{remarks:?}");
+    }
+
+    #[test]
+    fn a_value_has_to_fit_the_type_it_claims() {
+        //= TR-106 3.2: how each type is written.
+        for (kind, value, fits) in [
+            ("string", "", true),
+            ("boolean", "true", true),
+            ("boolean", "1", true),
+            ("boolean", "yes", false),
+            ("boolean", "", false),
+            ("int", "-5", true),
+            ("int", "2147483648", false),
+            ("unsignedInt", "4294967295", true),
+            ("unsignedInt", "-1", false),
+            ("unsignedInt", "", false),
+            ("long", "-9000000000", true),
+            ("unsignedLong", "18446744073709551615", true),
+            ("decimal", "1.5", true),
+            ("decimal", "1e5", false),
+            ("decimal", "inf", false),
+            ("dateTime", "0001-01-01T00:00:00Z", true),
+            ("dateTime", "yesterday", false),
+            ("hexBinary", "00fF", true),
+            ("hexBinary", "0", false),
+            ("base64", "AA==", true),
+            ("base64", "?", false),
+            ("float", "1", false),
+            ("", "1", false),
+        ] {
+            assert_eq!(Value::new("A", kind, value).breach().is_none(), fits, "{kind} {value:?}");
+        }
     }
 
     #[test]

@@ -87,20 +87,25 @@ impl Exchange {
             Ok(envelope) => envelope,
             Err(why) => return self.broken(cookie, "no CWMP message", readable(&root), why),
         };
-        //= TR-069 3.4.1: a message with an envelope is text/xml.
+        let what = envelope.body.local().to_owned();
+        //= TR-069 3.4.1: a message with an envelope is text/xml; with an answer, SOAPAction is there and empty.
         let kind = self.request.fields.value("Content-Type").unwrap_or_default();
         if !kind.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("text/xml")) {
             remarks.push(format!("Content-Type is {kind:?}, not text/xml"));
         }
-        if self.request.fields.value("SOAPAction").is_none() {
-            remarks.push("no SOAPAction header".into());
+        let answer = what == "Fault" || what.ends_with("Response");
+        match self.request.fields.value("SOAPAction") {
+            None => remarks.push("no SOAPAction header".into()),
+            Some(action) if answer && !action.is_empty() => {
+                remarks.push(format!("SOAPAction is {action:?}, an answer has an empty one"));
+            }
+            Some(_) => {}
         }
-        let what = envelope.body.local().to_owned();
         let text = readable(&root);
         match (what.as_str(), cookie) {
             ("Inform", cookie) => self.inform(&envelope, cookie, text, remarks),
             (_, None) => self.broken(None, &what, text, "outside a session".into()),
-            (name, Some(cookie)) if name == "Fault" || name.ends_with("Response") => {
+            (_, Some(cookie)) if answer => {
                 self.answered(&envelope, &cookie, text, remarks);
                 self.next(&cookie).await
             }
