@@ -1,5 +1,6 @@
 //! The kernel's tables and their changes over AF_NETLINK. What the octets mean is [`crate::openwrt::netlink`]'s.
 
+use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::netlink::{Dump, Error, Names, Notice, Reading, Step, notices};
 use rustix::net::netlink::SocketAddrNetlink;
@@ -39,6 +40,17 @@ impl Netlink {
                 Err(Error::Interrupted) if tries > 1 => tries -= 1,
                 Err(why) => return Err(io::Error::other(why)),
             }
+        }
+    }
+
+    /// The source of the key `nl:` followed by `kind`, the name of a [`Dump`].
+    pub async fn source(&mut self, kind: &str) -> Source {
+        match Dump::ALL.into_iter().find(|dump| dump.name() == kind) {
+            Some(dump) => match self.dump(dump).await {
+                Ok(tree) => Source::ready(tree),
+                Err(why) => Source::Failed(format!("netlink {kind}: {why}")),
+            },
+            None => Source::Failed("no such source".into()),
         }
     }
 
@@ -167,9 +179,10 @@ mod tests {
                 assert_eq!(lo.str("link_type"), Some("loopback"));
                 assert_eq!(lo.get("addr_info").is_some(), dump == Dump::Addresses);
             }
-            for dump in [Dump::Routes, Dump::Neighbours, Dump::Fdb] {
-                assert!(matches!(netlink.dump(dump).await, Ok(Tree::List(_))), "{dump:?}");
+            for kind in ["link", "address", "route", "neighbour", "fdb"] {
+                assert!(matches!(netlink.source(kind).await, Source::Ready(_)), "{kind}");
             }
+            assert!(matches!(netlink.source("rule").await, Source::Failed(_)));
         });
     }
 }

@@ -3,8 +3,10 @@
 //! One task owns the client; [`Ubus`] is a handle to it that can be cloned, and the task ends with the last handle. While there is
 //! no connection, calls wait until their deadline and subscriptions until the server is back.
 
+use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::ubus::blob::{Entries, Value};
+use crate::openwrt::ubus::call_of;
 use crate::openwrt::ubus::client::{CallError, CallId, Client, Event, Found, Methods};
 use crate::openwrt::ubus::frame::Status;
 use crate::openwrt::ubus::publish::Request;
@@ -80,6 +82,23 @@ impl Ubus {
         let (object, method, args) = (object.into(), method.into(), args.into());
         self.ask(Ask::Call { object, method, args, deadline: Instant::now() + wait, to }).await;
         result.await.unwrap_or(Err(CallError::Lost))
+    }
+
+    /// The source of the key `ubus:` followed by `what`, which is `OBJECT METHOD NAME=VALUE…`.
+    ///
+    /// Absent where the object, the method or the thing it was asked about does not exist now; failed for all else.
+    pub async fn source(&self, what: &str, wait: Duration) -> Source {
+        let Some((object, method, args)) = call_of(what) else {
+            return Source::Failed("no such source".into());
+        };
+        match self.call(object, method, args, wait).await {
+            Ok(tree) => Source::ready(tree),
+            Err(CallError::Vanished)
+            | Err(CallError::Status(Status::NotFound | Status::MethodNotFound | Status::NoData)) => {
+                Source::Absent
+            }
+            Err(why) => Source::Failed(format!("ubus {object} {method}: {why}")),
+        }
     }
 
     /// The objects a pattern fits: all for an empty one, see [`Client::list`].

@@ -130,6 +130,24 @@ fn results_come_as_one_tree_whether_there_are_none_one_or_two() {
 }
 
 #[test]
+fn a_source_is_absent_where_nothing_answers_to_the_name_and_failed_where_nothing_answers() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("lab", Vec::new()));
+        server.start();
+        let (ubus, _events) = server.client();
+        let Source::Ready(tree) = ubus.source("lab echo device=lan1", WAIT).await else {
+            panic!("not ready")
+        };
+        assert_eq!(tree.str("device"), Some("lan1"));
+        assert!(matches!(ubus.source("nosuch echo", WAIT).await, Source::Absent));
+        let Source::Failed(why) = ubus.source("lab hang", WAIT).await else { panic!("not failed") };
+        assert_eq!(why, "ubus lab hang: no answer in time");
+        assert!(matches!(ubus.source("lab", WAIT).await, Source::Failed(_)));
+    });
+}
+
+#[test]
 fn an_object_that_vanished_is_not_found_and_found_again_under_its_new_number() {
     run(async {
         let mut server = Server::new(Bus::new());

@@ -44,6 +44,22 @@ pub enum Dump {
     Fdb,
 }
 
+impl Dump {
+    /// All of them.
+    pub const ALL: [Dump; 5] = [Dump::Links, Dump::Addresses, Dump::Routes, Dump::Neighbours, Dump::Fdb];
+
+    /// Its name in source keys (`nl:link`) and in recordings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dump::Links => "link",
+            Dump::Addresses => "address",
+            Dump::Routes => "route",
+            Dump::Neighbours => "neighbour",
+            Dump::Fdb => "fdb",
+        }
+    }
+}
+
 /// Why a dump gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -199,7 +215,7 @@ pub fn notices(datagram: &[u8], names: &mut Names) -> Vec<Notice> {
 #[doc(hidden)]
 pub fn exercise(data: &[u8]) {
     let whole = [data.to_vec()];
-    for dump in [Dump::Links, Dump::Addresses, Dump::Routes, Dump::Neighbours, Dump::Fdb] {
+    for dump in Dump::ALL {
         assert_eq!(rows(dump, &whole, &whole), rows(dump, &whole, &whole));
         let (mut reading, _) = Reading::new(dump, 1);
         let _ = reading.take(data);

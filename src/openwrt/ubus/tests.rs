@@ -377,3 +377,22 @@ fn a_reply_that_cannot_be_read_ends_its_call_only() {
     );
     assert!(client.handle(&[1; 12]).is_err(), "lost framing");
 }
+
+#[test]
+fn calls_are_read_as_they_are_written_in_mapping_files() {
+    for (text, want) in [
+        ("system board", Some(("system", "board", vec![]))),
+        ("iwinfo info device=phy0-ap0", Some(("iwinfo", "info", vec![("device", "phy0-ap0")]))),
+        ("o m a=b=c d=", Some(("o", "m", vec![("a", "b=c"), ("d", "")]))),
+        ("o m name=my home network n=1", Some(("o", "m", vec![("name", "my home network"), ("n", "1")]))),
+        ("o m x", None),
+        ("o", None),
+        ("o ", None),
+        (" m", None),
+    ] {
+        let want = want.map(|(object, method, args)| {
+            (object, method, Value::table(args.into_iter().map(|(name, value)| (name, Value::from(value)))))
+        });
+        assert_eq!(super::call_of(text), want, "{text:?}");
+    }
+}
