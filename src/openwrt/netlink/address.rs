@@ -1,7 +1,4 @@
 //! Addresses: one entry of `addr_info`, as `ip -j -d addr show` prints it.
-//!
-//! Keys: `family local address prefixlen metric broadcast scope`, the flags that are set (`true`), `label valid_life_time
-//! preferred_life_time` (seconds; 4294967295 is for ever). `address` is the peer, only where it differs.
 
 use super::wire::{ADDRESS, Attrs, INET, INET6, Message, Row, SCOPES, ip, named, number};
 use crate::dm::tree::Tree;
@@ -24,6 +21,9 @@ const FLAGS: &[(u32, &str)] = &[
     (0x400, "autojoin"),
     (0x800, "stable-privacy"),
 ];
+
+/// Who made it: the kernel from a router's advertisement, for one. Source: uapi `IFAPROT_…`; printed since iproute2 6.3.
+const PROTOCOLS: &[(u32, &str)] = &[(0, "unspec"), (1, "kernel_lo"), (2, "kernel_ra"), (3, "kernel_ll")];
 
 /// The number of its link, and the entry; `None` for other messages and families.
 pub(super) fn row(message: &Message<'_>) -> Option<(u32, Tree)> {
@@ -51,6 +51,13 @@ pub(super) fn row(message: &Message<'_>) -> Option<(u32, Tree)> {
             row.put(name, Some(true));
         }
     }
+    row.put(
+        "protocol",
+        attrs.u8(11).map(|protocol| {
+            let name = PROTOCOLS.iter().find(|(number, _)| *number == u32::from(protocol));
+            name.map_or_else(|| format!("{protocol:#x}"), |(_, name)| (*name).to_owned())
+        }),
+    );
     row.put("label", attrs.text(3));
     if let Some(times) = attrs.octets(6) {
         row.put("valid_life_time", number(times, 4).map(u32::from_ne_bytes));

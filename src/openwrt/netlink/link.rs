@@ -1,7 +1,4 @@
 //! Links: one row per network device, as `ip -j -d -s link show` prints it.
-//!
-//! Keys: `ifindex link link_index ifname flags mtu master operstate link_type address link_pointtopoint broadcast permaddr
-//! linkinfo phys_port_name ifalias stats64`. `info_data` is there for bridges and VLANs, `info_slave_data` for bridge ports.
 
 use super::wire::{Attrs, LINK, Message, Row, bits, hardware, hex, number};
 use crate::dm::tree::Tree;
@@ -175,7 +172,7 @@ pub(super) fn row(message: &Message<'_>, names: &Names, counters: bool) -> Optio
         row.put("broadcast", Some(hardware(broadcast)));
     }
     row.put("permaddr", attrs.octets(PERM_ADDRESS).filter(|octets| Some(*octets) != address).map(hardware));
-    row.tree("linkinfo", attrs.nested(LINKINFO).map(|info| linkinfo(&info)));
+    row.tree("linkinfo", attrs.nested(LINKINFO).map(|info| linkinfo(&info, names)));
     row.put("phys_port_name", attrs.text(PHYS_PORT_NAME));
     row.put("ifalias", attrs.text(IFALIAS));
     row.tree("stats64", attrs.octets(STATS64).filter(|_| counters).and_then(stats));
@@ -203,7 +200,7 @@ fn link_type(device_type: u16) -> String {
     name.map_or_else(|| format!("[{device_type}]"), |(_, name)| (*name).to_owned())
 }
 
-fn linkinfo(info: &Attrs<'_>) -> Tree {
+fn linkinfo(info: &Attrs<'_>, names: &Names) -> Tree {
     let mut row = Row::default();
     let (kind, slave_kind) = (info.text(1), info.text(4));
     row.put("info_kind", kind.as_deref());
@@ -212,6 +209,7 @@ fn linkinfo(info: &Attrs<'_>) -> Tree {
         match kind.as_deref() {
             Some("bridge") => info.nested(2).map(|data| bridge(&data)),
             Some("vlan") => info.nested(2).map(|data| vlan(&data)),
+            Some("dsa") => info.nested(2).map(|data| switch_port(&data, names)),
             _ => None,
         },
     );
@@ -273,6 +271,13 @@ fn vlan(data: &Attrs<'_>) -> Tree {
     row.put("protocol", data.octets(5).and_then(vlan_protocol));
     row.put("id", data.u16(1));
     row.tree("flags", data.u32(2).map(|flags| Tree::List(bits(flags, VLAN_FLAGS))));
+    row.done()
+}
+
+/// The device towards the CPU. Source: uapi `IFLA_DSA_…`.
+fn switch_port(data: &Attrs<'_>, names: &Names) -> Tree {
+    let mut row = Row::default();
+    row.put("conduit", data.u32(1).map(|index| names.name(index)));
     row.done()
 }
 

@@ -2,13 +2,13 @@
 //!
 //! A recording made with the stock tools and the live kernel therefore give the same tree, for the keys written here:
 //!
-//! | dump | recorded with | rows |
-//! |---|---|---|
-//! | [`Dump::Links`] | `ip -j -d -s link show` | [`link`] |
-//! | [`Dump::Addresses`] | `ip -j -d addr show` | one per link, with `addr_info` |
-//! | [`Dump::Routes`] | `ip -j -d route show table all` | [`route`]; those of IPv6 have `pref` |
-//! | [`Dump::Neighbours`] | `ip -j -d neigh show` | [`neighbour`] |
-//! | [`Dump::Fdb`] | `bridge -j fdb show` | [`neighbour`] |
+//! | dump | recorded with |
+//! |---|---|
+//! | [`Dump::Links`] | `ip -j -d -s link show` |
+//! | [`Dump::Addresses`] | `ip -j -d addr show` |
+//! | [`Dump::Routes`] | `ip -j -d route show table all` |
+//! | [`Dump::Neighbours`] | `ip -j -d neigh show` |
+//! | [`Dump::Fdb`] | `bridge -j fdb show` |
 //!
 //! Numbers are in the order of the machine's octets, as the kernel gives them. `io::netlink` owns the socket.
 
@@ -32,15 +32,25 @@ pub const MAX_DUMP: usize = 4 << 20;
 /// A table of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dump {
-    /// Network devices with counters.
+    /// Network devices: `ifindex link link_index ifname flags mtu master operstate link_type address link_pointtopoint
+    /// broadcast permaddr linkinfo phys_port_name ifalias stats64`.
+    ///
+    /// `linkinfo.info_data` is there for bridges, VLANs and switch ports, `info_slave_data` for ports of a bridge.
     Links,
-    /// IPv4 and IPv6 addresses by device.
+    /// The same without `stats64`, and `addr_info`: `family local address prefixlen metric broadcast scope`, the flags that
+    /// are set (`true`), `protocol label valid_life_time preferred_life_time` (seconds; 4294967295 is for ever).
+    ///
+    /// `addr_info.address` is the peer, only where it differs.
     Addresses,
-    /// IPv4 and IPv6 routes of all routing tables.
+    /// IPv4 and IPv6 routes of all routing tables: `type dst from gateway via dev table protocol scope prefsrc metric flags
+    /// expires pref nexthops`.
+    ///
+    /// Every IPv6 route has `pref` and no IPv4 route does, which tells `default` of one family from that of the other.
     Routes,
-    /// IPv4 and IPv6 neighbours, without those that never resolve (NOARP) as `ip` leaves them out.
+    /// IPv4 and IPv6 neighbours, without those that never resolve (NOARP) as `ip` leaves them out: `dst dev lladdr state`.
     Neighbours,
-    /// Forwarding entries of bridges and device filters.
+    /// Forwarding entries of bridges and device filters: `mac ifname dst vlan flags master state`; the `state` of a learned
+    /// one is the empty text.
     Fdb,
 }
 

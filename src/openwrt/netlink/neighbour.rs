@@ -1,7 +1,4 @@
 //! Neighbours and forwarding entries, as `ip -j -d neigh show` and `bridge -j fdb show` print them.
-//!
-//! Keys of a neighbour: `dst dev lladdr state`; of a forwarding entry: `mac ifname dst vlan flags master state`. A learned
-//! entry's `state` is the empty text.
 
 use super::address::family_name;
 use super::link::Names;

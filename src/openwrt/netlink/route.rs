@@ -1,7 +1,4 @@
 //! Routes, as `ip -j -d route show table all` prints them.
-//!
-//! Keys: `type dst from gateway via dev table protocol scope prefsrc metric flags expires pref nexthops`. Every IPv6 route
-//! has `pref` and no IPv4 route does, which tells `default` of one family from that of the other. `expires` is in seconds.
 
 use super::address::family_name;
 use super::link::Names;

@@ -82,21 +82,20 @@ const LEFT_OUT: &[&str] = &[
     "mab",
 ];
 
-pub(super) fn pruned(tree: Tree, parent: &str) -> Tree {
-    let left_out =
-        |key: &str| LEFT_OUT.contains(&key) || LEFT_OUT.contains(&format!("{parent}/{key}").as_str());
+fn pruned(tree: Tree, parent: &str, keys: &[&str]) -> Tree {
+    let left_out = |key: &str| keys.contains(&key) || keys.contains(&format!("{parent}/{key}").as_str());
     match tree {
         Tree::Map(entries) => {
             let kept = entries.into_iter().filter(|(key, _)| !left_out(key));
-            Tree::Map(kept.map(|(key, value)| (key.clone(), pruned(value, &key))).collect())
+            Tree::Map(kept.map(|(key, value)| (key.clone(), pruned(value, &key, keys))).collect())
         }
-        Tree::List(items) => Tree::List(items.into_iter().map(|item| pruned(item, parent)).collect()),
+        Tree::List(items) => Tree::List(items.into_iter().map(|item| pruned(item, parent, keys)).collect()),
         text => text,
     }
 }
 
 fn printed(text: &str) -> Tree {
-    pruned(json::parse(text.as_bytes()).unwrap(), "")
+    pruned(json::parse(text.as_bytes()).unwrap(), "", LEFT_OUT)
 }
 
 const LINKS: &[u8] = include_bytes!("../../../tests/vectors/netlink/link.bin");
@@ -160,8 +159,9 @@ fn each_dump_gives_what_the_stock_tools_print_key_for_key_and_in_order() {
         let Step::Done(Tree::List(rows)) = step else { panic!("{dump:?} is not complete") };
         let want = printed(text);
         assert_eq!(rows.len(), want.items().len(), "{dump:?}");
-        for (row, want) in rows.iter().zip(want.items()) {
-            assert_eq!(row, want, "{dump:?}");
+        for (row, want) in rows.into_iter().zip(want.items()) {
+            // Newer than the iproute2 of the recording.
+            assert_eq!(&pruned(row, "", &["addr_info/protocol"]), want, "{dump:?}");
         }
     }
 }
@@ -230,6 +230,17 @@ fn a_vlan_shows_its_parent_its_id_and_its_protocol() {
 }
 
 #[test]
+fn a_switch_port_shows_its_conduit() {
+    let info = nested(&[(1, b"dsa\0"), (2, &nested(&[(1, &2u32.to_ne_bytes())]))]);
+    let eth0 = link(wire::LINK, 2, &[(3, b"eth0\0")]);
+    let lan1 = link(wire::LINK, 3, &[(3, b"lan1\0"), (38, b"p1\0"), (18, &info)]);
+    let rows = rows(Dump::Links, &[eth0, lan1], &[]);
+    let want = r#"{"ifindex":3,"ifname":"lan1","flags":["NO-CARRIER","UP"],"link_type":"ether",
+        "linkinfo":{"info_kind":"dsa","info_data":{"conduit":"eth0"}},"phys_port_name":"p1"}"#;
+    assert_eq!(rows.items()[1], json::parse(want.as_bytes()).unwrap());
+}
+
+#[test]
 fn notices_carry_names_also_of_a_link_that_just_came_or_went() {
     let mut names = Names::default();
     let came = notices(&link(wire::LINK, 9, &[(3, b"pppoe-wan\0")]), &mut names);
@@ -239,14 +250,14 @@ fn notices_carry_names_also_of_a_link_that_just_came_or_went() {
     );
     let mut address = vec![INET_ADDRESS, 24, 0, 0];
     address.extend(9u32.to_ne_bytes());
-    address.extend(nested(&[(2, &[192, 0, 2, 1])]));
+    address.extend(nested(&[(2, &[192, 0, 2, 1]), (11, &[2])]));
     let mut message = ((16 + address.len()) as u32).to_ne_bytes().to_vec();
     message.extend((wire::ADDRESS + 1).to_ne_bytes());
     message.resize(16, 0);
     message.extend(address);
     let lost = notices(&message, &mut names);
     let want = r#"{"ifindex":9,"ifname":"pppoe-wan","addr_info":[{"family":"inet","local":"192.0.2.1","prefixlen":24,
-        "scope":"global","dynamic":true}]}"#;
+        "scope":"global","dynamic":true,"protocol":"kernel_ra"}]}"#;
     let row = json::parse(want.as_bytes()).unwrap();
     assert_eq!(lost, [Notice { table: Dump::Addresses, gone: true, row }]);
     let gone = notices(&link(wire::LINK + 1, 9, &[(3, b"pppoe-wan\0")]), &mut names);
