@@ -28,3 +28,8 @@ fn ubus_payloads_of_the_corpus_are_stable_once_written() {
 fn netlink_dumps_of_the_corpus_are_read_without_panic() {
     replay("netlink", cpeagent::openwrt::netlink::exercise);
 }
+
+#[test]
+fn envelopes_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
+    replay("soap", cpeagent::cwmp::soap::exercise);
+}

@@ -9,6 +9,7 @@
 //! | [`events`] | events not yet delivered, and what survives a power cut |
 //! | [`periodic`] | when the periodic Inform is due |
 //! | [`inform`] | the contents of an Inform |
+//! | [`notify`] | notification attributes and what the ACS was last told |
 //! | [`fault`] | refusals of the data model as fault codes |
 //!
 //! It does not know what a parameter means: requests go out as [`rpc::Rpc`] values and come back as
@@ -17,6 +18,7 @@
 pub mod events;
 pub mod fault;
 pub mod inform;
+pub mod notify;
 pub mod periodic;
 pub mod rpc;
 pub mod session;

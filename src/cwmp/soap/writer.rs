@@ -139,6 +139,11 @@ fn write_fault(xml: &mut Xml, fault: &Fault) {
 pub struct Xml(String);
 
 impl Xml {
+    /// What was written so far.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// A start tag.
     pub fn open(&mut self, name: &str) {
         self.0.extend(["<", name, ">"]);
