@@ -3,9 +3,11 @@
 pub mod commit;
 pub mod disk;
 pub mod http;
+pub mod listener;
 pub mod log;
 pub mod netlink;
 pub mod source;
 pub mod store;
+pub mod stun;
 pub mod tls;
 pub mod ubus;
