@@ -184,6 +184,16 @@ impl State {
         self.set_agent("parameter_key", key)
     }
 
+    /// The random path under which connection requests are heard; `None` until one was chosen.
+    pub fn connection_request_path(&self) -> Option<&str> {
+        self.agent("connection_request_path")
+    }
+
+    /// Keeps that path.
+    pub fn set_connection_request_path(&mut self, path: &str) -> Result<(), Full> {
+        self.set_agent("connection_request_path", path)
+    }
+
     /// The boots counted so far.
     pub fn boots(&self) -> u64 {
         self.agent("boots").and_then(|boots| boots.parse().ok()).unwrap_or_default()

@@ -1,1 +1,354 @@
-//! What the agent does with an event: the protocols, timers and stores behind one `handle`.
+//! What the agent does with an event: the protocols, timers and stores behind one [`Agent::handle`].
+//!
+//! One event in, all actions out by [`Agent::poll`], then wait. Requests become [`job`]s that run one at a time over a
+//! snapshot of their own; what a job needs is asked for with [`Action::Fetch`] and the same job runs again. Owns the
+//! order of things: durable before told, applied after the answer has left. Driven by `io`.
+
+pub mod job;
+pub mod local;
+pub mod names;
+pub mod rendering;
+mod serve;
+mod settle;
+pub mod watch;
+
+use crate::config::Config;
+use crate::cwmp::events::{Code, Ledger, Record};
+use crate::cwmp::session::{self, Outcome, Session};
+use crate::cwmp::soap::writer::Outgoing;
+use crate::dm::edit::Edit;
+use crate::dm::error::Refusal;
+use crate::dm::instance::Instances;
+use crate::dm::schema::Model;
+use crate::dm::source::{Snapshot, Source};
+use crate::dm::tree::Tree;
+use crate::rng::Rng;
+use crate::state::State;
+use crate::time::{Instant, Now};
+use job::{Job, Running};
+use rendering::Rendering;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// How long after services were told a read prefers what is stored to what they show.
+pub const SETTLING: Duration = Duration::from_secs(15);
+/// How long changes are gathered before the watched parameters are read again.
+pub const GATHERING: Duration = Duration::from_millis(200);
+/// Most jobs that wait.
+pub const MAX_JOBS: usize = 64;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The program has started and the stores are read. Comes once, first.
+    Started,
+    /// The answer to [`Action::Fetch`]; every key asked for is there.
+    Fetched(Vec<(Box<str>, Source)>),
+    /// The answer to [`Action::Commit`]: the packages whose files changed, or why not.
+    Committed(Result<Vec<Box<str>>, NotCommitted>),
+    /// The ACS answered a POST.
+    Reply {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// A POST could not be answered; why, for the log.
+    Lost(String),
+    /// [`Agent::next_timer`] has come.
+    Timer,
+    /// A valid connection request came.
+    Woken,
+    /// These sources changed by themselves.
+    Changed(BTreeSet<Box<str>>),
+    /// Facts of the running program that parameters show, such as where connection requests are heard.
+    Runtime(Vec<(&'static str, String)>),
+    /// A person or a script asks, over the local socket.
+    Local(u64, local::Request),
+}
+
+/// Why a commit was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotCommitted {
+    /// A file is another one than was planned on: plan again.
+    Changed,
+    /// It cannot be.
+    Refused(Refusal),
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Action {
+    /// Read these sources.
+    Fetch(BTreeSet<Box<str>>),
+    /// Make these edits durable, all or none.
+    Commit(Vec<Edit>),
+    /// Keep the state, durably, before any later action.
+    Save(Box<State>),
+    /// Append to the event log, durably, before any later action.
+    Note(Vec<Record>, Vec<Record>),
+    /// Send a POST to the ACS; the rows of a long list come from [`Agent::take_rendering`].
+    Post(Outgoing),
+    /// Close the connection to the ACS and forget its cookies.
+    Close,
+    /// Tell the services that these packages changed.
+    Announce(Vec<Box<str>>),
+    /// Take these settings up.
+    Configure(Box<Config>),
+    /// Answer a local request.
+    Answer(u64, Tree),
+    /// A line for the log.
+    Log(log::Level, String),
+    /// Restart the device.
+    Reboot,
+    /// Reset the device to its factory state and restart it.
+    FactoryReset,
+    /// Restart, with `up`, a network interface: the standard's Reset.
+    Restart(Box<str>),
+}
+
+/// The agent.
+pub struct Agent {
+    model: &'static Model,
+    instances: RefCell<Instances>,
+    state: State,
+    config: Config,
+    session: Session,
+    now: Now,
+    jobs: VecDeque<Job>,
+    running: Option<Running>,
+    rendering: Option<Rendering>,
+    /// Packages committed whose services have not been told.
+    unannounced: BTreeSet<Box<str>>,
+    /// Packages whose services were told, until when reads prefer what is stored.
+    settling: BTreeMap<Box<str>, Instant>,
+    /// When the watched parameters are to be read again.
+    look: Option<Instant>,
+    /// Values under notification that differ from what the ACS was told: told with the next Inform.
+    telling: Vec<(String, String)>,
+    runtime: BTreeMap<&'static str, String>,
+    /// Restarts of interfaces that wait for the session's end.
+    restarts: Vec<Box<str>>,
+    last: Last,
+    out: VecDeque<Action>,
+}
+
+/// What `status` tells of the sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    /// When the last session ended.
+    pub ended: Option<Now>,
+    /// Why it failed; `None` if it went well.
+    pub failure: Option<String>,
+    /// How many have gone well and how many failed since the start.
+    pub done: u32,
+    /// See `done`.
+    pub failed: u32,
+}
+
+impl Agent {
+    /// An agent with what its stores hold. Nothing happens before [`Event::Started`].
+    pub fn new(model: &'static Model, state: State, ledger: Ledger, mut rng: Rng) -> Agent {
+        let session = Session::new(ledger, Rng::new(rng.bytes()));
+        let mut agent = Agent {
+            model,
+            instances: RefCell::new(state.instances()),
+            state,
+            config: Config::read(&Tree::Map(Vec::new())).0,
+            session,
+            now: Now::default(),
+            jobs: VecDeque::new(),
+            running: None,
+            rendering: None,
+            unannounced: BTreeSet::new(),
+            settling: BTreeMap::new(),
+            look: None,
+            telling: Vec::new(),
+            runtime: BTreeMap::new(),
+            restarts: Vec::new(),
+            last: Last::default(),
+            out: VecDeque::new(),
+        };
+        if agent.state.connection_request_path().is_none() {
+            // Kept, so that the URL does not change with every start.
+            let _ = agent.state.set_connection_request_path(&rng.hex(16));
+        }
+        agent
+    }
+
+    /// The next thing to do; all are to be taken out, in order, before the next event.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.out.pop_front()
+    }
+
+    /// When [`Event::Timer`] is due.
+    pub fn next_timer(&self) -> Option<Instant> {
+        [self.session.next_timer(self.now), self.look].into_iter().flatten().min()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The rows of the list that was last posted, to be pulled while it is sent.
+    pub fn take_rendering(&mut self) -> Option<Rendering> {
+        self.rendering.take()
+    }
+
+    /// The path of connection requests: the one that is set, else a random one that is kept.
+    pub fn connection_request_path(&self) -> String {
+        let set = self.config.acs.connection_request.path.as_deref();
+        set.or(self.state.connection_request_path()).unwrap_or_default().trim_start_matches('/').to_string()
+    }
+
+    /// Whether a session is under way, being set up included.
+    pub fn is_in_session(&self) -> bool {
+        self.session.is_busy()
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, now: Now, event: Event) {
+        self.now = now;
+        self.settling.retain(|_, until| *until > now.at);
+        match event {
+            Event::Started => {
+                self.out.push_back(Action::Save(Box::new(self.state.clone())));
+                self.jobs.push_back(Job::Configure);
+                self.jobs.push_back(Job::Start);
+            }
+            Event::Fetched(sources) => self.fetched(sources),
+            Event::Committed(done) => self.committed(done),
+            Event::Reply { status, body } => self.session.handle(now, session::Event::Reply { status, body }),
+            Event::Lost(why) => self.session.handle(now, session::Event::Lost(why)),
+            Event::Timer => {
+                if self.look.is_some_and(|at| at <= now.at) {
+                    self.look = None;
+                    self.queue(Job::Look);
+                }
+                self.session.handle(now, session::Event::Timer);
+            }
+            Event::Woken => {
+                self.session.handle(now, session::Event::Raised(Code::ConnectionRequest, String::new()));
+            }
+            Event::Changed(sources) => self.changed(&sources),
+            Event::Runtime(facts) => {
+                self.runtime.extend(facts);
+                self.look_soon();
+            }
+            Event::Local(id, request) => self.queue(Job::Local(id, request)),
+        }
+        self.drain();
+    }
+
+    /// Carries on until neither the session nor a job has anything left to do.
+    fn drain(&mut self) {
+        loop {
+            while let Some(action) = self.session.poll() {
+                self.session_action(action);
+            }
+            if self.running.is_some() {
+                return;
+            }
+            let Some(job) = self.jobs.pop_front() else { return };
+            self.running = Some(Running::new(job, self.snapshot()));
+            self.run();
+        }
+    }
+
+    fn queue(&mut self, job: Job) {
+        if self.jobs.len() < MAX_JOBS && !(job.is_once() && self.jobs.contains(&job)) {
+            self.jobs.push_back(job);
+        }
+    }
+
+    fn look_soon(&mut self) {
+        self.look = Some(self.look.unwrap_or(self.now.at + GATHERING));
+    }
+
+    fn changed(&mut self, sources: &BTreeSet<Box<str>>) {
+        if sources.contains("uci:cpeagent") {
+            self.queue(Job::Configure);
+        }
+        if !sources.is_empty() {
+            self.look_soon();
+        }
+    }
+
+    fn session_action(&mut self, action: session::Action) {
+        match action {
+            session::Action::Persist(records) => {
+                let kept = self.session.ledger().records();
+                self.out.push_back(Action::Note(records, kept));
+            }
+            session::Action::Gather => self.queue(Job::Gather),
+            session::Action::Post(outgoing) => self.out.push_back(Action::Post(outgoing)),
+            session::Action::Informed => self.informed(),
+            session::Action::Serve(rpc) => self.queue(Job::Serve(rpc)),
+            session::Action::Delivered(_) => {}
+            session::Action::Close => self.out.push_back(Action::Close),
+            session::Action::Ended(outcome) => self.ended(outcome),
+            session::Action::Reboot => self.out.push_back(Action::Reboot),
+            session::Action::FactoryReset => self.out.push_back(Action::FactoryReset),
+        }
+    }
+
+    fn ended(&mut self, outcome: Outcome) {
+        self.rendering = None;
+        self.last.ended = Some(self.now);
+        match outcome {
+            Outcome::Done => {
+                self.last.done += 1;
+                self.last.failure = None;
+                self.log(log::Level::Info, "session with the ACS ended well".into());
+            }
+            Outcome::Failed(why) => {
+                self.last.failed += 1;
+                self.log(log::Level::Warn, format!("session with the ACS failed: {why}"));
+                self.last.failure = Some(why);
+            }
+        }
+        self.announce();
+    }
+
+    /// Has the services told of what was committed; not before the answer has left.
+    fn announce(&mut self) {
+        for interface in std::mem::take(&mut self.restarts) {
+            self.out.push_back(Action::Restart(interface));
+        }
+        let packages: Vec<Box<str>> = std::mem::take(&mut self.unannounced).into_iter().collect();
+        if packages.is_empty() {
+            return;
+        }
+        if packages.iter().any(|package| &**package == "cpeagent") {
+            self.queue(Job::Configure);
+        }
+        for package in &packages {
+            self.settling.insert(format!("uci:{package}").into(), self.now.at + SETTLING);
+        }
+        self.out.push_back(Action::Announce(packages));
+    }
+
+    fn log(&mut self, level: log::Level, text: String) {
+        self.out.push_back(Action::Log(level, text));
+    }
+
+    /// An empty snapshot of now, with what the agent itself knows.
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::new(self.now);
+        snapshot.unapplied = self.settling.keys().cloned().collect();
+        snapshot.unapplied.extend(self.unannounced.iter().map(|package| format!("uci:{package}").into()));
+        snapshot.supply(crate::dm::view::PENDING, Source::ready(self.state.pending()));
+        let first_use =
+            self.state.first_use().map_or_else(|| crate::time::UNKNOWN.into(), |date| date.to_string());
+        let mut facts = vec![
+            ("ParameterKey", Tree::from(self.state.parameter_key())),
+            ("FirstUseDate", Tree::from(first_use)),
+            ("ConnectionRequestPath", Tree::from(self.connection_request_path())),
+        ];
+        facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
+        snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
+        snapshot
+    }
+}

@@ -301,13 +301,14 @@ fn empty(param: &Param) -> &'static str {
 /// Gives the nodes of some subtrees, one at a time, depth first.
 pub struct Cursor<'s> {
     stack: Vec<std::vec::IntoIter<Node<'s>>>,
+    depth: usize,
     waited: bool,
 }
 
 impl<'s> Cursor<'s> {
     /// A cursor over `nodes` and all that lies below them.
     pub fn new(nodes: Vec<Node<'s>>) -> Cursor<'s> {
-        Cursor { stack: vec![nodes.into_iter()], waited: false }
+        Cursor { stack: vec![nodes.into_iter()], depth: 0, waited: false }
     }
 
     /// The next node; `None` at the end. What lies below a table whose source is missing is passed over.
@@ -317,6 +318,7 @@ impl<'s> Cursor<'s> {
                 self.stack.pop();
                 continue;
             };
+            self.depth = self.stack.len();
             match view.below(&node) {
                 Ok(below) if below.is_empty() => {}
                 Ok(below) => self.stack.push(below.into_iter()),
@@ -326,6 +328,11 @@ impl<'s> Cursor<'s> {
             return Ok(Some(node));
         }
         Ok(None)
+    }
+
+    /// How deep below the nodes it was made with the last node stood; 1 for those nodes themselves.
+    pub fn depth(&self) -> usize {
+        self.depth
     }
 
     /// Whether something was passed over because a source was missing.

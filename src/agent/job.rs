@@ -1,0 +1,235 @@
+//! One piece of work at a time over a snapshot of its own: run, fetch what was missing, run again.
+
+use super::local::Request;
+use super::{Action, Agent, NotCommitted};
+use crate::cwmp::rpc::{Answer, Rpc};
+use crate::dm::instance::Instances;
+use crate::dm::source::{Snapshot, Source};
+use crate::dm::tree::Tree;
+use crate::dm::write::Plan;
+use crate::state::State;
+use std::collections::BTreeSet;
+
+/// How often a job is planned again because somebody changed a file meanwhile.
+pub const MAX_REPLANS: u8 = 3;
+/// How often a job may ask for sources; each round brings at least one.
+pub const MAX_ROUNDS: u16 = 200;
+
+/// A piece of work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Read the settings and take them up.
+    Configure,
+    /// Tell the session that the program has started; after the first [`Job::Configure`].
+    Start,
+    /// Read what an Inform carries.
+    Gather,
+    /// Carry out a request of the ACS.
+    Serve(Rpc),
+    /// Read the watched parameters.
+    Look,
+    /// Carry out a local request.
+    Local(u64, Request),
+}
+
+impl Job {
+    /// Whether a second one waiting would change nothing.
+    pub fn is_once(&self) -> bool {
+        matches!(self, Job::Configure | Job::Look)
+    }
+}
+
+/// The job under way.
+pub struct Running {
+    pub(super) job: Job,
+    pub(super) snapshot: Snapshot,
+    pub(super) rounds: u16,
+    pub(super) replans: u8,
+    pub(super) commit: Option<Committing>,
+}
+
+/// What a commit that is under way comes to.
+pub(super) struct Committing {
+    pub(super) state: State,
+    pub(super) instances: Option<Instances>,
+    pub(super) done: Done,
+}
+
+/// Whom to answer once a commit is made.
+#[derive(Clone, Debug)]
+pub(super) enum Done {
+    /// The ACS.
+    Acs(Answer),
+    /// A local request.
+    Local(u64, Tree),
+}
+
+/// What running a job once came to.
+pub(super) enum Step {
+    /// It is over.
+    Over,
+    /// It needs these sources.
+    Need(BTreeSet<Box<str>>),
+    /// It waits for its commit.
+    Committing,
+}
+
+impl Running {
+    pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None }
+    }
+}
+
+impl Agent {
+    /// Runs the job under way until it is over or waits.
+    pub(super) fn run(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        running.rounds += 1;
+        let step = if running.rounds > MAX_ROUNDS {
+            self.give_up(&running, "it asks for sources without end");
+            Step::Over
+        } else {
+            match running.job.clone() {
+                Job::Configure => self.configure(&mut running),
+                Job::Start => {
+                    self.session.handle(self.now, crate::cwmp::session::Event::Started);
+                    Step::Over
+                }
+                Job::Gather => self.gather(&mut running),
+                Job::Serve(rpc) => self.serve(&mut running, &rpc),
+                Job::Look => self.look(&mut running),
+                Job::Local(id, request) => self.local(&mut running, id, &request),
+            }
+        };
+        match step {
+            Step::Over => self.save_numbers(),
+            Step::Need(keys) => {
+                self.out.push_back(Action::Fetch(keys));
+                self.running = Some(running);
+            }
+            Step::Committing => self.running = Some(running),
+        }
+    }
+
+    pub(super) fn fetched(&mut self, sources: Vec<(Box<str>, Source)>) {
+        let Some(running) = &mut self.running else { return };
+        for (key, source) in sources {
+            running.snapshot.supply(&key, source);
+        }
+        self.run();
+    }
+
+    /// Numbers that reading has given are kept before anybody is told them: the answer comes later in the queue.
+    fn save_numbers(&mut self) {
+        if !self.instances.borrow_mut().take_dirty() {
+            return;
+        }
+        if self.state.set_instances(&self.instances.borrow()).is_err() {
+            self.log(log::Level::Error, "the table of instance numbers is full".into());
+            return;
+        }
+        // Ahead of the answer that the job has just queued.
+        let at = self.out.iter().position(|action| matches!(action, Action::Post(_) | Action::Answer(..)));
+        let save = Action::Save(Box::new(self.state.clone()));
+        match at {
+            Some(at) => self.out.insert(at, save),
+            None => self.out.push_back(save),
+        }
+    }
+
+    /// Sends a plan's edits off to be committed; what the job answers waits for it.
+    pub(super) fn commit(&mut self, running: &mut Running, plan: Plan, state: State, done: Done) -> Step {
+        let mut next = state;
+        let mut edits = Vec::new();
+        let mut pending = next.pending();
+        for edit in plan.edits {
+            if &*edit.source == crate::dm::view::PENDING {
+                if edit.apply(&mut pending).is_err() {
+                    return self
+                        .finish(running, Committing { state: self.state.clone(), instances: None, done });
+                }
+            } else {
+                edits.push(edit);
+            }
+        }
+        let full = next.set_pending(&pending).is_err()
+            || plan.instances.as_ref().is_some_and(|instances| next.set_instances(instances).is_err());
+        if full {
+            let why = crate::dm::error::Refusal::Exhausted("the agent's state".into());
+            self.refuse(&running.job, why);
+            return Step::Over;
+        }
+        let committing = Committing { state: next, instances: plan.instances, done };
+        if edits.is_empty() {
+            if committing.state != self.state {
+                self.out.push_back(Action::Save(Box::new(committing.state.clone())));
+            }
+            return self.finish(running, committing);
+        }
+        edits.extend(self.state.difference(&committing.state));
+        self.out.push_back(Action::Commit(edits));
+        running.commit = Some(committing);
+        Step::Committing
+    }
+
+    pub(super) fn committed(&mut self, done: Result<Vec<Box<str>>, NotCommitted>) {
+        let Some(mut running) = self.running.take() else { return };
+        let Some(committing) = running.commit.take() else {
+            self.running = Some(running);
+            return;
+        };
+        match done {
+            Ok(packages) => {
+                self.unannounced.extend(packages);
+                self.finish(&mut running, committing);
+            }
+            Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
+                running.replans += 1;
+                running.snapshot = self.snapshot();
+                self.running = Some(running);
+                self.run();
+            }
+            Err(NotCommitted::Changed) => {
+                let why = crate::dm::error::Refusal::Busy("somebody else keeps changing the files".into());
+                self.refuse(&running.job, why);
+            }
+            Err(NotCommitted::Refused(why)) => self.refuse(&running.job, why),
+        }
+    }
+
+    fn finish(&mut self, _running: &mut Running, committing: Committing) -> Step {
+        self.state = committing.state;
+        if let Some(instances) = committing.instances {
+            *self.instances.borrow_mut() = instances;
+            self.instances.borrow_mut().take_dirty();
+        }
+        match committing.done {
+            Done::Acs(answer) => self.answer(answer),
+            Done::Local(id, tree) => {
+                self.out.push_back(Action::Answer(id, tree));
+                if !self.session.is_busy() {
+                    self.announce();
+                }
+                self.look_soon();
+            }
+        }
+        Step::Over
+    }
+
+    /// Says to whoever asked for a job that it cannot be done.
+    pub(super) fn refuse(&mut self, job: &Job, why: crate::dm::error::Refusal) {
+        let error = crate::dm::error::Error::new("", why);
+        match job {
+            Job::Serve(_) => self.answer(Answer::Fault(crate::cwmp::fault::Fault::of(&error))),
+            Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
+            Job::Gather => {
+                self.session.handle(self.now, crate::cwmp::session::Event::Gathered(Default::default()))
+            }
+            Job::Configure | Job::Start | Job::Look => self.log(log::Level::Error, error.to_string()),
+        }
+    }
+
+    fn give_up(&mut self, running: &Running, why: &str) {
+        self.refuse(&running.job.clone(), crate::dm::error::Refusal::Backend(why.into()));
+    }
+}

@@ -1,0 +1,237 @@
+//! What a person or a script asks the running agent over its local socket.
+//!
+//! Requests and answers are trees, JSON lines on the wire. An answer is `{"ok": …}` or `{"errors": [{path, why}]}`.
+
+use super::job::{Done, Running, Step};
+use super::{Action, Agent};
+use crate::cwmp::events::Code;
+use crate::cwmp::session;
+use crate::dm::edit::Edit;
+use crate::dm::error::{Error, Refusal};
+use crate::dm::path::Pattern;
+use crate::dm::read::{Cursor, Node};
+use crate::dm::run::{self, Halt};
+use crate::dm::source::Stop;
+use crate::dm::tree::Tree;
+use crate::dm::write::Wish;
+
+/// Most paths in one request.
+pub const MAX_PATHS: usize = 1_000;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Values below paths.
+    Get(Vec<String>),
+    /// Names below a path, and whether they can be written.
+    Names(String),
+    /// Values to write.
+    Set(Vec<(String, String)>),
+    /// A row to add.
+    Add(String),
+    /// A row to delete.
+    Delete(String),
+    /// How the sessions fare.
+    Status,
+    /// Start a session now.
+    Inform,
+}
+
+impl Request {
+    /// Reads `{"get": ["PATH", …]}`, `{"names": "PATH"}`, `{"set": {"PATH": "VALUE", …}}`, `{"add": "TABLE"}`,
+    /// `{"delete": "ROW"}`, `{"status": ""}`, `{"inform": ""}`.
+    pub fn from_tree(tree: &Tree) -> Result<Request, String> {
+        let [(what, with)] = tree.entries() else { return Err("a request is one member".into()) };
+        let text = || with.as_str().map(str::to_string).ok_or(format!("{what} wants a text"));
+        match &**what {
+            "get" => {
+                let paths: Vec<String> =
+                    with.items().iter().filter_map(Tree::as_str).map(str::to_string).collect();
+                if paths.len() > MAX_PATHS { Err("too many paths".into()) } else { Ok(Request::Get(paths)) }
+            }
+            "names" => Ok(Request::Names(text()?)),
+            "set" => {
+                let pairs: Vec<(String, String)> = with
+                    .entries()
+                    .iter()
+                    .filter_map(|(path, value)| Some((path.to_string(), value.as_str()?.to_string())))
+                    .collect();
+                if pairs.len() > MAX_PATHS { Err("too many paths".into()) } else { Ok(Request::Set(pairs)) }
+            }
+            "add" => Ok(Request::Add(text()?)),
+            "delete" => Ok(Request::Delete(text()?)),
+            "status" => Ok(Request::Status),
+            "inform" => Ok(Request::Inform),
+            other => Err(format!("no request {other}")),
+        }
+    }
+}
+
+/// The answer that refuses, with every reason.
+pub fn refusal(errors: &[Error]) -> Tree {
+    let errors = errors.iter().map(|error| {
+        Tree::map([("path", Tree::from(error.path.as_str())), ("why", Tree::from(error.why.to_string()))])
+    });
+    Tree::map([("errors", Tree::List(errors.collect()))])
+}
+
+fn ok(tree: Tree) -> Tree {
+    Tree::map([("ok", tree)])
+}
+
+impl Agent {
+    pub(super) fn local(&mut self, running: &mut Running, id: u64, request: &Request) -> Step {
+        let tree = match request {
+            Request::Get(paths) => match self.read_values(running, paths) {
+                Ok(tree) => tree,
+                Err(step) => return step,
+            },
+            Request::Names(path) => match self.read_names(running, path) {
+                Ok(tree) => tree,
+                Err(step) => return step,
+            },
+            Request::Set(pairs) => {
+                let wish = |(path, value): &(String, String)| Wish {
+                    path: path.clone(),
+                    value: value.clone(),
+                    said: None,
+                };
+                let wishes: Vec<Wish> = pairs.iter().map(wish).collect();
+                return self.local_plan(running, id, |planner| planner.set(&wishes));
+            }
+            Request::Add(table) => {
+                return self.local_plan(running, id, |planner| planner.add(table).map(drop));
+            }
+            Request::Delete(row) => return self.local_plan(running, id, |planner| planner.delete(row)),
+            Request::Status => ok(self.status()),
+            Request::Inform => {
+                if self.config.acs.enable && self.config.acs.url.is_some() {
+                    self.session
+                        .handle(self.now, session::Event::Raised(Code::ConnectionRequest, String::new()));
+                    ok(Tree::from("a session is being started"))
+                } else {
+                    refusal(&[Error::new(
+                        "",
+                        Refusal::Denied("no ACS is set (acs.url), or acs.enable is 0".into()),
+                    )])
+                }
+            }
+        };
+        self.out.push_back(Action::Answer(id, tree));
+        Step::Over
+    }
+
+    fn read_values(&mut self, running: &mut Running, paths: &[String]) -> Result<Tree, Step> {
+        let mut failed = String::new();
+        let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut nodes = Vec::new();
+            for path in paths {
+                failed.clone_from(path);
+                nodes.extend(view.resolve(&Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?)?);
+            }
+            let mut cursor = Cursor::new(nodes);
+            let mut values: Vec<(Box<str>, Tree)> = Vec::new();
+            let mut wait = false;
+            while let Some(node) = cursor.next(view)? {
+                let Node::Param(place, at) = &node else { continue };
+                match view.value(place, *at) {
+                    Ok(value) => values.push((node.path(view)?.into(), Tree::from(&*value))),
+                    Err(Stop::Wait) => wait = true,
+                    Err(refused) => {
+                        failed = node.path(view)?;
+                        return Err(refused);
+                    }
+                }
+            }
+            if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(values) }
+        });
+        match done {
+            Ok(values) => Ok(ok(Tree::Map(values))),
+            Err(Halt::Need(keys)) => Err(Step::Need(keys)),
+            Err(Halt::Refused(why)) => Ok(refusal(&[Error::new(failed, why)])),
+        }
+    }
+
+    fn read_names(&mut self, running: &mut Running, path: &str) -> Result<Tree, Step> {
+        let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut cursor =
+                Cursor::new(view.resolve(&Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?)?);
+            let mut names: Vec<(Box<str>, Tree)> = Vec::new();
+            while let Some(node) = cursor.next(view)? {
+                let writable = if view.writable(&node)? { "true" } else { "false" };
+                names.push((node.path(view)?.into(), Tree::from(writable)));
+            }
+            if cursor.waited() { Err(Stop::Wait) } else { Ok(names) }
+        });
+        match done {
+            Ok(names) => Ok(ok(Tree::Map(names))),
+            Err(Halt::Need(keys)) => Err(Step::Need(keys)),
+            Err(Halt::Refused(why)) => Ok(refusal(&[Error::new(path, why)])),
+        }
+    }
+
+    fn local_plan(
+        &mut self,
+        running: &mut Running,
+        id: u64,
+        ask: impl Fn(&mut crate::dm::write::Planner<'_>) -> Result<(), crate::dm::write::NoPlan>,
+    ) -> Step {
+        match self.plan(running, ask) {
+            Ok(plan) => {
+                let list = |texts: &[String]| {
+                    Tree::List(texts.iter().map(|text| Tree::from(text.as_str())).collect())
+                };
+                let changed: std::collections::BTreeSet<&str> =
+                    plan.edits.iter().map(|edit: &Edit| &*edit.source).collect();
+                let answer = ok(Tree::map([
+                    ("added", list(&plan.added)),
+                    ("deleted", list(&plan.deleted)),
+                    ("changed", Tree::List(changed.into_iter().map(Tree::from).collect())),
+                ]));
+                self.act(&plan.commands);
+                let mut state = self.state.clone();
+                for path in &plan.deleted {
+                    super::watch::forget_below(&mut state, path);
+                }
+                self.commit(running, plan, state, Done::Local(id, answer))
+            }
+            Err(Ok(step)) => step,
+            Err(Err(errors)) => {
+                self.out.push_back(Action::Answer(id, refusal(&errors)));
+                Step::Over
+            }
+        }
+    }
+
+    /// How the sessions fare, as `status` prints it.
+    fn status(&self) -> Tree {
+        let text = |text: String| Tree::from(text);
+        let url = self.config.acs.url.clone().unwrap_or_default();
+        let mut out = vec![
+            ("acs", text(url.clone())),
+            ("enabled", text((self.config.acs.enable && !url.is_empty()).to_string())),
+            ("tls", text(url.starts_with("https://").to_string())),
+            ("in_session", text(self.session.is_busy().to_string())),
+            ("sessions_done", text(self.last.done.to_string())),
+            ("sessions_failed", text(self.last.failed.to_string())),
+            ("parameter_key", text(self.state.parameter_key().to_string())),
+        ];
+        if let Some(ended) = self.last.ended {
+            out.push((
+                "last_session_ended",
+                text(ended.wall.map_or_else(|| "before the clock was known".into(), |wall| wall.to_string())),
+            ));
+            out.push(("last_session_seconds_ago", text(self.now.at.since(ended.at).as_secs().to_string())));
+        }
+        if let Some(why) = &self.last.failure {
+            out.push(("last_failure", text(why.clone())));
+        }
+        if let Some(next) = self.session.next_timer(self.now) {
+            out.push(("next_session_in_seconds", text(next.since(self.now.at).as_secs().to_string())));
+        }
+        for (name, value) in &self.runtime {
+            out.push((name, text(value.clone())));
+        }
+        Tree::map(out)
+    }
+}

@@ -1,0 +1,366 @@
+//! Carrying out what the ACS asks: each RPC against the data model.
+
+use super::job::{Done, Running, Step};
+use super::rendering::{Item, Rendering, own};
+use super::watch;
+use super::{Agent, NotCommitted};
+use crate::config::EmptySecret;
+use crate::cwmp::fault::Fault;
+use crate::cwmp::rpc::{
+    self, AddObject, Answer, Applied, DeleteObject, GetParameterNames, NewValue, Rpc, SetParameterAttributes,
+    SetParameterValues,
+};
+use crate::cwmp::session;
+use crate::cwmp::soap::writer::{List, Listed};
+use crate::dm::error::{Error, Refusal};
+use crate::dm::path::{Kind, Pattern};
+use crate::dm::read::{Cursor, Node};
+use crate::dm::run::{self, Halt};
+use crate::dm::source::Stop;
+use crate::dm::value::Type;
+use crate::dm::view::View;
+use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
+use crate::state::State;
+
+/// Answers up to this size are kept in memory; longer ones are made again while they are sent.
+const IN_MEMORY: u64 = 64 * 1024;
+/// Most names in one request.
+const MAX_NAMES: usize = 2_000;
+
+impl Agent {
+    /// Hands an answer to the session.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.session.handle(self.now, session::Event::Served(answer));
+    }
+
+    pub(super) fn serve(&mut self, running: &mut Running, rpc: &Rpc) -> Step {
+        match rpc {
+            Rpc::GetRpcMethods => self.served(Answer::GetRpcMethods(rpc::METHODS.to_vec())),
+            Rpc::GetParameterNames(ask) => self.names(running, ask),
+            Rpc::GetParameterValues(ask) => self.list(running, List::Values, &ask.parameter_names, &|_| true),
+            Rpc::GetParameterAttributes(ask) => {
+                self.list(running, List::Attributes, &ask.parameter_names, &|_| true)
+            }
+            Rpc::SetParameterValues(ask) => self.set_values(running, ask),
+            Rpc::SetParameterAttributes(ask) => self.set_attributes(running, ask),
+            Rpc::AddObject(ask) => self.add(running, ask),
+            Rpc::DeleteObject(ask) => self.delete(running, ask),
+            Rpc::Reboot(_) => self.served(Answer::Reboot),
+            Rpc::FactoryReset => self.served(Answer::FactoryReset),
+            Rpc::ScheduleInform(_) => self.served(Answer::ScheduleInform),
+        }
+    }
+
+    fn served(&mut self, answer: Answer) -> Step {
+        self.answer(answer);
+        Step::Over
+    }
+
+    fn fault(&mut self, path: &str, why: Refusal) -> Step {
+        self.served(Answer::Fault(Fault::of(&Error::new(path, why))))
+    }
+
+    //= TR-069 A.3.2.3: NextLevel gives the level below and not the object itself; with a full name it is 9003.
+    fn names(&mut self, running: &mut Running, ask: &GetParameterNames) -> Step {
+        let pattern = match pattern(&ask.parameter_path) {
+            Ok(pattern) => pattern,
+            Err(why) => return self.fault(&ask.parameter_path, why),
+        };
+        if !ask.next_level {
+            return self.list(running, List::Names, std::slice::from_ref(&ask.parameter_path), &|_| true);
+        }
+        if pattern.kind() != Kind::Object {
+            let why = Refusal::InvalidArguments("NextLevel wants a partial path".into());
+            return self.fault(&ask.parameter_path, why);
+        }
+        let state = self.state.clone();
+        let whole = ask.parameter_path.is_empty();
+        let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut out = Vec::new();
+            for node in view.resolve(&pattern)? {
+                //= TR-069 A.3.2.3: an empty path with NextLevel gives the root alone.
+                let level = if whole { vec![node] } else { view.below(&node)? };
+                for node in level {
+                    let mut first = true;
+                    own(view, &state, List::Names, &node, |item| {
+                        if let (Item::Name(info), true) = (item, std::mem::take(&mut first)) {
+                            out.push(info);
+                        }
+                    })?;
+                }
+            }
+            Ok(out)
+        });
+        match done {
+            Ok(names) => self.served(Answer::GetParameterNames(names)),
+            Err(Halt::Need(keys)) => Step::Need(keys),
+            Err(Halt::Refused(why)) => self.fault(&ask.parameter_path, why),
+        }
+    }
+
+    /// Answers one of the three long lists: counted first, then kept or made again while it is sent.
+    //= TR-069 A.3.2.2: one wrong name fails the whole request with 9005; an empty one is the whole tree.
+    fn list(
+        &mut self,
+        running: &mut Running,
+        list: List,
+        asked: &[String],
+        wanted: &dyn Fn(&Node<'_>) -> bool,
+    ) -> Step {
+        if asked.len() > MAX_NAMES {
+            return self.fault("", Refusal::Exhausted("names in one request".into()));
+        }
+        let mut patterns = Vec::new();
+        for name in asked {
+            match pattern(name) {
+                Ok(pattern) => patterns.push((name.as_str(), pattern)),
+                Err(why) => return self.fault(name, why),
+            }
+        }
+        let state = &self.state;
+        let at = std::cell::RefCell::new(String::new());
+        let counted = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
+            let mut wait = false;
+            let mut nodes = Vec::new();
+            for (name, pattern) in &patterns {
+                *at.borrow_mut() = (*name).to_string();
+                match view.resolve(pattern) {
+                    Ok(found) => nodes.extend(found),
+                    Err(Stop::Wait) => wait = true,
+                    Err(refused) => return Err(refused),
+                }
+            }
+            let mut cursor = Cursor::new(nodes);
+            while let Some(node) = cursor.next(view)? {
+                // A parameter is listed with its object, unless it was asked for by itself.
+                if matches!(&node, Node::Param(..)) && cursor.depth() > 1 {
+                    continue;
+                }
+                if !wanted(&node) {
+                    continue;
+                }
+                let path = node.path(view)?;
+                match own(view, state, list, &node, |item| count.add(item)) {
+                    Ok(()) => {}
+                    Err(Stop::Wait) => wait = true,
+                    Err(refused) => {
+                        *at.borrow_mut() = path;
+                        return Err(refused);
+                    }
+                }
+                count.nodes.push(path.into());
+            }
+            if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
+        });
+        match counted {
+            Ok(count) if count.listed.octets <= IN_MEMORY => self.served(count.answer(list)),
+            Ok(count) => {
+                let snapshot = std::mem::take(&mut running.snapshot);
+                let instances = self.instances.borrow().clone();
+                let state = self.state.clone();
+                self.rendering =
+                    Some(Rendering::new(self.model, snapshot, instances, state, list, count.nodes));
+                self.served(Answer::Listed(count.listed))
+            }
+            Err(Halt::Need(keys)) => Step::Need(keys),
+            Err(Halt::Refused(why)) => {
+                let at = at.into_inner();
+                self.fault(&at, why)
+            }
+        }
+    }
+
+    /// Runs a planner until it has a plan.
+    pub(super) fn plan(
+        &self,
+        running: &mut Running,
+        ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
+    ) -> Result<Plan, Result<Step, Vec<Error>>> {
+        let policy =
+            Policy { keep_secret_on_empty: self.config.agent.empty_secret_write == EmptySecret::Ignore };
+        let mut planner = Planner::new(self.model, &running.snapshot, &self.instances.borrow(), policy);
+        match ask(&mut planner) {
+            Ok(()) => Ok(planner.finish()),
+            Err(NoPlan::Refused(errors)) => Err(Err(errors)),
+            Err(NoPlan::Wait) => {
+                let wanted = planner.wanted();
+                if wanted.is_empty() {
+                    return Err(Err(vec![Error::new("", Refusal::Backend("waits for nothing".into()))]));
+                }
+                Err(Ok(Step::Need(wanted)))
+            }
+        }
+    }
+
+    //= TR-069 A.3.2.1: ParameterKey is kept with the values, and only if all are set.
+    fn set_values(&mut self, running: &mut Running, ask: &SetParameterValues) -> Step {
+        let wishes: Vec<Wish> = ask.parameter_list.iter().map(wish).collect();
+        match self.plan(running, |planner| planner.set(&wishes)) {
+            Ok(plan) => {
+                let applied = applied(&plan);
+                self.commit_for_acs(running, plan, &ask.parameter_key, Answer::SetParameterValues(applied))
+            }
+            Err(Ok(step)) => step,
+            Err(Err(errors)) => self.served(Answer::Fault(Fault::of_set(&errors))),
+        }
+    }
+
+    fn add(&mut self, running: &mut Running, ask: &AddObject) -> Step {
+        let number = std::cell::Cell::new(0);
+        let planned = self.plan(running, |planner| {
+            number.set(planner.add(&ask.object_name)?);
+            Ok(())
+        });
+        match planned {
+            Ok(plan) => {
+                let answer = Answer::AddObject(number.get(), applied(&plan));
+                self.commit_for_acs(running, plan, &ask.parameter_key, answer)
+            }
+            Err(Ok(step)) => step,
+            Err(Err(errors)) => self.refused(&errors),
+        }
+    }
+
+    fn delete(&mut self, running: &mut Running, ask: &DeleteObject) -> Step {
+        match self.plan(running, |planner| planner.delete(&ask.object_name)) {
+            Ok(plan) => {
+                let answer = Answer::DeleteObject(applied(&plan));
+                self.commit_for_acs(running, plan, &ask.parameter_key, answer)
+            }
+            Err(Ok(step)) => step,
+            Err(Err(errors)) => self.refused(&errors),
+        }
+    }
+
+    fn refused(&mut self, errors: &[Error]) -> Step {
+        let unknown = Error::new("", Refusal::UnknownPath);
+        self.served(Answer::Fault(Fault::of(errors.first().unwrap_or(&unknown))))
+    }
+
+    fn commit_for_acs(&mut self, running: &mut Running, plan: Plan, key: &str, answer: Answer) -> Step {
+        let mut state = self.state.clone();
+        let kept = watch::told(&mut state, &plan.written).and_then(|()| state.set_parameter_key(key));
+        if kept.is_err() {
+            return self.fault("", Refusal::Exhausted("the agent's state".into()));
+        }
+        for path in &plan.deleted {
+            watch::forget_below(&mut state, path);
+        }
+        self.act(&plan.commands);
+        self.commit(running, plan, state, Done::Acs(answer))
+    }
+
+    //= TR-069 A.3.2.4: all or nothing; a partial path stands for the parameters that exist now.
+    fn set_attributes(&mut self, running: &mut Running, ask: &SetParameterAttributes) -> Step {
+        let at = std::cell::RefCell::new(String::new());
+        let before = &self.state;
+        let changed = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut next: State = before.clone();
+            let mut wait = false;
+            for change in &ask.parameter_list {
+                *at.borrow_mut() = change.name.clone();
+                let mut cursor = Cursor::new(view.resolve(&pattern(&change.name)?)?);
+                while let Some(node) = cursor.next(view)? {
+                    let Node::Param(place, param) = &node else { continue };
+                    match watch::change(view, &mut next, place, *param, change) {
+                        Err(Stop::Wait) => wait = true,
+                        Err(refused) => {
+                            *at.borrow_mut() = node.path(view)?;
+                            return Err(refused);
+                        }
+                        Ok(()) => {}
+                    }
+                }
+                wait |= cursor.waited();
+            }
+            if wait { Err(Stop::Wait) } else { Ok(next) }
+        });
+        match changed {
+            Ok(state) => {
+                self.commit(running, Plan::default(), state, Done::Acs(Answer::SetParameterAttributes))
+            }
+            Err(Halt::Need(keys)) => Step::Need(keys),
+            //= TR-069 A.3.2.4: 9009 where a notification request is rejected.
+            Err(Halt::Refused(Refusal::Denied(why))) => {
+                self.served(Answer::Fault(Fault::new(crate::cwmp::fault::NOTIFICATION_REJECTED, &why)))
+            }
+            Err(Halt::Refused(why)) => {
+                let at = at.into_inner();
+                self.fault(&at, why)
+            }
+        }
+    }
+}
+
+/// A count of rows, with the rows themselves while they are few.
+struct Count {
+    listed: Listed,
+    kept: Vec<Item>,
+    nodes: Vec<Box<str>>,
+}
+
+impl Count {
+    fn add(&mut self, item: Item) {
+        match &item {
+            Item::Name(row) => self.listed.add(row),
+            Item::Value(row) => self.listed.add(row),
+            Item::Attribute(row) => self.listed.add(row),
+        }
+        if self.listed.octets <= IN_MEMORY {
+            self.kept.push(item);
+        } else {
+            self.kept = Vec::new();
+        }
+    }
+
+    fn answer(self, list: List) -> Answer {
+        let kept = self.kept.into_iter();
+        match list {
+            List::Names => Answer::GetParameterNames(
+                kept.filter_map(|item| if let Item::Name(row) = item { Some(row) } else { None }).collect(),
+            ),
+            List::Values => Answer::GetParameterValues(
+                kept.filter_map(|item| if let Item::Value(row) = item { Some(row) } else { None }).collect(),
+            ),
+            List::Attributes => Answer::GetParameterAttributes(
+                kept.filter_map(|item| if let Item::Attribute(row) = item { Some(row) } else { None })
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// A name of an RPC as a pattern. Searches and references belong to the other protocol.
+fn pattern(name: &str) -> Result<Pattern, Refusal> {
+    let pattern = Pattern::parse(name).map_err(|_| Refusal::UnknownPath)?;
+    let foreign = |step: &crate::dm::path::Step| {
+        matches!(step, crate::dm::path::Step::Search(_) | crate::dm::path::Step::Follow { .. })
+    };
+    match pattern.kind() {
+        _ if pattern.steps().iter().any(foreign) => Err(Refusal::UnknownPath),
+        Kind::Object | Kind::Parameter => Ok(pattern),
+        Kind::Command | Kind::Event => Err(Refusal::UnknownPath),
+    }
+}
+
+fn wish(new: &NewValue) -> Wish {
+    let said = new.kind.as_deref().and_then(Type::from_xsd);
+    Wish { path: new.name.clone(), value: new.value.clone(), said }
+}
+
+/// Status 1 where services have yet to take the change up, after the session.
+//= TR-069 A.3.2.1: status 1 is validated and committed, but not yet applied.
+fn applied(plan: &Plan) -> Applied {
+    if plan.edits.iter().any(|edit| edit.source.starts_with("uci:")) { Applied::Later } else { Applied::Now }
+}
+
+/// What a failed commit means to whoever asked.
+impl From<Refusal> for NotCommitted {
+    fn from(why: Refusal) -> NotCommitted {
+        NotCommitted::Refused(why)
+    }
+}
+
+/// A view that serves while it is looked through.
+pub(super) type Seen<'a, 's> = &'a View<'s>;

@@ -1,0 +1,68 @@
+//! Taking settings up, and the actions that writing a parameter triggers.
+
+use super::job::{Job, Running, Step};
+use super::names::DEVICE_ID;
+use super::{Action, Agent};
+use crate::config::Config;
+use crate::cwmp::periodic::Periodic;
+use crate::cwmp::session;
+use crate::dm::path::Pattern;
+use crate::dm::read::Node;
+use crate::dm::run::{self, Halt};
+use crate::dm::tree::Tree;
+
+impl Agent {
+    /// Reads the package `cpeagent` and takes it up: the session's settings here, the sockets' in `io`.
+    pub(super) fn configure(&mut self, running: &mut Running) -> Step {
+        let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let package = view.tree("uci:cpeagent")?.cloned();
+            let mut oui = String::new();
+            let pattern = Pattern::parse(DEVICE_ID[1]).map_err(|_| crate::dm::error::Refusal::UnknownPath)?;
+            if let [Node::Param(place, at)] = view.resolve(&pattern)?.as_slice() {
+                oui = view.value(place, *at)?.into_owned();
+            }
+            Ok((package.unwrap_or(Tree::Map(Vec::new())), oui))
+        });
+        let (package, oui) = match done {
+            Ok(read) => read,
+            Err(Halt::Need(keys)) => return Step::Need(keys),
+            Err(Halt::Refused(why)) => {
+                self.refuse(&Job::Configure, why);
+                return Step::Over;
+            }
+        };
+        let (config, faults) = Config::read(&package);
+        for fault in faults {
+            self.log(log::Level::Warn, fault.to_string());
+        }
+        let acs = &config.acs;
+        let url = acs.url.clone().unwrap_or_default();
+        if url.starts_with("http://") && self.config.acs.url != acs.url {
+            self.log(
+                log::Level::Warn,
+                format!("the ACS {url} is reached without TLS: anyone on the way can take over"),
+            );
+        }
+        let settings = session::Settings {
+            enabled: acs.enable && !url.is_empty(),
+            acs: if url.is_empty() { String::new() } else { format!("{url} {oui}") },
+            retry: acs.retry,
+            periodic: acs.periodic.map(|interval| Periodic { interval, phase: acs.periodic_time }),
+            throttle: acs.active_notification_throttle,
+        };
+        self.config = config;
+        self.out.push_back(Action::Configure(Box::new(self.config.clone())));
+        self.session.handle(self.now, session::Event::Settings(settings));
+        self.look_soon();
+        Step::Over
+    }
+
+    /// Carries out commands that were triggered by writing their parameter, after the session.
+    pub(super) fn act(&mut self, commands: &[String]) {
+        for command in commands {
+            if let Some(interface) = command.strip_suffix(".Reset") {
+                self.restarts.push(interface.into());
+            }
+        }
+    }
+}

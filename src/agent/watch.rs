@@ -1,0 +1,322 @@
+//! Notification: which parameters are watched, what the ACS was told of them, and what has changed since.
+
+use super::Agent;
+use super::job::{Job, Running, Step};
+use super::names::{DEVICE_ID, LOCAL_TIME};
+use crate::cwmp::inform::Gathered;
+use crate::cwmp::rpc::{AttributeChange, DeviceId, ParameterValue, ValueType};
+use crate::cwmp::session;
+use crate::dm::error::Refusal;
+use crate::dm::path::Pattern;
+use crate::dm::read::{Node, Place};
+use crate::dm::run::{self, Halt};
+use crate::dm::schema::{Model, Notify, Param};
+use crate::dm::source::Stop;
+use crate::dm::value::{Syntax, Type};
+use crate::dm::view::View;
+use crate::state::{Attribute, Full, State, baseline};
+
+/// The notification of a parameter that nobody has set.
+const fn by_default(notify: Notify) -> u8 {
+    match notify {
+        Notify::Normal | Notify::CanDeny => 0,
+        Notify::Forced | Notify::OnByDefault => 2,
+    }
+}
+
+/// Notification and access list of a parameter.
+pub(super) fn attributes_of(state: &State, path: &str, param: &Param) -> (u8, Vec<String>) {
+    let set = state.attribute(path);
+    let notification = match param.flags.notify {
+        Notify::Forced => 2,
+        other => set.as_ref().map_or(by_default(other), |set| set.notification),
+    };
+    (notification, set.and_then(|set| set.access).unwrap_or_else(|| vec!["Subscriber".into()]))
+}
+
+/// The type under which a value travels.
+pub(super) fn value_type(syntax: &Syntax) -> ValueType {
+    if syntax.lists > 0 {
+        return ValueType::String;
+    }
+    match syntax.base {
+        Type::String => ValueType::String,
+        Type::Boolean => ValueType::Boolean,
+        Type::Int => ValueType::Int,
+        Type::UnsignedInt => ValueType::UnsignedInt,
+        Type::Long => ValueType::Long,
+        Type::UnsignedLong => ValueType::UnsignedLong,
+        Type::Decimal => ValueType::Decimal,
+        Type::DateTime => ValueType::DateTime,
+        Type::Base64 => ValueType::Base64,
+        Type::HexBinary => ValueType::HexBinary,
+    }
+}
+
+/// Applies one change of attributes to a parameter.
+//= TR-069 A.3.2.4: 9009 for active notification that the parameter may deny, and for a forced one that is to change.
+pub(super) fn change<'s>(
+    view: &View<'s>,
+    state: &mut State,
+    place: &Place<'s>,
+    at: usize,
+    change: &AttributeChange,
+) -> Result<(), Stop> {
+    let param = view.param(place, at)?;
+    let path = format!("{}{}", place.path, param.name);
+    let (before, _) = attributes_of(state, &path, param);
+    let wanted = change.notification.unwrap_or(before);
+    if wanted > 2 {
+        //= TR-069 A.3.2.4: lightweight notification is not offered.
+        return Err(Refusal::InvalidArguments("lightweight notification is not supported".into()).into());
+    }
+    let refused = match param.flags.notify {
+        Notify::Forced => wanted != 2,
+        Notify::CanDeny => wanted == 2,
+        Notify::Normal | Notify::OnByDefault => false,
+    };
+    if refused {
+        return Err(Refusal::Denied(format!("{path} cannot be notified so")).into());
+    }
+    let mut attribute = state.attribute(&path).unwrap_or_default();
+    if wanted > 0 && (before == 0 || attribute.baseline.is_none()) {
+        attribute.baseline = Some(baseline(&view.value(place, at)?));
+    }
+    if wanted == 0 {
+        attribute.baseline = None;
+    }
+    attribute.notification = wanted;
+    if let Some(access) = &change.access_list {
+        if access.iter().any(|who| who != "Subscriber") {
+            return Err(Refusal::InvalidArguments("the access list knows Subscriber only".into()).into());
+        }
+        attribute.access = Some(access.clone());
+    }
+    let plain =
+        attribute.notification == by_default(param.flags.notify) && attribute.access.is_none() && wanted == 0;
+    let full = |Full| Stop::Refused(Refusal::Exhausted("attributes".into()));
+    state.set_attribute(&path, (!plain).then_some(&attribute)).map_err(full)
+}
+
+/// Notes that the ACS knows these values, because it wrote them.
+//= TR-069 3.7.1.5: a change that the ACS itself made is no value change.
+pub(super) fn told(state: &mut State, written: &[(String, String)]) -> Result<(), Full> {
+    for (path, value) in written {
+        if let Some(mut attribute) = state.attribute(path).filter(|attribute| attribute.baseline.is_some()) {
+            attribute.baseline = Some(baseline(value));
+            state.set_attribute(path, Some(&attribute))?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets the attributes of a row that is gone.
+//= TR-069 A.3.2.4: attributes vanish with their instance.
+pub(super) fn forget_below(state: &mut State, row: &str) {
+    let gone: Vec<String> =
+        state.attributes().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(row)).collect();
+    for path in gone {
+        let _ = state.set_attribute(&path, None);
+    }
+}
+
+/// The parameters outside tables that the standard watches by itself, or wants in every Inform.
+fn standing(model: &Model, wanted: impl Fn(&Param) -> bool) -> Vec<String> {
+    let single = model.objects().iter().filter(|object| !object.path.contains("{i}"));
+    let paths = single.flat_map(|object| {
+        let wanted = &wanted;
+        object
+            .params
+            .iter()
+            .filter(move |param| wanted(param))
+            .map(move |param| format!("{}{}", object.path, param.name))
+    });
+    paths.collect()
+}
+
+/// A watched parameter as it reads now.
+struct Watched {
+    path: String,
+    notification: u8,
+    value: String,
+    kind: ValueType,
+    attribute: Option<Attribute>,
+}
+
+/// Reads every watched parameter; one that is gone is left out.
+fn watched(view: &View<'_>, state: &State) -> Result<Vec<Watched>, Stop> {
+    let mut paths = standing(view.model, |param| by_default(param.flags.notify) > 0);
+    let set = state.attributes().filter(|(_, attribute)| attribute.notification > 0);
+    paths.extend(set.map(|(path, _)| path.to_string()));
+    paths.sort();
+    paths.dedup();
+    let mut out = Vec::new();
+    let mut wait = false;
+    for path in paths {
+        match read(view, &path) {
+            Ok(Some((param, value))) => {
+                let (notification, _) = attributes_of(state, &path, param);
+                if notification > 0 {
+                    let (kind, attribute) = (value_type(&param.syntax), state.attribute(&path));
+                    out.push(Watched { path, notification, value, kind, attribute });
+                }
+            }
+            Err(Stop::Wait) => wait = true,
+            // A source that fails changes nothing.
+            Ok(None) | Err(Stop::Refused(_)) => {}
+        }
+    }
+    if wait { Err(Stop::Wait) } else { Ok(out) }
+}
+
+fn read<'s>(view: &View<'s>, path: &str) -> Result<Option<(&'s Param, String)>, Stop> {
+    let pattern = Pattern::parse(path).map_err(|_| Stop::Refused(Refusal::UnknownPath))?;
+    match view.resolve(&pattern)?.as_slice() {
+        [Node::Param(place, at)] => Ok(Some((view.param(place, *at)?, view.value(place, *at)?.into_owned()))),
+        _ => Ok(None),
+    }
+}
+
+impl Agent {
+    /// Reads what an Inform carries.
+    //= TR-069 A.3.3.1: the forced parameters, and those that changed under notification.
+    pub(super) fn gather(&mut self, running: &mut Running) -> Step {
+        let state = &self.state;
+        let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut wait = false;
+            let mut text = |path: &str| match read(view, path) {
+                Ok(found) => Ok(found.map(|(_, value)| value).unwrap_or_default()),
+                Err(Stop::Wait) => {
+                    wait = true;
+                    Ok(String::new())
+                }
+                Err(Stop::Refused(_)) => Ok(String::new()),
+            };
+            let mut id = Vec::new();
+            for path in DEVICE_ID {
+                id.push(text(path)?);
+            }
+            let local: Result<String, Stop> = text(LOCAL_TIME);
+            let mut forced = Vec::new();
+            for path in standing(view.model, |param| param.flags.forced_inform) {
+                match read(view, &path) {
+                    Ok(Some((param, value))) => {
+                        forced.push(ParameterValue { name: path, kind: value_type(&param.syntax), value });
+                    }
+                    Err(Stop::Wait) => wait = true,
+                    Ok(None) | Err(Stop::Refused(_)) => {}
+                }
+            }
+            let watched = match watched(view, state) {
+                Ok(watched) => watched,
+                Err(Stop::Wait) => return Err(Stop::Wait),
+                Err(refused) => return Err(refused),
+            };
+            if wait { Err(Stop::Wait) } else { Ok((id, local?, forced, watched)) }
+        });
+        let (id, local, forced, watched) = match done {
+            Ok(gathered) => gathered,
+            Err(Halt::Need(keys)) => return Step::Need(keys),
+            Err(Halt::Refused(why)) => {
+                self.refuse(&Job::Gather, why);
+                return Step::Over;
+            }
+        };
+        let mut id = id.into_iter();
+        let mut next = || id.next().unwrap_or_default();
+        let device_id =
+            DeviceId { manufacturer: next(), oui: next(), product_class: next(), serial_number: next() };
+        self.telling.clear();
+        let mut changed = Vec::new();
+        for one in watched {
+            let known = one.attribute.as_ref().is_some_and(|attribute| attribute.baseline.is_some());
+            if !known || one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value)) {
+                self.telling.push((one.path.clone(), one.value.clone()));
+            }
+            if known && one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value)) {
+                changed.push(ParameterValue { name: one.path, kind: one.kind, value: one.value });
+            }
+        }
+        let utc_offset_minutes = offset(&local);
+        let gathered = Gathered { device_id, forced, changed, utc_offset_minutes };
+        self.session.handle(self.now, session::Event::Gathered(gathered));
+        Step::Over
+    }
+
+    /// The ACS has taken the Inform: what it carried is what the ACS knows.
+    pub(super) fn informed(&mut self) {
+        let mut state = self.state.clone();
+        for (path, value) in std::mem::take(&mut self.telling) {
+            let mut attribute = state
+                .attribute(&path)
+                .unwrap_or_else(|| Attribute { notification: 2, ..Attribute::default() });
+            attribute.baseline = Some(baseline(&value));
+            if state.set_attribute(&path, Some(&attribute)).is_err() {
+                self.log(log::Level::Error, "the table of attributes is full".into());
+            }
+        }
+        if state != self.state {
+            self.state = state;
+            self.out.push_back(super::Action::Save(Box::new(self.state.clone())));
+        }
+    }
+
+    /// Reads the watched parameters; an active one that differs from what the ACS knows starts a session.
+    pub(super) fn look(&mut self, running: &mut Running) -> Step {
+        let state = &self.state;
+        let done =
+            run::attempt(self.model, &mut running.snapshot, &self.instances, |view| watched(view, state));
+        match done {
+            Ok(watched) => {
+                //= TR-069 A.3.2.4: active notification opens a session; passive waits for the next one.
+                let active = watched.iter().any(|one| {
+                    one.notification == 2
+                        && one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value))
+                });
+                if active {
+                    self.session.handle(self.now, session::Event::Changed);
+                }
+                Step::Over
+            }
+            Err(Halt::Need(keys)) => Step::Need(keys),
+            Err(Halt::Refused(why)) => {
+                self.refuse(&Job::Look, why);
+                Step::Over
+            }
+        }
+    }
+
+    /// Whether anything is watched whose source announces no change.
+    pub fn watches(&self) -> bool {
+        self.state.attributes().any(|(_, attribute)| attribute.notification > 0)
+    }
+}
+
+/// The offset that a dateTime such as `2026-08-01T14:00:00+02:00` carries, in minutes.
+fn offset(local: &str) -> i32 {
+    let Some(tail) = local.len().checked_sub(6).and_then(|at| local.get(at..)) else { return 0 };
+    let sign = match tail.as_bytes().first() {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return 0,
+    };
+    let mut parts = tail.get(1..).unwrap_or_default().split(':').map(|part| part.parse::<i32>().unwrap_or(0));
+    sign * (parts.next().unwrap_or(0) * 60 + parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_is_what_stands_behind_the_local_time() {
+        for (text, want) in [
+            ("2026-08-01T14:00:00+02:00", 120),
+            ("2026-08-01T14:00:00-03:30", -210),
+            ("2026-08-01T14:00:00Z", 0),
+            ("", 0),
+        ] {
+            assert_eq!(offset(text), want, "{text}");
+        }
+    }
+}
