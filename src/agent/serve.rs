@@ -18,7 +18,6 @@ use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::Stop;
 use crate::dm::value::Type;
-use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::state::State;
 
@@ -361,6 +360,3 @@ impl From<Refusal> for NotCommitted {
         NotCommitted::Refused(why)
     }
 }
-
-/// A view that serves while it is looked through.
-pub(super) type Seen<'a, 's> = &'a View<'s>;
