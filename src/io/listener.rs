@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Most connections at a time; for a further one the oldest is dropped, so that idle ones keep nobody out.
@@ -67,7 +67,7 @@ impl Asked {
 #[derive(Debug)]
 pub struct Listener {
     address: SocketAddr,
-    task: AbortHandle,
+    task: JoinHandle<()>,
 }
 
 impl Listener {
@@ -80,13 +80,19 @@ impl Listener {
                 .or_else(|_| open(route, std::net::Ipv4Addr::UNSPECIFIED.into(), port))?,
         };
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, calls)).abort_handle();
+        let task = tokio::spawn(accept(listener, calls));
         Ok(Listener { address, task })
     }
 
     /// The address listened on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Closes the port and returns once it is free again.
+    pub async fn close(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 }
 
@@ -312,17 +318,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_the_loop_the_answer_is_503_and_a_dropped_listener_closes_its_port() {
+    async fn without_the_loop_the_answer_is_503_and_a_closed_listener_frees_its_port() {
         let (calls, called) = mpsc::channel(1);
         let listener = Listener::bind(&local(), 0, calls).unwrap();
         drop(called);
         let answer = say(listener.address(), "GET /path HTTP/1.1\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 503 ") && !answer.contains("Retry-After"), "{answer}");
         let address = listener.address();
-        drop(listener);
-        while TcpStream::connect(address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
+        listener.close().await;
+        assert!(TcpStream::connect(address).await.is_err());
+        let (calls, _called) = mpsc::channel(1);
+        let again = Listener::bind(&local(), address.port(), calls).unwrap();
+        assert_eq!(again.address(), address);
     }
 
     #[tokio::test]

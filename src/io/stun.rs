@@ -115,25 +115,27 @@ enum End {
 }
 
 impl Driver {
-    async fn run(mut self, mut primary: UdpSocket) {
+    async fn run(mut self, primary: UdpSocket) {
+        let mut primary = Some(primary);
         let mut config = self.changes.borrow_and_update().clone();
         loop {
-            if let End::Closed = self.work(&config, &primary).await {
+            if let End::Closed = self.work(&config, primary.as_ref()).await {
                 return;
             }
             let next = self.changes.borrow_and_update().clone();
-            if (&next.route, next.port) != (&config.route, config.port) {
-                match bind(&next.route, next.port) {
-                    Ok(socket) => primary = socket,
-                    Err(error) => log::warn!("UDP connection requests: port {}: {error}", next.port),
-                }
+            if primary.is_none() || (&next.route, next.port) != (&config.route, config.port) {
+                // The old one goes first: it may hold the very port.
+                drop(primary.take());
+                primary = bind(&next.route, next.port)
+                    .inspect_err(|error| log::warn!("UDP connection requests: port {}: {error}", next.port))
+                    .ok();
             }
             config = next;
         }
     }
 
     /// Works with one set of settings; looks up the server first, and again later if that fails.
-    async fn work(&mut self, config: &Config, primary: &UdpSocket) -> End {
+    async fn work(&mut self, config: &Config, primary: Option<&UdpSocket>) -> End {
         let route = Route { family: Family::V4, ..config.route.clone() };
         let found = connect::addresses(&config.server, config.server_port, &route, NAME_WAIT);
         let found = tokio::select! {
@@ -160,8 +162,7 @@ impl Driver {
                 while let Some(output) = binding.poll() {
                     match output {
                         Output::Send { from, to, octets } => {
-                            let socket =
-                                if from == Port::Primary { Some(primary) } else { secondary.as_ref() };
+                            let socket = if from == Port::Primary { primary } else { secondary.as_ref() };
                             if let Some(socket) = socket
                                 && let Err(error) = socket.send_to(&octets, to).await
                             {
@@ -189,7 +190,7 @@ impl Driver {
                 changed = self.changes.changed() => {
                     return if changed.is_ok() { End::Renewed } else { End::Closed };
                 }
-                got = heard(Some(primary), &mut first) => (Port::Primary, first.get(..got)),
+                got = heard(primary, &mut first) => (Port::Primary, first.get(..got)),
                 got = heard(secondary.as_ref(), &mut second) => (Port::Secondary, second.get(..got)),
                 () = tokio::time::sleep_until(wait) => {
                     let now = self.now();
@@ -251,8 +252,8 @@ async fn heard(socket: Option<&UdpSocket>, octets: &mut [u8]) -> usize {
 }
 
 /// The address and port that packets to `server` leave from.
-fn local_towards(config: &Config, server: SocketAddrV4, primary: &UdpSocket) -> Option<SocketAddrV4> {
-    let bound = v4(primary.local_addr().ok()?)?;
+fn local_towards(config: &Config, server: SocketAddrV4, primary: Option<&UdpSocket>) -> Option<SocketAddrV4> {
+    let bound = v4(primary?.local_addr().ok()?)?;
     if !bound.ip().is_unspecified() {
         return Some(bound);
     }

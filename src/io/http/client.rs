@@ -26,6 +26,8 @@ use tokio::time::{Instant, timeout};
 pub const MAX_REDIRECTS: u8 = 5;
 /// Most octets of an unwanted body (of a redirection or a 401) that are read to keep the connection.
 const MAX_UNWANTED: usize = 64 * 1024;
+/// How long the end of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Octets read from the connection at a time.
 const READ: usize = 8 * 1024;
 
@@ -110,6 +112,13 @@ impl Client {
     /// The server's certificate, of the last connection over TLS.
     pub fn verified(&self) -> Option<&tls::Verified> {
         self.verified.as_ref()
+    }
+
+    /// Ends the session's connection in good order: TLS says farewell.
+    pub async fn close(mut self) {
+        if let Some(mut idle) = self.idle.take() {
+            let _ = timeout(FAREWELL, idle.stream.shutdown()).await;
+        }
     }
 
     /// Says that the clock became known during the session: an error means that the server's certificate does not

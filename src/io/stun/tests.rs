@@ -100,6 +100,20 @@ async fn copies_of_one_request_wake_once_even_across_new_settings() {
 }
 
 #[tokio::test]
+async fn another_source_address_takes_the_same_port_over() {
+    let (socket, address) = server().await;
+    let (udp, mut events) = start(config(address.port()));
+    let port = answer(&socket, None).await.port();
+    assert!(matches!(next(&mut events).await, Event::Address(_)));
+    // Once on that very port, and once on its loopback address alone.
+    for route in [Route::default(), loopback()] {
+        udp.configure(Config { port, route, stun: false, ..config(address.port()) });
+        let authority = format!("127.0.0.1:{port}");
+        assert_eq!(next(&mut events).await, Event::Address(Address { nat_detected: false, authority }));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_found_does_not_keep_requests_out() {
     let unknown = Config { server: "x".repeat(70), route: loopback(), ..config(1) };
     let probe = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
