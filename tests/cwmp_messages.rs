@@ -7,7 +7,8 @@ mod cwmp_schema;
 
 use cpeagent::cwmp::fault::{Fault, ParameterFault};
 use cpeagent::cwmp::rpc::*;
-use cpeagent::cwmp::soap::writer::{Envelope, Filled, Listed, Outgoing, Row};
+use cpeagent::cwmp::soap::listing::{Filled, Listed, Row};
+use cpeagent::cwmp::soap::writer::{Envelope, Outgoing};
 use cpeagent::cwmp::version::Version;
 use cpeagent::time::UNKNOWN;
 use cwmp_schema::check;

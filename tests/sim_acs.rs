@@ -5,11 +5,13 @@
 #[path = "common/cwmp_schema.rs"]
 mod cwmp_schema;
 
-use cpeagent::cwmp::events::{Code, Ledger, Record};
+use cpeagent::cwmp::events::Code;
 use cpeagent::cwmp::inform::Gathered;
+use cpeagent::cwmp::ledger::{Ledger, Record};
 use cpeagent::cwmp::periodic::Periodic;
+use cpeagent::cwmp::port::{Action, Event, Outcome, Settings};
 use cpeagent::cwmp::rpc::*;
-use cpeagent::cwmp::session::*;
+use cpeagent::cwmp::session::{MAX_REPEATS, MAX_SCHEDULED, Session};
 use cpeagent::cwmp::soap::writer::Outgoing;
 use cpeagent::retry::Curve;
 use cpeagent::rng::Rng;
@@ -574,6 +576,14 @@ fn held_requests_wait_for_the_server_to_let_go() {
     assert_eq!(sim.nothing().posted().name(), "TransferComplete");
     assert!(sim.say("", "<c:TransferCompleteResponse/>").is_empty_post());
     assert!(sim.nothing().has(&Action::Ended(Outcome::Done)));
+
+    // An envelope without a message may hold as well.
+    let mut sim = Sim::settled();
+    sim.handle(Event::Transferred(Code::MUpload, transfer("a")));
+    sim.gathered();
+    sim.say(HOLD, INFORM_RESPONSE);
+    assert!(sim.say(HOLD, "").is_empty_post(), "still held");
+    assert_eq!(sim.say("", "").posted().name(), "TransferComplete");
 
     // Without requests of ours the empty POST under a hold does not count as our last word.
     let mut sim = Sim::fresh();

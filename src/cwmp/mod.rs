@@ -6,7 +6,8 @@
 //! | [`soap`] | envelopes: bounded reading, writing in pieces |
 //! | [`rpc`] | a type per RPC |
 //! | [`session`] | when a session starts, what is said, how it ends |
-//! | [`events`] | events not yet delivered, and what survives a power cut |
+//! | [`port`] | what a session is told and what it asks for |
+//! | [`events`] [`ledger`] | the table of events; those not yet delivered, and what survives a power cut |
 //! | [`periodic`] | when the periodic Inform is due |
 //! | [`inform`] | the contents of an Inform |
 //! | [`notify`] | notification attributes and what the ACS was last told |
@@ -17,9 +18,12 @@
 
 pub mod events;
 pub mod fault;
+mod heard;
 pub mod inform;
+pub mod ledger;
 pub mod notify;
 pub mod periodic;
+pub mod port;
 pub mod rpc;
 pub mod session;
 pub mod soap;

@@ -3,16 +3,21 @@
 //! Owns the state machine, the ledger of events and all timers. It reads no parameter and opens no connection: it
 //! asks by [`Action`]s and is told by [`Event`]s. Driven by `agent`: one event into [`Session::handle`], then all
 //! actions out of [`Session::poll`], in their order, then again at [`Session::next_timer`].
+//!
+//! The ID of a response is not compared with that of the request: there is never more than one request without an
+//! answer, and servers are known to send an ID of their own.
 
-use super::events::{Code, Delivery, Ledger, Record};
+use super::events::{Code, Delivery};
 use super::fault::{ACS_RETRY_REQUEST, ACS_VERSION_INCOMPATIBLE, Fault, RESOURCES_EXCEEDED};
+use super::heard::{Heard, hear, told};
 use super::inform::{self, Gathered};
-use super::periodic::{Periodic, Ticker};
+use super::ledger::{Ledger, Record};
+use super::periodic::Ticker;
+use super::port::{Action, Event, Outcome, Settings};
 use super::rpc::{self, Answer, METHODS, Response, Rpc, TransferComplete};
-use super::soap::reader::{self, AcsFault, Body, Message, NoMessage};
+use super::soap::reader::{Body, Message};
 use super::soap::writer::{Envelope, Outgoing};
 use super::version::{NEWEST, Version};
-use crate::retry::Curve;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use std::collections::VecDeque;
@@ -27,86 +32,6 @@ pub const MAX_REPEATS: u32 = 8;
 pub const MAX_SCHEDULED: usize = 16;
 /// The most requests of ours that wait for a session.
 pub const MAX_REQUESTS: usize = 32;
-
-/// What a person or the ACS may set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// EnableCWMP, and a URL is known.
-    pub enabled: bool,
-    /// Names the server and who we are to it: a change of it means BOOTSTRAP. The URL and the OUI.
-    pub acs: String,
-    /// The waits between retries.
-    pub retry: Curve,
-    /// PeriodicInformEnable, -Interval and -Time.
-    pub periodic: Option<Periodic>,
-    /// DefaultActiveNotificationThrottle.
-    pub throttle: Duration,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The program has started. Comes once, after the first settings; no session starts before.
-    Started,
-    /// New settings.
-    Settings(Settings),
-    /// Something the ACS is to be told, with the command key of a multiple event.
-    Raised(Code, String),
-    /// A parameter under active notification has changed.
-    Changed,
-    /// A transfer has ended: raises `code` and queues the request. To be said again after a restart, until
-    /// [`Action::Delivered`].
-    Transferred(Code, TransferComplete),
-    /// [`Session::next_timer`] has come.
-    Timer,
-    /// The answer to [`Action::Gather`].
-    Gathered(Gathered),
-    /// The answer of the ACS to a POST, redirects and authentication done. An empty body is empty.
-    Reply {
-        /// The HTTP status.
-        status: u16,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// A POST could not be answered; why, for the log.
-    Lost(String),
-    /// The answer to [`Action::Serve`].
-    Served(Answer),
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Append to the event log, durably, before any later action.
-    Persist(Vec<Record>),
-    /// Read identity, forced and changed parameters; a session begins.
-    Gather,
-    /// Send a POST; the connection is opened where none is.
-    Post(Outgoing),
-    /// The changed parameters last gathered have been told.
-    Informed,
-    /// Carry out a request.
-    Serve(Rpc),
-    /// A TransferComplete was taken by the ACS.
-    Delivered(TransferComplete),
-    /// Close the connection and forget its cookies.
-    Close,
-    /// The session is over; deferred changes may be applied.
-    Ended(Outcome),
-    /// Restart the device.
-    Reboot,
-    /// Reset the device to its factory state and restart it.
-    FactoryReset,
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it should.
-    Done,
-    /// It is tried again later; why it failed, for the log.
-    Failed(String),
-}
 
 /// What is left to do once the session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,15 +78,6 @@ enum State {
     Serving(Open, Option<String>),
     /// The device restarts.
     Leaving,
-}
-
-/// What came back from the ACS.
-enum Heard {
-    Nothing,
-    Message(Message),
-    OtherSoap,
-    /// Why, and whether the namespace may be the reason.
-    Unusable(String, bool),
 }
 
 /// All sessions with one ACS, one after the other.
@@ -554,6 +470,8 @@ impl Session {
                 //= TR-069 3.5: a response is never answered by a fault.
                 self.fail(now, Some(open), format!("the header {header} is not known"))
             }
+            // An envelope without a message, by which some servers hold our requests.
+            (Body::Empty, None) if open.hold && open.asked.is_none() => self.advance(now, open),
             (Body::Empty, None) => self.heard_nothing(now, open),
             (Body::Request(Ok(rpc)), None) => self.serve(now, open, id, rpc),
             (Body::Request(Err(fault)), None) => {
@@ -696,32 +614,5 @@ impl Session {
             Departure::FactoryReset => Action::FactoryReset,
         });
         State::Leaving
-    }
-}
-
-fn told(fault: &AcsFault) -> String {
-    match fault.code {
-        Some(code) => format!("fault {code} {}", fault.text),
-        None => format!("SOAP fault {} {}", fault.soap_code, fault.text),
-    }
-}
-
-/// What an HTTP answer says. A 500 is read where a fault of SOAP is in it.
-//= TR-069 3.4.1: 200 for every envelope, 204 or an empty body for none. Old servers send faults with 500.
-fn hear(status: u16, body: &[u8]) -> Heard {
-    let empty = body.iter().all(u8::is_ascii_whitespace);
-    match status {
-        200..=299 if empty => Heard::Nothing,
-        200..=299 => match reader::read(body) {
-            Ok(message) => Heard::Message(message),
-            Err(NoMessage::OtherSoap) => Heard::OtherSoap,
-            Err(why) => Heard::Unusable(why.to_string(), false),
-        },
-        400 | 500 => match reader::read(body) {
-            Ok(message @ Message { body: Body::Fault(_), .. }) => Heard::Message(message),
-            // An empty 500 is a server in trouble, not a verdict on the namespace.
-            Ok(_) | Err(_) => Heard::Unusable(format!("HTTP status {status}"), status == 400 || !empty),
-        },
-        _ => Heard::Unusable(format!("HTTP status {status}"), false),
     }
 }

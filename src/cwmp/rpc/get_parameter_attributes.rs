@@ -2,7 +2,8 @@
 
 use super::Arguments;
 use crate::cwmp::fault::Fault;
-use crate::cwmp::soap::writer::{List, Row, Xml};
+use crate::cwmp::soap::listing::{List, Row};
+use crate::cwmp::soap::writer::Xml;
 
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use super::body;
 use super::get_parameter_values::ParameterValue;
-use crate::cwmp::soap::writer::{Row, Xml};
+use crate::cwmp::soap::listing::Row;
+use crate::cwmp::soap::writer::Xml;
 
 /// The most events of one Inform. Source: `EventList` of the schema.
 pub const MAX_EVENTS: usize = 64;

@@ -18,7 +18,8 @@ pub mod set_parameter_values;
 pub mod transfer_complete;
 
 use super::fault::{Fault, METHOD_NOT_SUPPORTED};
-use super::soap::writer::{Listed, Xml};
+use super::soap::listing::Listed;
+use super::soap::writer::Xml;
 use super::soap::xml::{Element, Space};
 
 pub use add_object::AddObject;

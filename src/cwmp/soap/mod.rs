@@ -1,7 +1,8 @@
 //! SOAP 1.1 as TR-069 uses it: [`reader`] turns octets into a message, [`writer`] a message into octets.
 //!
-//! [`xml`] holds the bounded tree between them and the wire. No HTTP and no sessions here.
+//! [`listing`] holds the messages too long for memory, [`xml`] the bounded tree between reader and wire. No HTTP and no sessions here.
 
+pub mod listing;
 pub mod reader;
 pub mod writer;
 pub mod xml;
