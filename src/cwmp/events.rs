@@ -2,6 +2,8 @@
 //!
 //! Those that wait are with [`super::ledger`].
 
+pub use super::ledger::{Full, Ledger, Record};
+
 /// An event of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are the standard's and told in full by `Code::text`")]

@@ -13,7 +13,7 @@ use super::heard::{Heard, hear, told};
 use super::inform::{self, Gathered};
 use super::ledger::{Ledger, Record};
 use super::periodic::Ticker;
-use super::port::{Action, Event, Outcome, Settings};
+pub use super::port::{Action, Event, Outcome, Settings};
 use super::rpc::{self, Answer, METHODS, Response, Rpc, TransferComplete};
 use super::soap::reader::{Body, Message};
 use super::soap::writer::{Envelope, Outgoing};

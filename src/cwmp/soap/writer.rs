@@ -3,7 +3,8 @@
 //! Owns the envelope, the escaping and the choice of the body; what an RPC looks like is with [`crate::cwmp::rpc`], long
 //! lists with [`super::listing`]. Driven by [`crate::cwmp::session`].
 
-use super::listing::{Listing, list};
+use super::listing::list;
+pub use super::listing::{Filled, List, Listed, Listing, Row};
 use super::{ENCODING, ENVELOPE, XSD, XSI};
 use crate::cwmp::fault::{Fault, side};
 use crate::cwmp::rpc::{self, Answer, ValueType};
