@@ -3,6 +3,7 @@
 //! `build.rs` compiles the `.toml` files against `standard.tsv` into [`model`]; functions named by `rust NAME` in
 //! `x.toml` are in `x.rs`, the setter of `NAME` is `set_NAME`.
 
+pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod pipes;
 

@@ -1,0 +1,153 @@
+//! Device.DeviceInfo.: what its lines cannot say, above all the identity.
+//!
+//! The identity comes from the builder's settings (`cpeagent.identity`), then from what the board itself says. It
+//! must be the same at every start: an ACS that sees another one sees another device.
+
+use crate::dm::schema::Value;
+use crate::dm::source::Stop;
+use crate::dm::tree::Tree;
+use crate::dm::view::{At, View};
+use std::borrow::Cow;
+
+/// Longest text of the identity, in characters.
+const MAX_IDENTITY: usize = 64;
+
+/// `Manufacturer`: the builder's, else `/etc/device_info`, else the first word of the model.
+pub fn manufacturer<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "manufacturer")? {
+        return Ok(Some(text));
+    }
+    if let Some(text) = device_info(at.view, "DEVICE_MANUFACTURER")? {
+        return Ok(Some(text));
+    }
+    let first = board(at.view, "model")?.and_then(|model| model.split_whitespace().next());
+    Ok(first.map(Cow::Borrowed))
+}
+
+/// `ManufacturerOUI`: the builder's, else that of the base MAC address, in upper case.
+///
+/// A locally administered address gives its first three bytes too: they name nobody, but they stay the same.
+pub fn oui<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "oui")? {
+        return Ok(Some(Cow::Owned(text.to_uppercase())));
+    }
+    let mac = base_mac(at.view)?;
+    Ok(mac.and_then(|mac| mac.get(..6).map(|oui| Cow::Owned(oui.to_string()))))
+}
+
+/// `ModelName`: the builder's, else the board's model.
+pub fn model_name<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "model_name")? {
+        return Ok(Some(text));
+    }
+    Ok(board(at.view, "model")?.map(cut))
+}
+
+/// `ProductClass`: the builder's, else the board's name with `,` as `_`.
+///
+/// ACSs build addresses and user names from it, so what would break those (`/`, blanks) becomes `_` too.
+pub fn product_class<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "product_class")? {
+        return Ok(Some(text));
+    }
+    let name = board(at.view, "board_name")?;
+    let plain = |name: &str| name.replace(|c: char| c == ',' || c == '/' || c.is_whitespace(), "_");
+    Ok(name.map(|name| Cow::Owned(cut(&plain(name)).into_owned())))
+}
+
+/// `SerialNumber`: the builder's, else the device tree's, else DMI's, else the base MAC address without colons.
+pub fn serial_number<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "serial")? {
+        return Ok(Some(text));
+    }
+    for file in ["file:/proc/device-tree/serial-number", "file:/sys/class/dmi/id/product_serial"] {
+        if let Some(text) =
+            at.tree(file)?.and_then(Tree::as_str).map(str::trim).filter(|text| is_serial(text))
+        {
+            return Ok(Some(cut(text)));
+        }
+    }
+    Ok(base_mac(at.view)?.map(Cow::Owned))
+}
+
+/// Whether a text that firmware gives as serial number is one: makers of PC boards leave texts to fill in.
+fn is_serial(text: &str) -> bool {
+    const FILLERS: &[&str] =
+        &["none", "n/a", "not specified", "default string", "system serial number", "to be filled by o.e.m."];
+    !text.is_empty()
+        && !text.chars().all(|c| c == '0')
+        && !FILLERS.iter().any(|filler| text.eq_ignore_ascii_case(filler))
+}
+
+/// `HardwareVersion`: the builder's, else `/etc/device_info`, else the board's name.
+pub fn hardware_version<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if let Some(text) = setting(at.view, "hardware_version")? {
+        return Ok(Some(text));
+    }
+    if let Some(text) = device_info(at.view, "DEVICE_REVISION")? {
+        return Ok(Some(text));
+    }
+    Ok(board(at.view, "board_name")?.map(cut))
+}
+
+/// `SoftwareVersion`: OpenWrt's version and revision.
+pub fn software_version<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let release = at.tree("ubus:system board")?.and_then(|board| board.get("release"));
+    let Some(version) = release.and_then(|release| release.str("version")) else { return Ok(None) };
+    Ok(Some(match release.and_then(|release| release.str("revision")) {
+        Some(revision) => Cow::Owned(cut(&format!("{version}-{revision}")).into_owned()),
+        None => cut(version),
+    }))
+}
+
+/// A setting of the builder; nothing if it is left out or empty.
+fn setting<'s>(view: &View<'s>, option: &str) -> Result<Option<Cow<'s, str>>, Stop> {
+    let section = view.tree("uci:cpeagent")?.and_then(|package| package.get("identity"));
+    let text = section.and_then(|section| section.str(option)).map(str::trim);
+    Ok(text.filter(|text| !text.is_empty()).map(cut))
+}
+
+/// A field of `ubus system board`.
+fn board<'s>(view: &View<'s>, field: &str) -> Result<Option<&'s str>, Stop> {
+    Ok(view.tree("ubus:system board")?.and_then(|board| board.str(field)).filter(|text| !text.is_empty()))
+}
+
+/// A line of `/etc/device_info`, such as `DEVICE_REVISION='v0'`, without its quotes.
+fn device_info<'s>(view: &View<'s>, name: &str) -> Result<Option<Cow<'s, str>>, Stop> {
+    let text = view.tree("file:/etc/device_info")?.and_then(Tree::as_str).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+    let value = value.map(|value| value.trim_matches(['\'', '"']).trim());
+    Ok(value.filter(|value| !value.is_empty()).map(cut))
+}
+
+/// The base MAC address as twelve hexadecimal digits in upper case.
+///
+/// That of the label, else the one the board gives the first network device, else that of `eth0`.
+fn base_mac(view: &View<'_>) -> Result<Option<String>, Stop> {
+    if let Some(board) = view.tree("json:/etc/board.json")? {
+        let label = board.get("system").and_then(|system| system.str("label_macaddr"));
+        let device = || {
+            let devices = board.get("network-device")?;
+            let first = || devices.entries().iter().find_map(|(_, device)| device.str("macaddr"));
+            devices.get("eth0").and_then(|device| device.str("macaddr")).or_else(first)
+        };
+        if let Some(digits) = label.and_then(digits).or_else(|| device().and_then(digits)) {
+            return Ok(Some(digits));
+        }
+    }
+    let address = view.tree("file:/sys/class/net/eth0/address")?.and_then(Tree::as_str);
+    Ok(address.and_then(digits))
+}
+
+/// The twelve digits of a MAC address; nothing for another text.
+fn digits(mac: &str) -> Option<String> {
+    let digits: String = mac.chars().filter(|c| *c != ':').map(|c| c.to_ascii_uppercase()).collect();
+    (digits.len() == 12 && digits.bytes().all(|c| c.is_ascii_hexdigit())).then_some(digits)
+}
+
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_IDENTITY) {
+        Some((end, _)) => Cow::Borrowed(text.get(..end).unwrap_or(text)),
+        None => Cow::Borrowed(text),
+    }
+}
