@@ -38,6 +38,7 @@ impl Files {
     /// | `ubus:OBJECT METHOD K=V…` | of a device folder: the recorded reply |
     /// | `nl:KIND` | of a device folder: the recorded dump |
     /// | `sys:facts` | of a device folder: `facts.json` |
+    /// | `sys:space PATH` | of a device folder: the entry PATH of `space` in `facts.json` |
     pub fn fetch(&self, key: &str) -> Source {
         let Some((kind, what)) = key.split_once(':') else { return Source::Failed("no such source".into()) };
         match kind {
@@ -58,8 +59,19 @@ impl Files {
             },
             "ubus" if self.recorded => self.json(&recorded_reply(what)),
             "nl" if self.recorded => self.json(&format!("/netlink/{what}.json")),
-            "sys" if self.recorded => self.json(&format!("/{what}.json")),
+            "sys" if self.recorded => self.system(what),
             _ => Source::Absent,
+        }
+    }
+
+    fn system(&self, what: &str) -> Source {
+        match (what.split_once(' '), self.json("/facts.json")) {
+            (Some(("space", path)), Source::Ready(facts)) => {
+                let space = facts.get("space").and_then(|space| space.get(path));
+                space.map_or(Source::Absent, |space| Source::ready(space.clone()))
+            }
+            (None, facts) if what == "facts" => facts,
+            (Some(_) | None, _) => Source::Absent,
         }
     }
 
