@@ -7,6 +7,7 @@ use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, View};
+use crate::dm::write::Draft;
 use std::borrow::Cow;
 
 /// Longest text of the identity, in characters.
@@ -98,6 +99,148 @@ pub fn software_version<'s>(at: &At<'_, 's>) -> Value<'s> {
         Some(revision) => Cow::Owned(cut(&format!("{version}-{revision}")).into_owned()),
         None => cut(version),
     }))
+}
+
+/// `BootFirmwareImage`: with one bank, the image that runs.
+pub fn boot_image<'s>(at: &At<'_, 's>) -> Value<'s> {
+    Ok(at.view.path_of("Device.DeviceInfo.FirmwareImage", ACTIVE)?.map(Cow::Owned))
+}
+
+/// Takes the one image there is and refuses any other path.
+pub fn set_boot_image(at: &At<'_, '_>, value: &str, _: &mut Draft) -> Result<(), Stop> {
+    at.referred("Device.DeviceInfo.FirmwareImage", value).map(drop)
+}
+
+/// `TCPImplementation`: the kernel's congestion control, if the standard has a word for it; `cubic` and `bbr` have none.
+pub fn tcp_implementation<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let control = at.tree("file:/proc/sys/net/ipv4/tcp_congestion_control")?.and_then(Tree::as_str);
+    Ok(match control {
+        Some("reno") => Some(Cow::Borrowed("New Reno")),
+        Some("vegas") => Some(Cow::Borrowed("Vegas")),
+        Some(_) | None => None,
+    })
+}
+
+/// The row of the image that runs.
+const ACTIVE: &str = "active";
+
+/// The firmware images: the one that runs.
+pub fn images(view: &View<'_>) -> Result<Tree, Stop> {
+    let release = view.tree("ubus:system board")?.and_then(|board| board.get("release"));
+    let name = release.and_then(|release| release.str("distribution")).unwrap_or_default();
+    Ok(Tree::map([(ACTIVE, Tree::map([("distribution", name)].map(text)))]))
+}
+
+/// The files that hold the configuration: the backup of all, named `openwrt`, and each package.
+pub fn config_files(view: &View<'_>) -> Result<Tree, Stop> {
+    let names = view.tree("dir:/etc/config")?.map_or(&[][..], Tree::items).iter().filter_map(Tree::as_str);
+    let mut wait = false;
+    let mut newest = 0i64;
+    let mut files = vec![(WHOLE.to_string(), Tree::Map(Vec::new()))];
+    // A name with a dot is an editor's or opkg's leftover: UCI does not read it.
+    for name in names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')) {
+        let modified = match view.tree(&format!("stat:/etc/config/{name}")) {
+            Ok(stat) => stat.and_then(|stat| stat.str("modified")),
+            Err(Stop::Wait) => {
+                wait = true;
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let Some(modified) = modified else { continue };
+        newest = newest.max(modified.parse().unwrap_or(0));
+        let file =
+            [("name", name), ("modified", modified), ("description", "UCI package"), ("whole", "false")];
+        files.push((format!("package {name}"), Tree::map(file.map(text))));
+    }
+    if wait {
+        return Err(Stop::Wait);
+    }
+    let newest = newest.to_string();
+    let whole = [
+        ("name", WHOLE),
+        ("modified", &newest),
+        ("description", "Backup of the configuration"),
+        ("whole", "true"),
+    ];
+    if let Some((_, first)) = files.first_mut() {
+        *first = Tree::map(whole.map(text));
+    }
+    Ok(Tree::map(files))
+}
+
+/// The name of the whole backup.
+const WHOLE: &str = "openwrt";
+
+/// The log: logd's file, or its ring in memory.
+pub fn log_files(view: &View<'_>) -> Result<Tree, Stop> {
+    let system = view.sections("uci:system", "system")?;
+    let file =
+        system.first().and_then(|(_, section)| section.str("log_file")).filter(|file| !file.is_empty());
+    let (name, persistent) = match file {
+        Some(file) => (file, is_persistent(view, file)?),
+        None => ("syslog", false),
+    };
+    let persistent = if persistent { "true" } else { "false" };
+    Ok(Tree::map([("log", Tree::map([("name", name), ("persistent", persistent)].map(text)))]))
+}
+
+/// Whether a file outlives a reboot: the file system it lies on is not in memory.
+fn is_persistent(view: &View<'_>, file: &str) -> Result<bool, Stop> {
+    // `/var` is a link to `/tmp` on every OpenWrt without a disk for it.
+    let file = file.strip_prefix("/var/").map_or_else(|| file.to_string(), |rest| format!("/tmp/{rest}"));
+    let mounts = view.tree("file:/proc/mounts")?.and_then(Tree::as_str).unwrap_or_default();
+    let mut best = ("", "");
+    for line in mounts.lines() {
+        let mut words = line.split(' ').skip(1);
+        let (Some(point), Some(kind)) = (words.next(), words.next()) else { continue };
+        let below = file.strip_prefix(point.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
+        if below && point.len() >= best.0.len() {
+            best = (point, kind);
+        }
+    }
+    Ok(!matches!(best.1, "" | "tmpfs" | "ramfs"))
+}
+
+/// The processors that are on, each with the standard's word for its architecture.
+pub fn processors(view: &View<'_>) -> Result<Tree, Stop> {
+    let online = view.tree("file:/sys/devices/system/cpu/online")?.and_then(Tree::as_str).unwrap_or_default();
+    let facts = view.tree("sys:facts")?;
+    let fact = |name: &str| facts.and_then(|facts| facts.str(name)).unwrap_or_default();
+    let machine = match (fact("machine"), fact("byte_order")) {
+        ("aarch64" | "arm64", _) => "arm", // the standard has no word for the 64-bit one
+        ("x86_64", _) => "x86_64",
+        ("i386" | "i486" | "i586" | "i686", _) => "i386",
+        ("mips" | "mips64", "little") => "mipsel", // `uname` does not tell the two apart
+        ("mips" | "mips64", _) => "mipseb",
+        (machine, _) if machine.starts_with("arm") => "arm",
+        (machine, _) if machine.starts_with("ppc") => "powerpc",
+        _ => "",
+    };
+    let mut rows = Vec::new();
+    for number in numbers(online) {
+        rows.push((format!("cpu{number}"), Tree::map([("architecture", machine)].map(text))));
+    }
+    Ok(Tree::map(rows))
+}
+
+/// Most processors that a range may name.
+const MAX_PROCESSORS: u32 = 1024;
+
+/// The numbers of a list of ranges such as `0-3,5`.
+fn numbers(ranges: &str) -> Vec<u32> {
+    let mut out = Vec::new();
+    for range in ranges.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        if let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
+            out.extend(first..=last.min(first.saturating_add(MAX_PROCESSORS)));
+        }
+    }
+    out
+}
+
+fn text<'a>((name, value): (&'a str, &str)) -> (&'a str, Tree) {
+    (name, Tree::from(value))
 }
 
 /// A setting of the builder; nothing if it is left out or empty.

@@ -6,6 +6,7 @@
 pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod pipes;
+pub mod processstatus;
 
 use crate::dm::schema::{DerivedFn, Model};
 
@@ -20,7 +21,15 @@ mod tables {
 }
 
 /// Sources that are computed from others, for `tree NAME`.
-const DERIVED: &[(&str, DerivedFn)] = &[];
+const DERIVED: &[(&str, DerivedFn)] = &[
+    ("images", deviceinfo::images),
+    ("config_files", deviceinfo::config_files),
+    ("log_files", deviceinfo::log_files),
+    ("processors", deviceinfo::processors),
+    ("load", processstatus::load),
+    ("processes", processstatus::processes),
+    ("sensors", processstatus::sensors),
+];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));
