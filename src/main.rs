@@ -13,8 +13,29 @@ use std::sync::Arc;
 
 fn main() {
     let _ = Type::String;
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().map(String::as_str) == Some("--root") {
+        args.remove(0);
+    }
+    if args.first().map(String::as_str) == Some("demo") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let once = args.get(1).map(String::as_str) == Some("--once");
+        let code = runtime
+            .block_on(cpeagent::bench::run::demo(&cpeagent::bench::run::recorded(), once))
+            .expect("demo");
+        std::process::exit(code.into());
+    }
     let root = &args[0];
+    if args.get(1).map(String::as_str) == Some("run") {
+        let root = std::path::Path::new(root);
+        let _ = cpeagent::io::log::start(cpeagent::io::log::sinks(Some(root)), log::LevelFilter::Debug);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let device = cpeagent::io::device::Device::open;
+        let exit =
+            runtime.block_on(async { cpeagent::io::run::run(device(Some(root)).expect("device")).await });
+        println!("{exit:?}");
+        return;
+    }
     let disk = RealDisk::new(std::path::Path::new(root)).expect("root");
     let model = tr181::model().expect("the shipped model is whole");
     let local = Local::new(

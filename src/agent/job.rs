@@ -172,14 +172,16 @@ impl Agent {
         Step::Committing
     }
 
-    pub(super) fn committed(&mut self, done: Result<Vec<Box<str>>, NotCommitted>) {
+    pub(super) fn committed(&mut self, done: Result<(u64, Vec<Box<str>>), NotCommitted>) {
         let Some(mut running) = self.running.take() else { return };
-        let Some(committing) = running.commit.take() else {
+        let Some(mut committing) = running.commit.take() else {
             self.running = Some(running);
             return;
         };
         match done {
-            Ok(packages) => {
+            Ok((sequence, packages)) => {
+                // The store has noted the number with the commit.
+                let _ = committing.state.set_commit(sequence);
                 self.unannounced.extend(packages);
                 self.finish(&mut running, committing);
             }

@@ -45,8 +45,8 @@ pub enum Event {
     Started,
     /// The answer to [`Action::Fetch`]; every key asked for is there.
     Fetched(Vec<(Box<str>, Source)>),
-    /// The answer to [`Action::Commit`]: the packages whose files changed, or why not.
-    Committed(Result<Vec<Box<str>>, NotCommitted>),
+    /// The answer to [`Action::Commit`]: its number and the packages whose files changed, or why not.
+    Committed(Result<(u64, Vec<Box<str>>), NotCommitted>),
     /// The ACS answered a POST.
     Reply {
         /// The HTTP status.
@@ -86,7 +86,8 @@ pub enum Action {
     Commit(Vec<Edit>),
     /// Keep the state, durably, before any later action.
     Save(Box<State>),
-    /// Append to the event log, durably, before any later action.
+    /// Append the first to the event log, durably, before any later action; the second is what the whole log comes
+    /// to with them.
     Note(Vec<Record>, Vec<Record>),
     /// Send a POST to the ACS; the rows of a long list come from [`Agent::take_rendering`].
     Post(Outgoing),
@@ -128,6 +129,8 @@ pub struct Agent {
     /// Values under notification that differ from what the ACS was told: told with the next Inform.
     telling: Vec<(String, String)>,
     runtime: BTreeMap<&'static str, String>,
+    /// What to add to the time for reads: a recorded router lives at the time of its recording.
+    reading_skew: i64,
     /// Restarts of interfaces that wait for the session's end.
     restarts: Vec<Box<str>>,
     last: Last,
@@ -166,6 +169,7 @@ impl Agent {
             look: None,
             telling: Vec::new(),
             runtime: BTreeMap::new(),
+            reading_skew: 0,
             restarts: Vec::new(),
             last: Last::default(),
             out: VecDeque::new(),
@@ -185,6 +189,11 @@ impl Agent {
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
         [self.session.next_timer(self.now), self.look].into_iter().flatten().min()
+    }
+
+    /// Has reads see a time that many seconds later (or earlier) than sessions do: of a recorded router.
+    pub fn set_reading_skew(&mut self, seconds: i64) {
+        self.reading_skew = seconds;
     }
 
     /// The settings in force.
@@ -336,7 +345,8 @@ impl Agent {
 
     /// An empty snapshot of now, with what the agent itself knows.
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::new(self.now);
+        let wall = self.now.wall.map(|wall| wall.plus(self.reading_skew));
+        let mut snapshot = Snapshot::new(Now { wall, ..self.now });
         snapshot.unapplied = self.settling.keys().cloned().collect();
         snapshot.unapplied.extend(self.unannounced.iter().map(|package| format!("uci:{package}").into()));
         snapshot.supply(crate::dm::view::PENDING, Source::ready(self.state.pending()));

@@ -26,5 +26,6 @@ pub mod known;
 pub mod log;
 pub mod page;
 pub mod rpc;
+pub mod run;
 mod session;
 pub mod xml;

@@ -10,6 +10,8 @@ use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use super::view::At;
 
+/// The agent's own package.
+const OWN: &str = "uci:cpeagent";
 /// Most edits of one request.
 pub const MAX_EDITS: usize = 4096;
 
@@ -89,6 +91,15 @@ impl Draft {
 }
 
 impl At<'_, '_> {
+    /// Makes sure that the section `name` of `source` is there in the draft; a missing one is made, of the type that
+    /// it is named after.
+    pub fn own_section(&self, source: &str, name: &str, draft: &mut Draft) -> Result<(), Stop> {
+        match draft.tree(source)?.and_then(|package| package.get(name)) {
+            Some(_) => Ok(()),
+            None => draft.add(source, name, name),
+        }
+    }
+
     /// The option that a line reads: source, section, option.
     fn target(&self, line: &Line) -> Result<(String, String, String), Stop> {
         let unfit = || Stop::Refused(Refusal::Backend("the line cannot be written through".into()));
@@ -148,7 +159,11 @@ impl At<'_, '_> {
         let (source, section, option) = self.target(line)?;
         let found = self.view.tree(&source)?.and_then(|package| package.get(&section));
         if found.is_none() {
-            return Err(Refusal::Backend(format!("{source} has no section {section}")).into());
+            // The agent's own sections bear their type as their name, and may be left out by a builder.
+            if source != OWN {
+                return Err(Refusal::Backend(format!("{source} has no section {section}")).into());
+            }
+            self.own_section(&source, &section, draft)?;
         }
         let old = found.and_then(|section| section.get(&option));
         let mut text = wanted.to_string();

@@ -1,14 +1,23 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
+pub mod body;
 pub mod clock;
 pub mod commit;
+pub mod device;
 pub mod disk;
 pub mod facts;
 pub mod fetch;
 pub mod http;
 pub mod listener;
+pub mod local;
 pub mod log;
 pub mod netlink;
+pub mod notice;
+pub mod program;
+pub mod random;
+pub mod run;
+pub mod signals;
+pub mod sockets;
 pub mod source;
 pub mod store;
 pub mod stun;

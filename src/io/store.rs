@@ -125,6 +125,18 @@ impl Store {
         Ok(())
     }
 
+    /// Puts these events in place of all before, atomically: what a log has come to, when it has grown.
+    pub fn set_events(&mut self, disk: &dyn Disk, texts: &[String]) -> io::Result<()> {
+        let mut next = Events::default();
+        for text in texts {
+            next.add(text).map_err(|_| io::ErrorKind::StorageFull)?;
+        }
+        disk.make_dir(DIR)?;
+        self.write_events(disk, &next)?;
+        self.events = next;
+        Ok(())
+    }
+
     fn write_events(&mut self, disk: &dyn Disk, events: &Events) -> io::Result<()> {
         match events.text() {
             Some(text) => disk.replace(EVENTS_FILE, text.as_bytes(), 0o600)?,

@@ -5,6 +5,7 @@
 
 pub mod deviceinfo;
 pub mod dhcpv4;
+pub mod managementserver;
 pub mod pipes;
 pub mod processstatus;
 

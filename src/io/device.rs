@@ -1,0 +1,288 @@
+//! The device the agent runs on: this router, or one laid out in a folder.
+//!
+//! In a folder nothing outside it is touched: a reload, reboot or reset is a line in its `actions.log`, and one that
+//! would end the agent ends it with an exit status of its own, so that a supervisor can start it again as a boot.
+
+use super::clock::Clock;
+use super::commit::read_package;
+use super::disk::{Disk, RealDisk};
+use super::fetch::Fetch;
+use super::http::client::{Client, Settings};
+use super::http::coding::Coding;
+use super::http::connect::{Family, Route, Waits};
+use super::tls::{self, Setup, Tls};
+use super::ubus::{self, Ubus};
+use crate::config::{Compression, Config};
+use crate::digest::client::{Basic, Credentials};
+use crate::dm::source::Source;
+use crate::dm::tree::Tree;
+use crate::openwrt::uci;
+use crate::rng::Rng;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The log of what would have been done to a device in a folder.
+pub const ACTIONS: &str = "/actions.log";
+/// How long a call that changes something may take.
+const CALL_WAIT: Duration = Duration::from_secs(10);
+/// Where the agent keeps what survives a reboot.
+const STATE: &str = "/etc/cpeagent";
+
+/// Why the agent ended, as an exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was told to: 0.
+    Ended,
+    /// The device restarts: in a folder 80, to be started again as a boot.
+    Reboot,
+    /// The device was reset to its factory state and restarts: in a folder 81.
+    FactoryReset,
+}
+
+impl Exit {
+    /// The exit status.
+    pub const fn status(self) -> u8 {
+        match self {
+            Exit::Ended => 0,
+            Exit::Reboot => 80,
+            Exit::FactoryReset => 81,
+        }
+    }
+}
+
+/// A router, this one or one in a folder.
+pub struct Device {
+    root: Option<PathBuf>,
+    disk: Arc<RealDisk>,
+    fetch: Fetch,
+    ubus: Option<Ubus>,
+    events: Option<mpsc::Receiver<crate::openwrt::ubus::client::Event>>,
+    clock: Clock,
+    reading_skew: i64,
+}
+
+impl Device {
+    /// The router whose `/` is `root`; this one without it.
+    pub fn open(root: Option<&Path>) -> io::Result<Device> {
+        let disk = Arc::new(RealDisk::new(root.unwrap_or(Path::new("/")))?);
+        // A folder with a socket in it has a ubus of its own.
+        let sockets: Vec<PathBuf> =
+            ubus::SOCKETS.iter().filter_map(|path| disk.host_path(path).ok()).collect();
+        let live = root.is_none() || sockets.iter().any(|socket| socket.exists());
+        let (ubus, events, fetch) = if live {
+            let (ubus, events) = Ubus::connect(sockets);
+            (Some(ubus.clone()), Some(events), Fetch::live(disk.clone(), ubus))
+        } else {
+            (None, None, Fetch::recorded(disk.clone()))
+        };
+        let clock = Clock::Machine;
+        let recorded = if live { None } else { Clock::still(&*disk).ok().and_then(|clock| clock.now().wall) };
+        let reading_skew = match (recorded, clock.now().wall) {
+            (Some(recorded), Some(now)) => recorded.seconds - now.seconds,
+            (Some(_) | None, _) => 0,
+        };
+        Ok(Device { root: root.map(Path::to_path_buf), disk, fetch, ubus, events, clock, reading_skew })
+    }
+
+    /// Whether it is one in a folder.
+    pub fn is_folder(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Its files.
+    pub fn disk(&self) -> Arc<RealDisk> {
+        self.disk.clone()
+    }
+
+    /// Its clocks.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What to add to the time for reads of a recording.
+    pub fn reading_skew(&self) -> i64 {
+        self.reading_skew
+    }
+
+    /// Reads sources.
+    pub async fn fetch(&self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+        self.fetch.fetch_all(keys).await
+    }
+
+    /// A package and the checksum of its text.
+    pub fn package(&self, name: &str) -> (Source, Option<Box<str>>) {
+        match read_package(&*self.disk, name) {
+            Ok((text, sum)) => match uci::parse(&text, uci::Mode::Strict) {
+                Ok(file) => (Source::ready(file.tree()), Some(sum.into())),
+                Err(error) => (Source::Failed(format!("/etc/config/{name}: {error}")), None),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, None),
+            Err(error) => (Source::Failed(error.to_string()), None),
+        }
+    }
+
+    /// A client for one session with the ACS.
+    pub fn client(&self, config: &Config, rng: Rng) -> Result<Client, String> {
+        let acs = &config.acs;
+        let url = acs.url.clone().ok_or("no ACS is set")?;
+        let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
+        let tls = if url.starts_with("https:") || !acs.tls.pins.is_empty() {
+            let setup = Setup {
+                bundle: Some(host(&acs.tls.ca_file)),
+                extra_ca: None,
+                client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
+                pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
+                floor: Some(tls::built()),
+            };
+            let loaded = Tls::load(&setup).map_err(|error| error.to_string())?;
+            Some(loaded.session(self.clock.now().wall).map_err(|error| error.to_string())?)
+        } else {
+            None
+        };
+        let settings = Settings {
+            route: self.route(config),
+            waits: Waits { idle: acs.session_timeout, ..Waits::default() },
+            credentials: Credentials { username: acs.username.clone(), password: acs.password.clone() },
+            basic: Basic::Always,
+            compression: match acs.compression {
+                Compression::Disabled => None,
+                Compression::Gzip => Some(Coding::Gzip),
+                Compression::Deflate => Some(Coding::Deflate),
+            },
+            user_agent: concat!("cpeagent/", env!("CARGO_PKG_VERSION")).into(),
+            tls,
+            ..Settings::default()
+        };
+        Client::new(&url, settings, rng).map_err(|error| error.to_string())
+    }
+
+    /// How packets to the ACS leave. In a folder nothing but the family counts: its interfaces are not ours.
+    pub fn route(&self, config: &Config) -> Route {
+        let network = &config.acs.network;
+        let family = match network.family {
+            crate::config::Family::Any => Family::Any,
+            crate::config::Family::Ipv4 => Family::V4,
+            crate::config::Family::Ipv6 => Family::V6,
+        };
+        if self.is_folder() {
+            return Route { family, ..Route::default() };
+        }
+        Route {
+            interface: None,
+            source: network.source_address,
+            family,
+            dscp: (network.dscp > 0).then_some(network.dscp),
+            mark: network.mark,
+        }
+    }
+
+    /// Where requests are heard: everywhere on a router, on loopback in a folder.
+    pub fn listening_address(&self, config: &Config) -> Option<IpAddr> {
+        if self.is_folder() { Some(Ipv4Addr::LOCALHOST.into()) } else { config.acs.network.source_address }
+    }
+
+    /// Tells the services that packages changed.
+    pub async fn announce(&self, packages: &[Box<str>]) {
+        for package in packages {
+            if self.is_folder() {
+                self.log_action(&format!("reload {package}"));
+            } else {
+                let data = Tree::map([("package", Tree::from(&**package))]);
+                let event = Tree::map([("type", Tree::from("config.change")), ("data", data)]);
+                self.call("service", "event", &event).await;
+            }
+        }
+    }
+
+    /// Takes a network interface down and up again.
+    pub async fn restart(&self, interface: &str) {
+        if self.is_folder() {
+            return self.log_action(&format!("restart {interface}"));
+        }
+        for method in ["down", "up"] {
+            self.call(&format!("network.interface.{interface}"), method, &Tree::Map(Vec::new())).await;
+        }
+    }
+
+    /// Restarts the device.
+    pub async fn reboot(&self) -> Exit {
+        log::warn!("the device restarts");
+        if self.is_folder() {
+            self.log_action("reboot");
+            self.new_boot();
+        } else {
+            self.call("system", "reboot", &Tree::Map(Vec::new())).await;
+        }
+        Exit::Reboot
+    }
+
+    /// Resets the device to its factory state and restarts it.
+    pub async fn factory_reset(&self) -> Exit {
+        log::warn!("the device is reset to its factory state");
+        for name in self.disk.list(STATE).unwrap_or_default() {
+            let path = format!("{STATE}/{name}");
+            // Certificates and drop-ins came with the firmware or from a person, not from a manager.
+            if !self.disk.stat(&path).is_ok_and(|stat| stat.is_dir) {
+                if let Err(error) = self.disk.remove(&path) {
+                    log::error!("{path} is not removed: {error}");
+                }
+            }
+        }
+        if self.is_folder() {
+            self.log_action("factory-reset");
+            // What the read-only part of the image holds comes back, as when an overlay is erased.
+            for name in self.disk.list("/rom/etc/config").unwrap_or_default() {
+                if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE) {
+                    if let Err(error) = self.disk.replace(&format!("/etc/config/{name}"), &text, 0o600) {
+                        log::error!("{name} is not restored: {error}");
+                    }
+                }
+            }
+            self.new_boot();
+        } else if !super::program::run("/sbin/firstboot", &["-y", "-r"]).await {
+            log::error!("firstboot failed");
+        }
+        Exit::FactoryReset
+    }
+
+    async fn call(&self, object: &str, method: &str, arguments: &Tree) {
+        let Some(ubus) = &self.ubus else { return log::error!("no ubus to call {object} {method}") };
+        if let Err(error) = ubus.call(object, method, arguments, CALL_WAIT).await {
+            log::error!("ubus call {object} {method}: {error:?}");
+        }
+    }
+
+    /// What ubus tells by itself; once.
+    pub fn take_events(&mut self) -> Option<(Ubus, mpsc::Receiver<crate::openwrt::ubus::client::Event>)> {
+        Some((self.ubus.clone()?, self.events.take()?))
+    }
+
+    /// A folder's next start is another boot.
+    fn new_boot(&self) {
+        let id: String = Rng::new(super::random::seed()).hex(16);
+        if let Err(error) = self.disk.write("/proc/sys/kernel/random/boot_id", id.as_bytes(), 0o644) {
+            log::error!("the boot is not noted: {error}");
+        }
+    }
+
+    fn log_action(&self, action: &str) {
+        log::info!("would do: {action}");
+        if let Err(error) = self.disk.extend(ACTIONS, format!("{action}\n").as_bytes()) {
+            log::error!("{ACTIONS}: {error}");
+        }
+    }
+}
+
+/// 64 hex digits as octets.
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    let mut out = [0u8; 32];
+    for (at, octet) in out.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(out)
+}

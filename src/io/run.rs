@@ -1,0 +1,308 @@
+//! The one loop: brings events to [`Agent`] and carries its actions out, in order.
+//!
+//! Owns the sockets, tasks and stores of a running agent. Each action that must be durable is done before the next
+//! one is taken out. Reads of files are short and made in place; disk writes, names, TLS and connections are waited
+//! for elsewhere, and come back as events.
+
+use super::body::ListingBody;
+use super::commit::{self, Request};
+use super::device::{Device, Exit};
+use super::http::body::{Body, Whole};
+use super::http::client::Client;
+use super::listener::Call;
+use super::local::{Asked, Local};
+use super::notice::Notice;
+use super::sockets::Sockets;
+use super::store::{self, Store};
+use super::stun;
+use crate::agent::{Action, Agent, Event, NotCommitted};
+use crate::cwmp::events::{Ledger, Record};
+use crate::cwmp::soap::writer::Outgoing;
+use crate::dm::error::Refusal;
+use crate::dm::source::Source;
+use crate::openwrt::json;
+use crate::rng::Rng;
+use crate::state::Start;
+use crate::tr181;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// Events of one kind that wait for the loop.
+const QUEUE: usize = 32;
+/// Records in the event log at which it is written anew.
+const MAX_RECORDS: usize = 24;
+
+/// What other tasks tell the loop.
+pub(super) enum Told {
+    /// A POST has ended.
+    Posted(Box<Client>, Result<(u16, Vec<u8>), String>),
+    /// A POST could not even begin.
+    NotPosted(String),
+}
+
+/// A running agent and all it holds.
+struct Loop {
+    agent: Agent,
+    device: Device,
+    store: Store,
+    rng: Rng,
+    /// Checksums of the packages as they were last read.
+    read: BTreeMap<Box<str>, Box<str>>,
+    client: Option<Box<Client>>,
+    posting: Option<AbortHandle>,
+    told: mpsc::Sender<Told>,
+    sockets: Sockets,
+    local: Local,
+}
+
+/// Runs the agent of `device` until it has to restart, or is told to end.
+///
+/// Fails where its stores cannot be read at all; everything else is logged and lived with.
+pub async fn run(device: Device) -> Result<Exit, String> {
+    let disk = device.disk();
+    let (mut store, origin, faults) =
+        Store::load(&*disk).map_err(|e| format!("the agent's state cannot be read: {e}"))?;
+    for fault in faults {
+        log::warn!("{fault}");
+    }
+    log::debug!("state: {origin:?}");
+    match commit::recover(&*disk, &mut store) {
+        Ok(commit::Recovered::Nothing) => {}
+        Ok(done) => log::warn!("an interrupted change was found: {done:?}"),
+        Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
+    }
+    let mut rng = Rng::new(super::random::seed());
+    let records =
+        store.events().iter().filter_map(|(_, text)| Record::from_tree(&json::parse(text.as_bytes()).ok()?));
+    let ledger = Ledger::replay(records);
+    let mut state = store.state().clone();
+    match state.note_start(&store::boot_id(&*disk)) {
+        Start::First => log::info!("first start"),
+        Start::Boot => log::info!("the device has booted"),
+        Start::Restart => log::info!("the agent was restarted"),
+    }
+    let model: &'static crate::dm::schema::Model = Box::leak(Box::new(tr181::model()?));
+    let mut agent = Agent::new(model, state, ledger, Rng::new(rng.bytes()));
+    agent.set_reading_skew(device.reading_skew());
+    let (told, mut told_rx) = mpsc::channel(QUEUE);
+    let (calls, mut calls_rx) = mpsc::channel(QUEUE);
+    let (stuns, mut stuns_rx) = mpsc::channel(QUEUE);
+    let (asks, mut asks_rx) = mpsc::channel(QUEUE);
+    let mut notice = Notice::open(&device);
+    let local = Local::open(&device, asks);
+    let sockets = Sockets::new(calls, stuns, &mut rng);
+    let mut this = Loop {
+        agent,
+        device,
+        store,
+        rng,
+        read: BTreeMap::new(),
+        client: None,
+        posting: None,
+        told,
+        sockets,
+        local,
+    };
+    let mut ended = super::signals::ended();
+    if let Some(exit) = this.event(Event::Started).await {
+        return Ok(exit);
+    }
+    loop {
+        let now = this.device.clock().now();
+        // A year is far enough for a timer that is set anew with every event.
+        let timer = this.agent.next_timer().map(|at| at.since(now.at).min(Duration::from_secs(31_536_000)));
+        let event = tokio::select! {
+            Some(told) = told_rx.recv() => this.posted(told),
+            Some(call) = calls_rx.recv() => match call {
+                Call::Ask(asked, answer) => {
+                    let now = this.device.clock().now();
+                    let in_session = this.agent.is_in_session();
+                    let judged = this.sockets.judge(now, in_session, &asked, &mut this.rng);
+                    let _ = answer.send(judged);
+                    continue;
+                }
+                Call::Wake => Event::Woken,
+            },
+            Some(event) = stuns_rx.recv() => match event {
+                stun::Event::Wake => Event::Woken,
+                stun::Event::Address(address) => Event::Runtime(Sockets::udp_facts(&address)),
+            },
+            Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
+            changed = notice.changed() => Event::Changed(changed),
+            () = async {
+                match timer {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            } => Event::Timer,
+            () = ended.recv() => return Ok(Exit::Ended),
+        };
+        if let Some(exit) = this.event(event).await {
+            return Ok(exit);
+        }
+    }
+}
+
+impl Loop {
+    /// Hands one event over and carries out what follows, with everything that follows from that at once.
+    async fn event(&mut self, event: Event) -> Option<Exit> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.agent.handle(self.device.clock().now(), event);
+            while let Some(action) = self.agent.poll() {
+                match self.act(action).await {
+                    Next::Nothing => {}
+                    Next::Event(event) => events.push_back(*event),
+                    Next::Exit(exit) => return Some(exit),
+                }
+            }
+        }
+        None
+    }
+
+    async fn act(&mut self, action: Action) -> Next {
+        match action {
+            Action::Fetch(keys) => {
+                let sources = self.fetch(keys).await;
+                return Next::Event(Box::new(Event::Fetched(sources)));
+            }
+            Action::Commit(edits) => {
+                let request = Request { edits, read: self.read.clone(), keep: false };
+                let disk = self.device.disk();
+                let done = commit::commit(&*disk, &mut self.store, &request);
+                let done = done.map(|done| (done.sequence, done.packages)).map_err(not_committed);
+                return Next::Event(Box::new(Event::Committed(done)));
+            }
+            Action::Save(state) => {
+                let disk = self.device.disk();
+                if let Err(error) = self.store.save(&*disk, *state) {
+                    log::error!("the agent's state is not written: {error}");
+                }
+            }
+            Action::Note(records, whole) => self.note(&records, &whole),
+            Action::Post(outgoing) => self.post(outgoing),
+            Action::Close => {
+                if let Some(posting) = self.posting.take() {
+                    posting.abort();
+                }
+                self.client = None;
+            }
+            Action::Announce(packages) => self.device.announce(&packages).await,
+            Action::Restart(interface) => self.device.restart(&interface).await,
+            Action::Configure(config) => {
+                let facts = self.sockets.configure(
+                    &self.device,
+                    &config,
+                    self.agent.connection_request_path(),
+                    &mut self.rng,
+                );
+                return Next::Event(Box::new(Event::Runtime(facts)));
+            }
+            Action::Answer(id, tree) => self.local.answer(id, &tree),
+            Action::Log(level, text) => log::log!(level, "{text}"),
+            Action::Reboot => return Next::Exit(self.device.reboot().await),
+            Action::FactoryReset => return Next::Exit(self.device.factory_reset().await),
+        }
+        Next::Nothing
+    }
+
+    async fn fetch(&mut self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+        let (packages, others): (BTreeSet<_>, BTreeSet<_>) =
+            keys.into_iter().partition(|key| key.starts_with("uci:"));
+        let mut out = self.device.fetch(others).await;
+        for key in packages {
+            let (source, sum) = self.device.package(key.trim_start_matches("uci:"));
+            if let Some(sum) = sum {
+                self.read.insert(key.clone(), sum);
+            }
+            out.push((key, source));
+        }
+        for (key, source) in &out {
+            if let Source::Failed(why) = source {
+                log::warn!("{key} cannot be read: {why}");
+            }
+        }
+        out
+    }
+
+    fn note(&mut self, records: &[Record], whole: &[Record]) {
+        let disk = self.device.disk();
+        let text = |record: &Record| json::write(&record.to_tree());
+        let done = if whole.is_empty() || self.store.events().iter().count() + records.len() > MAX_RECORDS {
+            let texts: Vec<String> = whole.iter().map(text).collect();
+            self.store.set_events(&*disk, &texts)
+        } else {
+            records.iter().try_for_each(|record| self.store.add_event(&*disk, &text(record)).map(drop))
+        };
+        if let Err(error) = done {
+            log::error!("an event is not written: {error}");
+        }
+    }
+
+    fn post(&mut self, outgoing: Outgoing) {
+        let client = match self.client.take() {
+            Some(client) => Ok(client),
+            None => self.device.client(self.agent.config(), Rng::new(self.rng.bytes())).map(Box::new),
+        };
+        let body: Box<dyn Body> = match outgoing {
+            Outgoing::Empty => Box::new(Whole::default()),
+            Outgoing::Text(text) => Box::new(Whole::new(text)),
+            Outgoing::Listing(listing) => match self.agent.take_rendering() {
+                Some(rows) => Box::new(ListingBody::new(listing, rows)),
+                None => Box::new(Whole::default()),
+            },
+        };
+        let told = self.told.clone();
+        let task = tokio::spawn(async move {
+            let (mut client, mut body) = match client {
+                Ok(client) => (client, body),
+                Err(why) => return drop(told.send(Told::NotPosted(why)).await),
+            };
+            let reply = client.post(&mut *body).await;
+            let reply = reply.map(|reply| (reply.status, reply.body)).map_err(|error| error.to_string());
+            let _ = told.send(Told::Posted(client, reply)).await;
+        });
+        self.posting = Some(task.abort_handle());
+    }
+
+    fn posted(&mut self, told: Told) -> Event {
+        self.posting = None;
+        match told {
+            Told::Posted(client, reply) => {
+                let now = self.device.clock().now();
+                let expired = now.wall.and_then(|wall| client.clock_known(wall).err());
+                if let Some(peer) = client.addresses() {
+                    self.sockets.talked_from(peer.0.ip());
+                }
+                self.client = Some(client);
+                match (reply, expired) {
+                    (_, Some(error)) => Event::Lost(error.to_string()),
+                    (Ok((status, body)), None) => Event::Reply { status, body },
+                    (Err(why), None) => Event::Lost(why),
+                }
+            }
+            Told::NotPosted(why) => Event::Lost(why),
+        }
+    }
+}
+
+/// What an action is followed by.
+enum Next {
+    Nothing,
+    Event(Box<Event>),
+    Exit(Exit),
+}
+
+fn not_committed(error: commit::Error) -> NotCommitted {
+    match error {
+        commit::Error::Changed(_) => NotCommitted::Changed,
+        commit::Error::Staged { .. } | commit::Error::RollbackPending => {
+            NotCommitted::Refused(Refusal::Busy(error.to_string()))
+        }
+        commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
+            NotCommitted::Refused(Refusal::Backend(error.to_string()))
+        }
+    }
+}
