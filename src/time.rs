@@ -71,7 +71,11 @@ impl Wall {
         let mark = |at: usize, c: u8| (b.get(at) == Some(&c)).then_some(());
         let (year, month, day) = (digits(0, 4)?, digits(5, 2)?, digits(8, 2)?);
         let (hour, minute, second) = (digits(11, 2)?, digits(14, 2)?, digits(17, 2)?);
-        (mark(4, b'-')?, mark(7, b'-')?, mark(10, b'T')?, mark(13, b':')?, mark(16, b':')?);
+        mark(4, b'-')?;
+        mark(7, b'-')?;
+        mark(10, b'T')?;
+        mark(13, b':')?;
+        mark(16, b':')?;
         let valid = year >= 1
             && (1..=12).contains(&month)
             && (1..=days_in(year, month)).contains(&day)

@@ -263,17 +263,17 @@ fn complete(objects: &mut BTreeMap<String, Assembled>, nodes: &BTreeMap<String, 
         }
         let Some(node) = nodes.get(&path).filter(|_| path.ends_with("{i}.")) else { continue };
         let alias = nodes.get(&format!("{path}Alias")).filter(|node| node.facts.deleted.is_none());
-        if let (Some(alias), Some(object)) = (alias, objects.get_mut(&path)) {
-            if !object.params.iter().any(|param| param.name == "Alias") {
-                let (name, node) = ("Alias".to_string(), alias.clone());
-                object.params.push(MappedParam {
-                    name,
-                    node,
-                    read: ReadBy::Alias,
-                    write: WriteBy::Alias,
-                    reason: None,
-                });
-            }
+        if let (Some(alias), Some(object)) = (alias, objects.get_mut(&path))
+            && !object.params.iter().any(|param| param.name == "Alias")
+        {
+            let (name, node) = ("Alias".to_string(), alias.clone());
+            object.params.push(MappedParam {
+                name,
+                node,
+                read: ReadBy::Alias,
+                write: WriteBy::Alias,
+                reason: None,
+            });
         }
         let (Some(count), Some(parent)) = (&node.facts.count, above(&path)) else { continue };
         let (Some(node), Some(object)) = (nodes.get(&format!("{parent}{count}")), objects.get_mut(parent))

@@ -93,11 +93,11 @@ impl Instances {
 
     /// The row `from` is now identified by `to`; number and alias go with it.
     pub fn rebind(&mut self, table: &str, from: &str, to: &str) {
-        if let Some(known) = self.tables.get_mut(table) {
-            if let Some(row) = known.rows.remove(from) {
-                known.rows.insert(to.into(), row);
-                self.dirty = true;
-            }
+        if let Some(known) = self.tables.get_mut(table)
+            && let Some(row) = known.rows.remove(from)
+        {
+            known.rows.insert(to.into(), row);
+            self.dirty = true;
         }
     }
 

@@ -54,10 +54,10 @@ impl<'s> View<'s> {
                 }
                 None => {
                     for node in self.below(&Node::Object(place.clone()))? {
-                        if let Node::Object(child) = node {
-                            if self.model.object(child.object)?.name() == &*hop.name {
-                                out.push(child);
-                            }
+                        if let Node::Object(child) = node
+                            && self.model.object(child.object)?.name() == &*hop.name
+                        {
+                            out.push(child);
                         }
                     }
                 }

@@ -50,6 +50,9 @@ pub struct Bound<'s> {
 
 type Shared<'s> = Rc<[Rc<Row<'s>>]>;
 
+/// Of one table: the paths of its rows by the names that refer to them.
+type Names = Rc<BTreeMap<String, String>>;
+
 /// The model seen through one snapshot.
 pub struct View<'s> {
     /// The model.
@@ -59,7 +62,7 @@ pub struct View<'s> {
     /// Numbers and aliases; reading a new row adds to them.
     pub instances: &'s RefCell<Instances>,
     rows: RefCell<BTreeMap<(usize, Box<str>), Shared<'s>>>,
-    named: RefCell<BTreeMap<Box<str>, Rc<BTreeMap<String, String>>>>,
+    named: RefCell<BTreeMap<Box<str>, Names>>,
     needs: RefCell<BTreeMap<usize, bool>>,
 }
 
@@ -196,7 +199,7 @@ impl<'s> View<'s> {
         Ok(out)
     }
 
-    fn named(&self, table: &str) -> Result<Rc<BTreeMap<String, String>>, Stop> {
+    fn named(&self, table: &str) -> Result<Names, Stop> {
         if let Some(names) = self.named.borrow().get(table) {
             return Ok(names.clone());
         }
@@ -318,10 +321,10 @@ impl<'s> View<'s> {
         );
         let shared = Rc::new(row);
         let at = At { view: self, object, row: Some(&shared) };
-        if let (Some(only), false) = (&each.only, shared.pending) {
-            if !at.holds(only)? {
-                return Ok(None);
-            }
+        if let (Some(only), false) = (&each.only, shared.pending)
+            && !at.holds(only)?
+        {
+            return Ok(None);
         }
         let key = match each.key {
             Some(key) if anonymous && !shared.pending => Some(at.text(key)?),

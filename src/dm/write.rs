@@ -201,10 +201,10 @@ impl<'m> Planner<'m> {
         if matches!(param.write, Write::No) {
             return Err(Refusal::NotWritable.into());
         }
-        if let Some(said) = wish.said {
-            if !agrees(said, param.syntax.base, param.syntax.lists > 0) {
-                return Err(Refusal::WrongType { expected: param.syntax.base.name().into() }.into());
-            }
+        if let Some(said) = wish.said
+            && !agrees(said, param.syntax.base, param.syntax.lists > 0)
+        {
+            return Err(Refusal::WrongType { expected: param.syntax.base.name().into() }.into());
         }
         let value = param.syntax.canonical(&wish.value).map_err(|why| match why {
             Invalid::Type { expected } => Refusal::WrongType { expected: expected.into() },
