@@ -80,7 +80,7 @@ pub enum WriteBy {
 }
 
 /// Pipes of the platform that have an inverse; the model checks at start that this list is true.
-pub const NAMED_BACK: &[&str] = &["span", "mask", "hexopt"];
+pub const NAMED_BACK: &[&str] = &["span", "mask", "hexopt", "netbool", "netnot", "steps4096"];
 
 /// The standard's nodes by path; where the protocols differ, CWMP's.
 pub fn nodes(table: &str) -> Result<BTreeMap<String, StandardNode>, Vec<String>> {
@@ -167,7 +167,12 @@ fn object(
             local if local.starts_with(|c: char| c.is_ascii_lowercase()) => {
                 language::line(&entry.text).map(|line| object.locals.push((local.to_string(), line)))
             }
-            _ => param(entry, &table.path, nodes).map(|param| object.params.push(param)),
+            _ => {
+                let gate =
+                    text("pending").is_some_and(|words| words.split(' ').any(|word| word == entry.key));
+                let gate = gate && node.facts.enable.as_deref() == Some(&entry.key);
+                param(entry, &table.path, nodes, gate).map(|param| object.params.push(param))
+            }
         };
         if let Err(why) = result {
             mistake(entry.line, format!("{}: {why}", entry.key));
@@ -183,7 +188,13 @@ fn object(
     object
 }
 
-fn param(entry: &Entry, object: &str, nodes: &BTreeMap<String, StandardNode>) -> Result<MappedParam, String> {
+/// `gate`: writing it moves the row between its source and the agent's state, so the line need not be written.
+fn param(
+    entry: &Entry,
+    object: &str,
+    nodes: &BTreeMap<String, StandardNode>,
+    gate: bool,
+) -> Result<MappedParam, String> {
     let rhs = language::rhs(&entry.text)?;
     let path = format!("{object}{}", entry.key);
     let Some(node) = nodes.get(&path).filter(|node| node.base.is_some()) else {
@@ -196,7 +207,12 @@ fn param(entry: &Entry, object: &str, nodes: &BTreeMap<String, StandardNode>) ->
         return Err("the standard gives its type".into());
     }
     let writable = matches!(node.access, Access::ReadWrite | Access::WriteOnce);
-    let (read, write) = ways(&rhs, writable, &entry.key)?;
+    // A command reads as false whatever its line says, and triggers an action when it is written.
+    let triggers = node.facts.command && writable;
+    let (read, write) = match (&rhs.read.source, gate || triggers) {
+        (Src::Const(_), true) => (ReadBy::Line(rhs.read), WriteBy::Same),
+        _ => ways(&rhs, writable, &entry.key)?,
+    };
     Ok(MappedParam { name: entry.key.clone(), node: node.clone(), read, write, reason: rhs.reason })
 }
 

@@ -21,12 +21,14 @@ pub struct Draft {
     pub snapshot: Snapshot,
     /// The edits, in order.
     pub edits: Vec<Edit>,
+    /// Rows whose identifying content changed: table, old key, new key.
+    pub(super) rebound: Vec<(String, String, String)>,
 }
 
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new() }
+        Draft { snapshot, edits: Vec::new(), rebound: Vec::new() }
     }
 
     /// Applies one edit to the draft.
@@ -66,6 +68,14 @@ impl Draft {
     /// As [`Draft::set`] with a text; an empty one takes the option away.
     pub fn set_text(&mut self, source: &str, section: &str, option: &str, text: &str) -> Result<(), Stop> {
         self.set(source, section, option, (!text.is_empty()).then(|| Tree::from(text)))
+    }
+
+    /// Says that the row at `at` will be found under another key: its number and alias go with it.
+    pub fn rebind(&mut self, at: &At<'_, '_>, key: &str) -> Result<(), Stop> {
+        let Some(row) = at.row else { return Ok(()) };
+        let table = at.view.table_path(row.object, row.parent.as_ref())?;
+        self.rebound.push((table, row.key.clone(), key.to_string()));
+        Ok(())
     }
 
     /// Adds an empty named section.

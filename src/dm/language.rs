@@ -293,7 +293,7 @@ fn pipe(text: &str) -> Result<Pipe, String> {
         "trim" => bare(Pipe::Trim),
         "upper" => bare(Pipe::Case(true)),
         "lower" => bare(Pipe::Case(false)),
-        "ref" if !rest.is_empty() => Ok(Pipe::Ref(leak(rest.trim_end_matches('.')))),
+        "ref" => Ok(Pipe::Ref(leak(rest.trim_end_matches('.')))),
         "times" => Ok(Pipe::Scale(number(rest)?, 1)),
         "over" => Ok(Pipe::Scale(1, number(rest)?)),
         "cut" => u16::try_from(number(rest)?).map(Pipe::Cut).map_err(|_| "cut wants less".into()),

@@ -16,6 +16,7 @@ pub mod mapfile;
 pub mod named;
 pub mod path;
 pub mod pattern;
+pub mod pending;
 pub mod read;
 pub mod record;
 pub mod run;

@@ -35,6 +35,8 @@ pub struct Row<'s> {
     pub parent: Option<Rc<Row<'s>>>,
     /// A row that waits in the agent's state because its source cannot hold it yet.
     pub pending: bool,
+    /// Its place in the source, counted from 0.
+    pub order: usize,
 }
 
 /// The section a row is bound to.
@@ -136,8 +138,8 @@ impl<'s> View<'s> {
         for (anchor, item) in self.pending(&table)? {
             found.push(Found { anchor, item, section: None, pending: true });
         }
-        for found in found {
-            rows.extend(self.numbered(object, &each, &table, parent, found, &rows)?);
+        for (order, found) in found.into_iter().enumerate() {
+            rows.extend(self.numbered(object, &each, (&table, order), parent, found, &rows)?);
         }
         rows.sort_by_key(|row| row.number);
         let shared: Shared<'s> = rows.into();
@@ -299,7 +301,7 @@ impl<'s> View<'s> {
         &self,
         object: usize,
         each: &Each,
-        table: &str,
+        (table, order): (&str, usize),
         parent: Option<&Rc<Row<'s>>>,
         found: Found<'s>,
         before: &[Rc<Row<'s>>],
@@ -314,6 +316,7 @@ impl<'s> View<'s> {
             path: String::new(),
             parent: parent.cloned(),
             pending: found.pending,
+            order,
         };
         let anonymous = row.section.as_ref().map_or_else(
             || row.anchor.is_empty() || !matches!(each.rows, Rows::Items(_)) || each.key.is_some(),

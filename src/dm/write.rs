@@ -6,17 +6,18 @@
 use super::edit::{Change, Edit};
 use super::error::{Error, Refusal};
 use super::instance::Instances;
-use super::line::{Add, Rows};
+use super::line::{Add, Piece, Rows, Src};
 use super::path::Pattern;
+use super::pending::Kept;
 use super::read::{Node, Place};
 use super::run::{self, Halt};
-use super::schema::{Delete, Model, Write};
+use super::schema::{Delete, Model, Object, Write};
 use super::source::{Snapshot, Stop};
 use super::tree::Tree;
 use super::value::{Invalid, Type};
 use super::view::{At, PENDING, Row, View};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use super::draft::Draft;
@@ -74,12 +75,13 @@ pub struct Policy {
 
 /// Plans one request.
 pub struct Planner<'m> {
-    model: &'m Model,
-    draft: Draft,
-    instances: Rc<RefCell<Instances>>,
+    pub(super) model: &'m Model,
+    pub(super) draft: Draft,
+    pub(super) instances: Rc<RefCell<Instances>>,
     policy: Policy,
     plan: Plan,
-    renumbered: bool,
+    pub(super) renumbered: bool,
+    pub(super) lost: Vec<Kept>,
 }
 
 impl<'m> Planner<'m> {
@@ -92,6 +94,7 @@ impl<'m> Planner<'m> {
             policy,
             plan: Plan::default(),
             renumbered: false,
+            lost: Vec::new(),
         }
     }
 
@@ -165,19 +168,26 @@ impl<'m> Planner<'m> {
     /// Runs one step on a view of the draft, computing derived sources until it is done.
     ///
     /// A step that stops leaves the draft as it was; what is missing has been noted in it.
-    fn step<T>(&mut self, mut step: impl FnMut(&mut Self, &View<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
+    pub(super) fn step<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Self, &View<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
         let instances = self.instances.clone();
         let model = self.model;
         loop {
             let before = self.draft.snapshot.clone();
             before.take_wanted();
             let mark = self.draft.edits.len();
+            self.draft.rebound.clear();
             let done = step(self, &View::new(model, &before, &instances));
             let mut wanted = before.take_wanted();
             wanted.extend(self.draft.snapshot.take_wanted());
             match done {
                 Err(Stop::Wait) => {}
-                Ok(_) | Err(Stop::Refused(_)) => return done,
+                Ok(_) | Err(Stop::Refused(_)) => {
+                    self.rebind();
+                    return done;
+                }
             }
             self.draft.edits.truncate(mark);
             self.draft.snapshot = before;
@@ -191,6 +201,14 @@ impl<'m> Planner<'m> {
                     return Err(Stop::Wait);
                 }
             }
+        }
+    }
+
+    /// Takes over what the last step said of rows that are found under another key now.
+    fn rebind(&mut self) {
+        for (table, from, to) in std::mem::take(&mut self.draft.rebound) {
+            self.instances.borrow_mut().rebind(&table, &from, &to);
+            self.renumbered = true;
         }
     }
 
@@ -231,11 +249,15 @@ impl<'m> Planner<'m> {
             }
             return Ok(());
         }
-        self.step(|planner, view| planner.name_section(view, &set.path))?;
-        self.step(|planner, view| planner.written(view, set))
+        if let Some(named) = self.step(|planner, view| planner.name_section(view, &set.path))? {
+            self.step(|planner, view| planner.renamed(view, &named))?;
+        }
+        self.step(|planner, view| planner.written(view, set))?;
+        self.settle()?;
+        self.promote()
     }
 
-    fn written(&mut self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
+    pub(super) fn written(&mut self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
         let (place, at) = parameter(view, &set.path)?;
         let param = view.param(&place, at)?;
         let here = At { view, object: place.object, row: place.row.as_ref() };
@@ -243,6 +265,14 @@ impl<'m> Planner<'m> {
         if let (Some(row), false) = (here.row.filter(|row| row.pending), matches!(param.write, Write::Alias))
         {
             return draft.set(PENDING, row.anchor, param.name, Some(Tree::from(set.value.as_str())));
+        }
+        if let (Some(row), true) =
+            (here.row, super::pending::by_enabling(view.model.object(place.object)?, param))
+        {
+            return match set.value == "true" {
+                true => Ok(()),
+                false => self.demote(view, row),
+            };
         }
         match (&param.read, &param.write) {
             (_, Write::No) => Err(Refusal::NotWritable.into()),
@@ -269,14 +299,14 @@ impl<'m> Planner<'m> {
     }
 
     /// Gives the anonymous section that a parameter's row is bound to a name, so that its number stays with it.
-    fn name_section(&mut self, view: &View<'_>, path: &str) -> Result<(), Stop> {
+    fn name_section(&mut self, view: &View<'_>, path: &str) -> Result<Option<Named>, Stop> {
         let (place, at) = parameter(view, path)?;
-        let Some(row) = place.row.as_ref() else { return Ok(()) };
+        let Some(row) = place.row.as_ref() else { return Ok(None) };
         let Some(bound) = row.section.as_ref().filter(|bound| bound.tree.get(".anonymous").is_some()) else {
-            return Ok(());
+            return Ok(None);
         };
         if matches!(view.param(&place, at)?.write, Write::Alias) {
-            return Ok(());
+            return Ok(None);
         }
         let kind =
             bound.tree.str(".type").unwrap_or("section").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -287,14 +317,23 @@ impl<'m> Planner<'m> {
             number = number.saturating_add(1000);
             name = format!("cpe_{kind}{number}");
         }
-        let moved = sharers(view, bound.source.as_ref(), bound.name)?;
+        let before = sharers(view, bound.source.as_ref(), bound.name)?;
         self.draft.edit(Edit {
             source: bound.source.to_string().into(),
             section: bound.name.into(),
             change: Change::Rename { to: name.as_str().into() },
         })?;
-        for (table, key) in moved {
-            self.instances.borrow_mut().rebind(&table, &key, &name);
+        Ok(Some(Named { source: bound.source.to_string(), name, before }))
+    }
+
+    /// The rows of a section that was just named keep their numbers under the keys they have now.
+    fn renamed(&mut self, view: &View<'_>, named: &Named) -> Result<(), Stop> {
+        let after = sharers(view, &named.source, &named.name)?;
+        for old in &named.before {
+            let same = |new: &&Sharer| new.table == old.table && new.order == old.order && new.key != old.key;
+            if let Some(new) = after.iter().find(same) {
+                self.draft.rebound.push((old.table.clone(), old.key.clone(), new.key.clone()));
+            }
         }
         self.renumbered = true;
         Ok(())
@@ -392,27 +431,32 @@ impl<'m> Planner<'m> {
         let here = At { view, object: place.object, row: place.row.as_ref() };
         if object.pending.is_some() {
             self.draft.add(PENDING, &path, &table)?;
-            for param in object.params.iter().filter(|param| Some(param.name) == object.enable) {
-                self.draft.set_text(PENDING, &path, param.name, "false")?;
+            for (name, value) in super::pending::born(object) {
+                self.draft.set_text(PENDING, &path, name, value)?;
             }
             return Ok((path, place.object, number));
         }
         match (add, object.add_fn) {
             (Add::Rust(_), Some(function)) => function(&here, number, &mut self.draft)?,
             (Add::Rust(_), None) => return Err(Refusal::NotCreatable.into()),
-            (Add::Section { key, kind, prefix, options }, _) => {
-                let mut name = format!("{prefix}{number}");
-                while self.draft.tree(key)?.is_some_and(|package| package.get(&name).is_some()) {
-                    name.push('x');
-                }
-                self.draft.add(key, &name, kind)?;
-                for (option, text) in *options {
-                    let text = here.text(text)?;
-                    self.draft.set_text(key, &name, option, &text)?;
-                }
-            }
+            (Add::Section { .. }, _) => self.section(&here, object, number)?,
         }
         Ok((path, place.object, number))
+    }
+
+    /// Adds the section of a new row.
+    pub(super) fn section(&mut self, here: &At<'_, '_>, object: &Object, number: u32) -> Result<(), Stop> {
+        let Some(Add::Section { key, kind, prefix, options }) = &object.add else { return Ok(()) };
+        let mut name = format!("{prefix}{number}");
+        while self.draft.tree(key)?.is_some_and(|package| package.get(&name).is_some()) {
+            name.push('x');
+        }
+        self.draft.add(key, &name, kind)?;
+        for (option, text) in *options {
+            let text = here.text(text)?;
+            self.draft.set_text(key, &name, option, &text)?;
+        }
+        Ok(())
     }
 
     /// Plans the deletion of a row.
@@ -428,7 +472,7 @@ impl<'m> Planner<'m> {
             return Err(Refusal::NotDeletable.into());
         };
         let table = view.table_path(row.object, row.parent.as_ref())?;
-        let mut gone = vec![(table, row.key.clone())];
+        let mut gone = vec![Sharer { table, key: row.key.clone(), order: row.order }];
         if row.pending {
             self.draft.remove(PENDING, row.anchor)?;
         } else {
@@ -436,7 +480,7 @@ impl<'m> Planner<'m> {
                 Delete::No => return Err(Refusal::NotDeletable.into()),
                 Delete::Section => {
                     let bound = row.section.as_ref().ok_or(Refusal::NotDeletable)?;
-                    gone = sharers(view, bound.source.as_ref(), bound.name)?;
+                    gone.extend(sharers(view, bound.source.as_ref(), bound.name)?);
                     self.draft.remove(&bound.source, bound.name)?;
                 }
                 Delete::Rust(function) => {
@@ -445,8 +489,8 @@ impl<'m> Planner<'m> {
                 }
             }
         }
-        for (table, key) in gone {
-            self.instances.borrow_mut().forget(&table, &key);
+        for gone in gone {
+            self.instances.borrow_mut().forget(&gone.table, &gone.key);
         }
         self.renumbered = true;
         self.plan.deleted.push(row.path.clone());
@@ -457,7 +501,7 @@ impl<'m> Planner<'m> {
 /// The values of some parameters of a row; nothing if the object lacks one of them.
 fn values<'s>(
     view: &View<'s>,
-    object: &super::schema::Object,
+    object: &Object,
     names: &[&str],
     row: &Rc<Row<'s>>,
 ) -> Result<Option<Vec<String>>, Stop> {
@@ -479,17 +523,31 @@ fn no_plan(stop: Stop, path: &str) -> NoPlan {
 
 /// One checked value.
 #[derive(PartialEq)]
-struct Set {
-    asked: String,
-    path: String,
-    order: (usize, String, usize),
-    value: String,
-    skip: bool,
-    command: bool,
+pub(super) struct Set {
+    pub(super) asked: String,
+    pub(super) path: String,
+    pub(super) order: (usize, String, usize),
+    pub(super) value: String,
+    pub(super) skip: bool,
+    pub(super) command: bool,
+}
+
+/// A section that was given a name, and the rows that live in it, as they were.
+struct Named {
+    source: String,
+    name: String,
+    before: Vec<Sharer>,
+}
+
+/// A row that lives in a section.
+struct Sharer {
+    table: String,
+    key: String,
+    order: usize,
 }
 
 /// The one parameter that a path names.
-fn parameter<'s>(view: &View<'s>, path: &str) -> Result<(Place<'s>, usize), Stop> {
+pub(super) fn parameter<'s>(view: &View<'s>, path: &str) -> Result<(Place<'s>, usize), Stop> {
     let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
     let mut nodes = view.resolve(&pattern)?.into_iter();
     match (nodes.next(), nodes.next()) {
@@ -503,21 +561,25 @@ fn agrees(said: Type, base: Type, list: bool) -> bool {
     said == base || said == Type::String && (list || matches!(base, Type::String))
 }
 
-/// The rows of other tables that live in the same section, with their tables.
-fn sharers(view: &View<'_>, source: &str, section: &str) -> Result<Vec<(String, String)>, Stop> {
-    let mut out = Vec::new();
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+/// The rows of all tables that live in a section.
+fn sharers(view: &View<'_>, source: &str, section: &str) -> Result<Vec<Sharer>, Stop> {
+    let mut out: Vec<Sharer> = Vec::new();
     for object in view.model.objects() {
         let Some(each) = object.each else { continue };
-        if !matches!(each.rows, Rows::Sections { key, .. } if key == source) {
+        // A table of another package, or of items that are no sections, is not walked.
+        let may = match each.rows {
+            Rows::Sections { key, .. } => key == source,
+            Rows::Items(Src::Item { .. }) => true,
+            Rows::Items(Src::Tree { key: [Piece::Lit(key)], .. }) => key.starts_with("derived:"),
+            Rows::Items(_) => false,
+        };
+        if !may {
             continue;
         }
         for row in view.all_rows(object.path.trim_end_matches("{i}."))? {
             if row.section.as_ref().is_some_and(|bound| bound.name == section && bound.source == source) {
                 let table = view.table_path(row.object, row.parent.as_ref())?;
-                if seen.insert(format!("{table}{}", row.key), ()).is_none() {
-                    out.push((table, row.key.clone()));
-                }
+                out.push(Sharer { table, key: row.key.clone(), order: row.order });
             }
         }
     }

@@ -6,6 +6,13 @@
 pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod managementserver;
+pub mod bridging;
+pub mod dhcpv4;
+pub mod ethernet;
+pub mod interfacestack;
+pub mod layers;
+pub mod net;
+pub mod netdev;
 pub mod pipes;
 pub mod processstatus;
 
@@ -31,6 +38,7 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("processes", processstatus::processes),
     ("sensors", processstatus::sensors),
 ];
+const DERIVED: &[(&str, DerivedFn)] = &[("layers", layers::layers)];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));

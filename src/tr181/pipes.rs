@@ -6,6 +6,10 @@ use crate::dm::schema::NamedPipe;
 pub const PIPES: &[NamedPipe] = &[
     NamedPipe { name: "span", read: span, back: Some(span_back) },
     NamedPipe { name: "mask", read: mask, back: Some(mask_back) },
+    NamedPipe { name: "netbool", read: netbool, back: Some(netbool_back) },
+    NamedPipe { name: "netnot", read: netnot, back: Some(netnot_back) },
+    NamedPipe { name: "steps4096", read: steps4096, back: Some(steps4096_back) },
+    NamedPipe { name: "wrap32", read: wrap32, back: None },
 ];
 
 /// An OpenWrt time span such as `12h`, `3600` or `infinite` as whole seconds, `-1` for ever.
@@ -52,6 +56,39 @@ fn mask(text: &str) -> Option<String> {
 fn mask_back(text: &str) -> Option<String> {
     let bits = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
     (bits.leading_ones() + bits.trailing_zeros() >= 32).then(|| bits.leading_ones().to_string())
+}
+
+/// A boolean as netifd and odhcpd read it: any word but these is as if the option were absent.
+fn netbool(text: &str) -> Option<String> {
+    super::layers::net::netbool(Some(text)).map(|yes| yes.to_string())
+}
+
+fn netbool_back(text: &str) -> Option<String> {
+    netbool(text).map(|yes| if yes == "true" { "1" } else { "0" }.to_string())
+}
+
+/// As [`netbool`], turned round: `disabled '1'` is false.
+fn netnot(text: &str) -> Option<String> {
+    super::layers::net::netbool(Some(text)).map(|yes| (!yes).to_string())
+}
+
+fn netnot_back(text: &str) -> Option<String> {
+    netbool(text).map(|yes| if yes == "true" { "0" } else { "1" }.to_string())
+}
+
+/// A bridge priority, rounded to the nearest of the steps of 4096 that the standard knows.
+fn steps4096(text: &str) -> Option<String> {
+    let priority: u32 = text.parse().ok().filter(|priority| *priority <= 65_535)?;
+    Some(((priority + 2_048) / 4_096 * 4_096).min(61_440).to_string())
+}
+
+fn steps4096_back(text: &str) -> Option<String> {
+    text.parse::<u32>().ok().filter(|priority| *priority <= 61_440).map(|priority| priority.to_string())
+}
+
+/// A counter of 64 bits as one of 32: it wraps.
+fn wrap32(text: &str) -> Option<String> {
+    text.parse::<u64>().ok().map(|count| (count & u64::from(u32::MAX)).to_string())
 }
 
 #[cfg(test)]

@@ -1,0 +1,27 @@
+//! The layers of the network as managers see them: golden text of recorded routers, and what writes come to.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::story::{Story, golden};
+
+/// The objects of these families.
+const OBJECTS: [&str; 2] = ["Ethernet", "Bridging"];
+
+#[test]
+fn recorded_routers_read_as_reviewed() {
+    for device in common::device::names() {
+        let mut story = Story::of(&device);
+        for object in OBJECTS {
+            let text = story.get(&[&format!("Device.{object}.")]);
+            golden(&device, object, &text);
+        }
+        let text = story.get(&["Device.InterfaceStack."]);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("Layer = "))
+            .map(|l| l.trim_start_matches("Device.InterfaceStack."))
+            .collect();
+        golden(&device, "InterfaceStack", &(lines.join("\n") + "\n"));
+    }
+}
