@@ -3,14 +3,13 @@
 //! `build.rs` compiles the `.toml` files against `standard.tsv` into [`model`]; functions named by `rust NAME` in
 //! `x.toml` are in `x.rs`, the setter of `NAME` is `set_NAME`.
 
-pub mod deviceinfo;
-pub mod dhcpv4;
-pub mod managementserver;
 pub mod bridging;
+pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod ethernet;
 pub mod interfacestack;
 pub mod layers;
+pub mod managementserver;
 pub mod net;
 pub mod netdev;
 pub mod pipes;
@@ -37,8 +36,8 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("load", processstatus::load),
     ("processes", processstatus::processes),
     ("sensors", processstatus::sensors),
+    ("layers", layers::layers),
 ];
-const DERIVED: &[(&str, DerivedFn)] = &[("layers", layers::layers)];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));
