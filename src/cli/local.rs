@@ -1,6 +1,7 @@
-//! Working on the files directly, when no agent runs: reads and planned writes over a device's folder or `/`.
+//! Reads and planned writes without an agent, over whatever gives the sources: a device folder or the router itself.
+//!
+//! Commits nothing: that is [`super::router`]'s. Tests use it as the shortest way from a device folder to values.
 
-use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::path::Pattern;
@@ -8,41 +9,89 @@ use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::schema::Model;
 use crate::dm::source::{Snapshot, Source, Stop};
-use crate::dm::view::View;
+use crate::dm::tree::Tree;
+use crate::dm::view::{PENDING, View};
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::source::Files;
-use crate::time::Now;
+use crate::state::State;
+use crate::time::{Now, UNKNOWN};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
-/// A router's files, read without an agent.
+/// Gives the sources of keys, each key once.
+pub type Fetcher = Box<dyn Fn(BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)>>;
+
+/// A router, read without an agent.
 pub struct Local {
     /// The supported model.
     pub model: Model,
-    files: Files,
     /// Instance numbers and aliases.
     pub instances: RefCell<Instances>,
+    fetcher: Fetcher,
+    state: State,
     now: Now,
 }
 
 impl Local {
-    /// The router of `files` at the moment `now`, with the numbers given so far.
+    /// The router of `files` at the moment `now`, with the numbers given so far and no other state.
     pub fn new(model: Model, files: Files, instances: Instances, now: Now) -> Local {
-        Local { model, files, instances: RefCell::new(instances), now }
+        let fetcher = move |keys: BTreeSet<Box<str>>| {
+            let fetched = keys.into_iter().map(|key| {
+                let source = files.fetch(&key);
+                (key, source)
+            });
+            fetched.collect()
+        };
+        let local = Local::over(model, Box::new(fetcher), State::factory(), now);
+        *local.instances.borrow_mut() = instances;
+        local
     }
 
-    fn fetch(&self, snapshot: &mut Snapshot, key: &str) {
-        let source = if key.starts_with("agent:") { Source::Absent } else { self.files.fetch(key) };
-        snapshot.supply(key, source);
+    /// The router of the sources of `fetcher` at the moment `now`, with what the agent remembers.
+    pub fn over(model: Model, fetcher: Fetcher, state: State, now: Now) -> Local {
+        Local { model, instances: RefCell::new(state.instances()), fetcher, state, now }
+    }
+
+    /// What the agent remembers, as it was given.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A snapshot of now with what the agent itself knows, as far as that is on disk.
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::new(self.now);
+        let state = &self.state;
+        snapshot.supply(PENDING, Source::ready(state.pending()));
+        let first_use = state.first_use().map_or_else(|| UNKNOWN.to_string(), |date| date.to_string());
+        let facts = [
+            ("ParameterKey", state.parameter_key()),
+            ("FirstUseDate", &first_use),
+            ("ConnectionRequestPath", state.connection_request_path().unwrap_or_default()),
+        ];
+        let facts = Tree::map(facts.map(|(name, value)| (name, Tree::from(value))));
+        snapshot.supply("agent:state", Source::ready(facts));
+        snapshot
+    }
+
+    /// The sources of `keys`, fetched now.
+    pub fn fetch(&self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+        (self.fetcher)(keys)
+    }
+
+    fn supply(&self, snapshot: &mut Snapshot, keys: BTreeSet<Box<str>>) {
+        for (key, source) in self.fetch(keys) {
+            snapshot.supply(&key, source);
+        }
     }
 
     /// Runs a read until it is done, fetching what it asks for.
     pub fn read<T>(&self, mut read: impl FnMut(&View<'_>) -> Result<T, Stop>) -> Result<T, Refusal> {
-        let mut snapshot = Snapshot::new(self.now);
+        let mut snapshot = self.snapshot();
         loop {
             match run::attempt(&self.model, &mut snapshot, &self.instances, &mut read) {
                 Ok(value) => return Ok(value),
                 Err(Halt::Refused(why)) => return Err(why),
-                Err(Halt::Need(keys)) => keys.iter().for_each(|key| self.fetch(&mut snapshot, key)),
+                Err(Halt::Need(keys)) => self.supply(&mut snapshot, keys),
             }
         }
     }
@@ -69,14 +118,25 @@ impl Local {
         })
     }
 
+    /// Every node that `pattern` stands for and all below, with whether it can be written, added to or deleted.
+    pub fn names(&self, pattern: &Pattern) -> Result<Vec<(String, bool)>, Refusal> {
+        self.read(|view| {
+            let mut cursor = Cursor::new(view.resolve(pattern)?);
+            let mut names = Vec::new();
+            while let Some(node) = cursor.next(view)? {
+                names.push((node.path(view)?, view.writable(&node)?));
+            }
+            if cursor.waited() { Err(Stop::Wait) } else { Ok(names) }
+        })
+    }
+
     /// Plans a request, fetching what it asks for.
     pub fn plan(
         &self,
         policy: Policy,
         ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
     ) -> Result<Plan, Vec<Error>> {
-        let mut snapshot = Snapshot::new(self.now);
-        snapshot.supply(crate::dm::view::PENDING, Source::Absent);
+        let mut snapshot = self.snapshot();
         loop {
             let mut planner = Planner::new(&self.model, &snapshot, &self.instances.borrow(), policy);
             match ask(&mut planner) {
@@ -87,19 +147,9 @@ impl Local {
                     if wanted.is_empty() {
                         return Err(vec![Error::new("", Refusal::Backend("waits for nothing".into()))]);
                     }
-                    wanted.iter().for_each(|key| self.fetch(&mut snapshot, key));
+                    self.supply(&mut snapshot, wanted);
                 }
             }
         }
-    }
-
-    /// The text of the packages that `edits` touch, before and after.
-    pub fn tree(&self, key: &str) -> Source {
-        self.files.fetch(key)
-    }
-
-    /// Whether an edit is of a UCI package.
-    pub fn is_package(edit: &Edit) -> Option<&str> {
-        edit.source.strip_prefix("uci:")
     }
 }

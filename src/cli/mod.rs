@@ -1,5 +1,122 @@
 //! The commands a person types.
 //!
-//! Each reaches the running agent over its socket and, when none runs, works on the files directly.
+//! Each reaches the running agent over its socket and, when none runs, works on the files directly. Owns how things
+//! are printed and the exit codes; what they mean is the data model's.
 
+mod args;
+mod data;
 pub mod local;
+mod model;
+mod router;
+mod socket;
+
+use clap::ArgMatches;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use args::command;
+
+/// Why a command did not do what it was asked, and its exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fail {
+    /// 1: refused, with a line per reason; or the doctor found something.
+    Refused(String),
+    /// 2: what was typed means nothing.
+    Usage(String),
+    /// 3: no agent runs, or it does not answer.
+    Unreachable(String),
+    /// 4: a file cannot be read or written.
+    Disk(String),
+}
+
+impl Fail {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Fail::Refused(_) => 1,
+            Fail::Usage(_) => 2,
+            Fail::Unreachable(_) => 3,
+            Fail::Disk(_) => 4,
+        }
+    }
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fail::Refused(text) | Fail::Usage(text) | Fail::Unreachable(text) | Fail::Disk(text) => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+impl From<std::io::Error> for Fail {
+    fn from(error: std::io::Error) -> Fail {
+        Fail::Disk(error.to_string())
+    }
+}
+
+/// What a command prints on standard output, and whether it went well.
+pub struct Done {
+    /// The text; printed also where something was refused.
+    pub text: String,
+    /// What is to be said of what went wrong.
+    pub fail: Option<Fail>,
+}
+
+impl From<String> for Done {
+    fn from(text: String) -> Done {
+        Done { text, fail: None }
+    }
+}
+
+/// What all commands share.
+struct Global {
+    root: Option<PathBuf>,
+    json: bool,
+}
+
+/// Runs the command in `arguments`, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = run(&matches).unwrap_or_else(|fail| Done { text: String::new(), fail: Some(fail) });
+    let mut fail = done.fail;
+    // Whoever reads may have had enough, as `head` has.
+    match std::io::stdout().write_all(done.text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => fail = fail.or(Some(error.into())),
+        Ok(()) | Err(_) => {}
+    }
+    match fail {
+        Some(fail) => {
+            let _ = writeln!(std::io::stderr(), "{}", fail.to_string().trim_end());
+            ExitCode::from(fail.code())
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn run(matches: &ArgMatches) -> Result<Done, Fail> {
+    let Some((name, args)) = matches.subcommand() else { return Err(Fail::Usage("no command".into())) };
+    let global = Global { root: args.get_one::<PathBuf>("root").cloned(), json: args.get_flag("json") };
+    let list = |of: &str| args.get_many::<String>(of).unwrap_or_default().cloned().collect::<Vec<_>>();
+    let text = |of: &str| args.get_one::<String>(of).cloned().unwrap_or_default();
+    match name {
+        "get" => data::get(&global, &list("path")),
+        "set" => data::set(&global, &list("pair"), args.get_flag("plan")),
+        "add" => data::add(&global, &text("table"), args.get_flag("plan")),
+        "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
+        "names" => data::names(&global, &text("path")),
+        "model" => model::print(&global, &text("format"), args.get_flag("all"), args.get_flag("coverage")),
+        _ => Err(Fail::Usage(format!("no command {name}"))),
+    }
+}

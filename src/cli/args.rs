@@ -1,0 +1,109 @@
+//! What can be typed, and the help that is shown for it.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+use std::path::PathBuf;
+
+/// The end of `--help`.
+const AFTER: &str = "\
+Paths are those of TR-181: a trailing dot for an object, `*` for every row, [Alias==\"x\"] for some.
+  cpeagent get Device.DeviceInfo. 'Device.IP.Interface.*.IPv4Address.'
+  cpeagent set --plan Device.WiFi.SSID.1.SSID=home Device.WiFi.SSID.1.Enable=true
+
+Commands reach the running agent over /var/run/cpeagent.sock. Where none runs, get, set, add, delete, names and model
+work on the configuration files themselves.
+
+Exit codes: 0 done; 1 refused, or the doctor found something; 2 wrong usage; 3 no agent runs or it does not answer;
+4 a file cannot be read or written.";
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn paths(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).required(true).action(ArgAction::Append).help(help)
+}
+
+fn one(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).required(true).help(help)
+}
+
+/// The command line.
+pub fn command() -> Command {
+    let command = Command::new("cpeagent")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("OpenWrt's TR-069 and TR-181 agent: see and change what an ACS sees and changes")
+        .after_help(AFTER)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .global(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("Work on the router whose files lie in DIR, such as a captured one, instead of /"),
+        )
+        .arg(flag("json", "Print JSON instead of text").global(true))
+        .subcommand(Command::new("get").about("Print values: PATH = VALUE").arg(paths(
+            "path",
+            "PATH",
+            "A parameter, or an object and all below it",
+        )))
+        .subcommand(
+            Command::new("set")
+                .about("Write values, all or none")
+                .arg(paths("pair", "PATH=VALUE", "A parameter and what it becomes"))
+                .arg(flag("plan", "Only show what would change in the configuration; secrets are masked")),
+        )
+        .subcommand(
+            Command::new("add")
+                .about("Add a row to a table and print its path")
+                .arg(one("table", "TABLE", "Such as Device.NAT.PortMapping."))
+                .arg(flag("plan", "Only show what would change in the configuration")),
+        )
+        .subcommand(
+            Command::new("delete")
+                .about("Delete a row of a table")
+                .arg(one("row", "ROW", "Such as Device.NAT.PortMapping.2."))
+                .arg(flag("plan", "Only show what would change in the configuration")),
+        )
+        .subcommand(
+            Command::new("names")
+                .about("Print the paths that exist, and which can be written")
+                .arg(Arg::new("path").value_name("PATH").default_value("Device.").help("Where to begin")),
+        )
+        .subcommand(
+            Command::new("model")
+                .about("Print the data model that this router supports")
+                .arg(
+                    Arg::new("format")
+                        .long("format")
+                        .value_name("FORMAT")
+                        .value_parser(PossibleValuesParser::new(["text", "tsv"]))
+                        .default_value("text")
+                        .help("tsv: path, type and access between tabs"),
+                )
+                .arg(flag("all", "What this build knows, whether the router has it or not"))
+                .arg(flag("coverage", "How much of Device:2 is there, per top-level object")),
+        );
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere_and_every_argument_is_described() {
+        let command = command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().is_some(), "{}", sub.get_name());
+            for arg in sub.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", sub.get_name(), arg.get_id());
+            }
+        }
+    }
+}

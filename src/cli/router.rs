@@ -1,0 +1,248 @@
+//! The router that a command works on when no agent runs: `/` or a device folder, its model, its files and memory.
+//!
+//! Commits what [`Local`] planned and has the services told of it. Of a device folder nothing but its files is
+//! touched.
+
+use super::local::{Fetcher, Local};
+use super::{Fail, Global};
+use crate::dm::edit::Edit;
+use crate::dm::error::Error;
+use crate::dm::source::Source;
+use crate::dm::tree::Tree;
+use crate::dm::view::PENDING;
+use crate::dm::write::{NoPlan, Plan, Planner, Policy};
+use crate::io::clock::Clock;
+use crate::io::commit::{self, Request, read_package};
+use crate::io::disk::RealDisk;
+use crate::io::fetch::Fetch;
+use crate::io::store::Store;
+use crate::io::ubus::{SOCKETS, Ubus};
+use crate::openwrt::ubus::blob::Value;
+use crate::openwrt::uci;
+use crate::tr181;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// How often a request is planned again because somebody changed a file meanwhile.
+const MAX_REPLANS: u8 = 3;
+/// The longest that telling the services may take.
+const TELL_WAIT: Duration = Duration::from_secs(5);
+
+/// The checksums of the packages as they were read.
+type Sums = Rc<RefCell<BTreeMap<Box<str>, Box<str>>>>;
+
+/// A router.
+pub struct Router {
+    /// Its files.
+    pub disk: Arc<RealDisk>,
+    /// What it is read with.
+    pub local: Local,
+    /// Where its time comes from.
+    pub clock: Clock,
+    /// Every source of it.
+    pub fetch: Fetch,
+    /// For what waits.
+    pub runtime: Rc<Runtime>,
+    /// The bus, if it is live.
+    ubus: Option<Ubus>,
+    store: Store,
+    sums: Sums,
+    is_folder: bool,
+}
+
+/// Opens the files of a router: `/`, or a device folder.
+pub fn disk(root: Option<&Path>) -> Result<RealDisk, Fail> {
+    let root = root.unwrap_or(Path::new("/"));
+    RealDisk::new(root).map_err(|error| Fail::Disk(format!("{}: {error}", root.display())))
+}
+
+impl Router {
+    /// The router that the options name. A device folder is read from its recordings unless a ubusd listens in it.
+    pub(super) fn open(global: &Global) -> Result<Router, Fail> {
+        let disk = Arc::new(disk(global.root.as_deref())?);
+        let is_folder = global.root.as_deref().is_some_and(|root| root != Path::new("/"));
+        let (store, _, faults) = Store::load(&*disk)?;
+        faults.iter().for_each(|fault| log::warn!("{fault}"));
+        let runtime = Rc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+        let sockets: Vec<PathBuf> = SOCKETS.iter().filter_map(|path| disk.host_path(path).ok()).collect();
+        let live = !is_folder || sockets.iter().any(|socket| socket.exists());
+        let ubus = live.then(|| {
+            let _within = runtime.enter();
+            Ubus::connect(sockets).0
+        });
+        let fetch = match &ubus {
+            Some(ubus) => Fetch::live(disk.clone(), ubus.clone()),
+            None => Fetch::recorded(disk.clone()),
+        };
+        let clock = match is_folder {
+            true => Clock::still(&*disk).unwrap_or(Clock::Machine),
+            false => Clock::Machine,
+        };
+        let sums = Sums::default();
+        let fetcher = fetcher(disk.clone(), fetch.clone(), runtime.clone(), sums.clone());
+        let model = tr181::model().map_err(Fail::Refused)?;
+        let local = Local::over(model, fetcher, store.state().clone(), clock.now());
+        Ok(Router { disk, local, clock, fetch, runtime, ubus, store, sums, is_folder })
+    }
+
+    /// The source of a key, fetched now.
+    pub fn source(&self, key: &str) -> Source {
+        self.runtime.block_on(self.fetch.fetch(key))
+    }
+
+    /// Keeps the numbers that reading has given, so that they are the same next time and for the agent.
+    ///
+    /// Not in a device folder: reading one leaves it as it is. Without the right to write it is only said.
+    pub fn keep_numbers(&mut self) {
+        if self.is_folder || !self.local.instances.borrow_mut().take_dirty() {
+            return;
+        }
+        let mut state = self.store.state().clone();
+        let full = state.set_instances(&self.local.instances.borrow()).is_err();
+        if full || self.store.save(&*self.disk, state).is_err() {
+            eprintln!("the numbers of new rows could not be kept: they may differ next time");
+        }
+    }
+
+    /// Plans what `ask` says.
+    pub fn plan(&self, ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>) -> Result<Plan, Fail> {
+        self.sums.borrow_mut().clear();
+        // A person who writes an empty text means it.
+        self.local.plan(Policy { keep_secret_on_empty: false }, ask).map_err(|errors| refused(&errors))
+    }
+
+    /// Plans, commits and has the services told; the plan, and the packages that changed.
+    pub fn change(
+        &mut self,
+        ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
+    ) -> Result<(Plan, Vec<Box<str>>), Fail> {
+        let mut replans = 0;
+        loop {
+            let plan = self.plan(&ask)?;
+            if let Some(command) = plan.commands.first() {
+                return Err(Fail::Unreachable(format!("{command}: only a running agent can do this")));
+            }
+            match self.commit(&plan) {
+                Ok(packages) => {
+                    self.tell(&packages);
+                    return Ok((plan, packages));
+                }
+                Err(commit::Error::Changed(_)) if replans < MAX_REPLANS => replans += 1,
+                Err(error @ (commit::Error::Disk(_) | commit::Error::Unfinished(_))) => {
+                    return Err(Fail::Disk(error.to_string()));
+                }
+                Err(error) => return Err(Fail::Refused(error.to_string())),
+            }
+        }
+    }
+
+    fn commit(&mut self, plan: &Plan) -> Result<Vec<Box<str>>, commit::Error> {
+        let full = |_| commit::Error::Refused("the agent's memory is full".into());
+        let mut next = self.store.state().clone();
+        let mut pending = next.pending();
+        let mut edits = Vec::new();
+        for edit in &plan.edits {
+            if &*edit.source == PENDING {
+                edit.apply(&mut pending).map_err(|conflict| commit::Error::Refused(conflict.0))?;
+            } else {
+                edits.push(edit.clone());
+            }
+        }
+        next.set_pending(&pending).map_err(full)?;
+        if let Some(instances) = &plan.instances {
+            next.set_instances(instances).map_err(full)?;
+        }
+        if edits.is_empty() {
+            self.store.save(&*self.disk, next)?;
+            return Ok(Vec::new());
+        }
+        edits.extend(self.store.state().difference(&next));
+        let request = Request { edits, read: self.sums.borrow().clone(), keep: false };
+        commit::commit(&*self.disk, &mut self.store, &request).map(|done| done.packages)
+    }
+
+    /// Tells the services, as `reload_config` does; procd knows whom.
+    fn tell(&self, packages: &[Box<str>]) {
+        let Some(ubus) = &self.ubus else { return };
+        for package in packages {
+            let data = Value::table([("package", Value::text(&**package))]);
+            let event = Value::table([("type", Value::text("config.change")), ("data", data)]);
+            let told = self.runtime.block_on(ubus.call("service", "event", event, TELL_WAIT));
+            if let Err(why) = told {
+                eprintln!("{package} is changed, but the services could not be told: {why}");
+            }
+        }
+    }
+
+    /// What a plan changes, in the words of `uci`, secrets masked, and the services that would be reloaded.
+    pub fn preview(&self, plan: &Plan) -> Result<(String, BTreeSet<&'static str>), Fail> {
+        let (mut text, mut services) = (String::new(), BTreeSet::new());
+        for source in plan.sources() {
+            let edits: Vec<&Edit> = plan.edits.iter().filter(|edit| &*edit.source == source).collect();
+            let before = match source {
+                PENDING => Tree::clone(&self.local.state().pending()),
+                _ => match self.source(source) {
+                    Source::Ready(tree) => Tree::clone(&tree),
+                    Source::Absent => Tree::Map(Vec::new()),
+                    Source::Failed(why) => return Err(Fail::Disk(why)),
+                },
+            };
+            let mut after = before.clone();
+            for edit in edits {
+                edit.apply(&mut after).map_err(|conflict| Fail::Refused(conflict.0))?;
+            }
+            match source.strip_prefix("uci:") {
+                Some(package) => {
+                    let secret = |option: &str| uci::is_secret(package, option);
+                    text.push_str(&uci::diff(package, &before, &after, secret));
+                    services.extend(reloads(package));
+                }
+                None => text.push_str(&uci::diff("waiting", &before, &after, |option: &str| {
+                    uci::is_secret("wireless", option)
+                })),
+            }
+        }
+        Ok((text, services))
+    }
+}
+
+/// Fetches, and notes the checksum of each package before it is read: if it changes in between, the commit tells.
+fn fetcher(disk: Arc<RealDisk>, fetch: Fetch, runtime: Rc<Runtime>, sums: Sums) -> Fetcher {
+    Box::new(move |keys| {
+        for key in &keys {
+            let Some(package) = key.strip_prefix("uci:") else { continue };
+            if let Ok((_, sum)) = read_package(&*disk, package) {
+                sums.borrow_mut().insert(key.clone(), sum.into());
+            }
+        }
+        runtime.block_on(fetch.fetch_all(keys))
+    })
+}
+
+/// The init scripts that a stock OpenWrt reloads when a package changes.
+///
+/// Source: `procd_add_reload_trigger` in the `service_triggers` of each.
+fn reloads(package: &str) -> &'static [&'static str] {
+    match package {
+        "network" | "wireless" => &["network"],
+        "dhcp" => &["dnsmasq", "odhcpd"],
+        "firewall" => &["firewall"],
+        "system" => &["dnsmasq", "led", "log", "sysntpd", "system"],
+        "dropbear" => &["dropbear"],
+        "uhttpd" => &["uhttpd"],
+        "rpcd" => &["rpcd"],
+        "upnpd" => &["miniupnpd"],
+        "sqm" => &["sqm"],
+        "ddns" => &["ddns"],
+        _ => &[],
+    }
+}
+
+fn refused(errors: &[Error]) -> Fail {
+    Fail::Refused(errors.iter().map(|error| format!("{error}\n")).collect())
+}
