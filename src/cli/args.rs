@@ -30,7 +30,7 @@ fn one(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 /// The command line.
 pub fn command() -> Command {
-    let command = Command::new("cpeagent")
+    Command::new("cpeagent")
         .version(env!("CARGO_PKG_VERSION"))
         .about("OpenWrt's TR-069 and TR-181 agent: see and change what an ACS sees and changes")
         .after_help(AFTER)
@@ -46,6 +46,11 @@ pub fn command() -> Command {
                 .help("Work on the router whose files lie in DIR, such as a captured one, instead of /"),
         )
         .arg(flag("json", "Print JSON instead of text").global(true))
+        .subcommand(
+            Command::new("run")
+                .about("Run the agent; in a folder it ends with 80 to be started again as a boot, 81 after a factory reset")
+                .arg(flag("verbose", "Log in detail, whatever the settings say")),
+        )
         .subcommand(Command::new("get").about("Print values: PATH = VALUE").arg(paths(
             "path",
             "PATH",
@@ -87,8 +92,25 @@ pub fn command() -> Command {
                 )
                 .arg(flag("all", "What this build knows, whether the router has it or not"))
                 .arg(flag("coverage", "How much of Device:2 is there, per top-level object")),
-        );
-    command
+        )
+        .subcommand(Command::new("status").about(
+            "Say how the sessions with the ACS fare: the last one, why it failed, when the next one is",
+        ))
+        .subcommand(Command::new("inform").about("Have the running agent start a session now"))
+        .subcommands(bench())
+}
+
+/// The commands of the workbench.
+fn bench() -> Vec<Command> {
+    if cfg!(feature = "bench") {
+        vec![
+            Command::new("demo")
+                .about("Show an ACS and an agent on a copy of a recorded router")
+                .arg(flag("once", "End when the story has been told")),
+        ]
+    } else {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) fn get(global: &Global, paths: &[String]) -> Result<Done, Fail> {
     }
     router.keep_numbers();
     let fail = (!bad.is_empty()).then_some(Fail::Refused(bad));
-    Ok(Done { text: values(global, &good), fail })
+    Ok(Done { fail, ..Done::from(values(global, &good)) })
 }
 
 fn values(global: &Global, values: &[(Box<str>, Tree)]) -> String {

@@ -8,7 +8,9 @@ mod data;
 pub mod local;
 mod model;
 mod router;
+mod run;
 mod socket;
+mod status;
 
 use clap::ArgMatches;
 use std::ffi::OsString;
@@ -66,11 +68,13 @@ pub struct Done {
     pub text: String,
     /// What is to be said of what went wrong.
     pub fail: Option<Fail>,
+    /// The exit code where nothing went wrong.
+    pub status: u8,
 }
 
 impl From<String> for Done {
     fn from(text: String) -> Done {
-        Done { text, fail: None }
+        Done { text, fail: None, status: 0 }
     }
 }
 
@@ -89,7 +93,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let done = run(&matches).unwrap_or_else(|fail| Done { text: String::new(), fail: Some(fail) });
+    let done =
+        command_of(&matches).unwrap_or_else(|fail| Done { fail: Some(fail), ..Done::from(String::new()) });
     let mut fail = done.fail;
     // Whoever reads may have had enough, as `head` has.
     match std::io::stdout().write_all(done.text.as_bytes()) {
@@ -101,22 +106,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{}", fail.to_string().trim_end());
             ExitCode::from(fail.code())
         }
-        None => ExitCode::SUCCESS,
+        None => ExitCode::from(done.status),
     }
 }
 
-fn run(matches: &ArgMatches) -> Result<Done, Fail> {
+fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
     let Some((name, args)) = matches.subcommand() else { return Err(Fail::Usage("no command".into())) };
     let global = Global { root: args.get_one::<PathBuf>("root").cloned(), json: args.get_flag("json") };
     let list = |of: &str| args.get_many::<String>(of).unwrap_or_default().cloned().collect::<Vec<_>>();
     let text = |of: &str| args.get_one::<String>(of).cloned().unwrap_or_default();
     match name {
+        "run" => run::agent(&global, args.get_flag("verbose")),
+        #[cfg(feature = "bench")]
+        "demo" => run::demo(args.get_flag("once")),
         "get" => data::get(&global, &list("path")),
         "set" => data::set(&global, &list("pair"), args.get_flag("plan")),
         "add" => data::add(&global, &text("table"), args.get_flag("plan")),
         "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
         "names" => data::names(&global, &text("path")),
         "model" => model::print(&global, &text("format"), args.get_flag("all"), args.get_flag("coverage")),
+        "status" => status::status(&global),
+        "inform" => status::inform(&global),
         _ => Err(Fail::Usage(format!("no command {name}"))),
     }
 }

@@ -13,25 +13,20 @@ use crate::dm::view::PENDING;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::clock::Clock;
 use crate::io::commit::{self, Request, read_package};
+use crate::io::device::Device;
 use crate::io::disk::RealDisk;
-use crate::io::fetch::Fetch;
 use crate::io::store::Store;
-use crate::io::ubus::{SOCKETS, Ubus};
-use crate::openwrt::ubus::blob::Value;
 use crate::openwrt::uci;
 use crate::tr181;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// How often a request is planned again because somebody changed a file meanwhile.
 const MAX_REPLANS: u8 = 3;
-/// The longest that telling the services may take.
-const TELL_WAIT: Duration = Duration::from_secs(5);
 
 /// The checksums of the packages as they were read.
 type Sums = Rc<RefCell<BTreeMap<Box<str>, Box<str>>>>;
@@ -42,17 +37,12 @@ pub struct Router {
     pub disk: Arc<RealDisk>,
     /// What it is read with.
     pub local: Local,
-    /// Where its time comes from.
-    pub clock: Clock,
-    /// Every source of it.
-    pub fetch: Fetch,
+    /// How it is reached.
+    pub device: Rc<Device>,
     /// For what waits.
     pub runtime: Rc<Runtime>,
-    /// The bus, if it is live.
-    ubus: Option<Ubus>,
     store: Store,
     sums: Sums,
-    is_folder: bool,
 }
 
 /// Opens the files of a router: `/`, or a device folder.
@@ -64,42 +54,38 @@ pub fn disk(root: Option<&Path>) -> Result<RealDisk, Fail> {
 impl Router {
     /// The router that the options name. A device folder is read from its recordings unless a ubusd listens in it.
     pub(super) fn open(global: &Global) -> Result<Router, Fail> {
-        let disk = Arc::new(disk(global.root.as_deref())?);
-        let is_folder = global.root.as_deref().is_some_and(|root| root != Path::new("/"));
+        let root = global.root.as_deref().filter(|root| *root != Path::new("/"));
+        disk(root)?;
+        let runtime = Rc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+        let device = {
+            let _within = runtime.enter();
+            Rc::new(Device::open(root)?)
+        };
+        let disk = device.disk();
         let (store, _, faults) = Store::load(&*disk)?;
         faults.iter().for_each(|fault| log::warn!("{fault}"));
-        let runtime = Rc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
-        let sockets: Vec<PathBuf> = SOCKETS.iter().filter_map(|path| disk.host_path(path).ok()).collect();
-        let live = !is_folder || sockets.iter().any(|socket| socket.exists());
-        let ubus = live.then(|| {
-            let _within = runtime.enter();
-            Ubus::connect(sockets).0
-        });
-        let fetch = match &ubus {
-            Some(ubus) => Fetch::live(disk.clone(), ubus.clone()),
-            None => Fetch::recorded(disk.clone()),
-        };
-        let clock = match is_folder {
+        let clock = match device.is_folder() {
             true => Clock::still(&*disk).unwrap_or(Clock::Machine),
             false => Clock::Machine,
         };
         let sums = Sums::default();
-        let fetcher = fetcher(disk.clone(), fetch.clone(), runtime.clone(), sums.clone());
+        let fetcher = fetcher(device.clone(), runtime.clone(), sums.clone());
         let model = tr181::model().map_err(Fail::Refused)?;
         let local = Local::over(model, fetcher, store.state().clone(), clock.now());
-        Ok(Router { disk, local, clock, fetch, runtime, ubus, store, sums, is_folder })
+        Ok(Router { disk, local, device, runtime, store, sums })
     }
 
     /// The source of a key, fetched now.
     pub fn source(&self, key: &str) -> Source {
-        self.runtime.block_on(self.fetch.fetch(key))
+        let mut sources = self.runtime.block_on(self.device.fetch(BTreeSet::from([key.into()])));
+        sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 
     /// Keeps the numbers that reading has given, so that they are the same next time and for the agent.
     ///
     /// Not in a device folder: reading one leaves it as it is. Without the right to write it is only said.
     pub fn keep_numbers(&mut self) {
-        if self.is_folder || !self.local.instances.borrow_mut().take_dirty() {
+        if self.device.is_folder() || !self.local.instances.borrow_mut().take_dirty() {
             return;
         }
         let mut state = self.store.state().clone();
@@ -129,7 +115,7 @@ impl Router {
             }
             match self.commit(&plan) {
                 Ok(packages) => {
-                    self.tell(&packages);
+                    self.runtime.block_on(self.device.announce(&packages));
                     return Ok((plan, packages));
                 }
                 Err(commit::Error::Changed(_)) if replans < MAX_REPLANS => replans += 1,
@@ -166,19 +152,6 @@ impl Router {
         commit::commit(&*self.disk, &mut self.store, &request).map(|done| done.packages)
     }
 
-    /// Tells the services, as `reload_config` does; procd knows whom.
-    fn tell(&self, packages: &[Box<str>]) {
-        let Some(ubus) = &self.ubus else { return };
-        for package in packages {
-            let data = Value::table([("package", Value::text(&**package))]);
-            let event = Value::table([("type", Value::text("config.change")), ("data", data)]);
-            let told = self.runtime.block_on(ubus.call("service", "event", event, TELL_WAIT));
-            if let Err(why) = told {
-                eprintln!("{package} is changed, but the services could not be told: {why}");
-            }
-        }
-    }
-
     /// What a plan changes, in the words of `uci`, secrets masked, and the services that would be reloaded.
     pub fn preview(&self, plan: &Plan) -> Result<(String, BTreeSet<&'static str>), Fail> {
         let (mut text, mut services) = (String::new(), BTreeSet::new());
@@ -212,15 +185,15 @@ impl Router {
 }
 
 /// Fetches, and notes the checksum of each package before it is read: if it changes in between, the commit tells.
-fn fetcher(disk: Arc<RealDisk>, fetch: Fetch, runtime: Rc<Runtime>, sums: Sums) -> Fetcher {
+fn fetcher(device: Rc<Device>, runtime: Rc<Runtime>, sums: Sums) -> Fetcher {
     Box::new(move |keys| {
         for key in &keys {
             let Some(package) = key.strip_prefix("uci:") else { continue };
-            if let Ok((_, sum)) = read_package(&*disk, package) {
+            if let Ok((_, sum)) = read_package(&*device.disk(), package) {
                 sums.borrow_mut().insert(key.clone(), sum.into());
             }
         }
-        runtime.block_on(fetch.fetch_all(keys))
+        runtime.block_on(device.fetch(keys))
     })
 }
 

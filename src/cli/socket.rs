@@ -3,13 +3,12 @@
 use super::Fail;
 use crate::dm::tree::Tree;
 use crate::io::disk::RealDisk;
+use crate::io::local::{SOCKET, short};
 use crate::openwrt::json;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Where the agent listens, within its root.
-pub const SOCKET: &str = "/var/run/cpeagent.sock";
 /// The longest that an answer may take: a commit may wait for a lock, a read for a slow driver.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// The longest answer, in octets.
@@ -21,7 +20,8 @@ pub struct Socket(UnixStream);
 impl Socket {
     /// The agent of this router; `None` where none runs.
     pub fn reach(disk: &RealDisk) -> Result<Option<Socket>, Fail> {
-        match UnixStream::connect(disk.host_path(SOCKET)?) {
+        let connected = short(&disk.host_path(SOCKET)?).and_then(|(_folder, path)| UnixStream::connect(path));
+        match connected {
             Ok(stream) => Ok(Some(Socket(stream))),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 Ok(None)
