@@ -131,18 +131,19 @@ impl Device {
         let acs = &config.acs;
         let url = acs.url.clone().ok_or("no ACS is set")?;
         let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
-        let tls = if url.starts_with("https:") || !acs.tls.pins.is_empty() {
-            let setup = Setup {
-                bundle: Some(host(&acs.tls.ca_file)),
-                extra_ca: None,
-                client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
-                pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
-                floor: Some(tls::built()),
-            };
-            let loaded = Tls::load(&setup).map_err(|error| error.to_string())?;
-            Some(loaded.session(self.clock.now().wall).map_err(|error| error.to_string())?)
-        } else {
-            None
+        let setup = Setup {
+            bundle: Some(host(&acs.tls.ca_file)),
+            extra_ca: None,
+            client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
+            pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
+            floor: Some(tls::built()),
+        };
+        let tls = Tls::load(&setup).and_then(|tls| tls.session(self.clock.now().wall));
+        let tls = match tls {
+            Ok(session) => Some(session),
+            // Plain HTTP may lead to HTTPS, but need not.
+            Err(_) if url.starts_with("http:") => None,
+            Err(error) => return Err(error.to_string()),
         };
         let settings = Settings {
             route: self.route(config),
