@@ -20,7 +20,7 @@ pub const MAX_ROUNDS: u16 = 200;
 pub enum Job {
     /// Read the settings and take them up.
     Configure,
-    /// Tell the session that the program has started; after the first [`Job::Configure`].
+    /// Tell the session that the program has started; once the sockets are open.
     Start,
     /// Read what an Inform carries.
     Gather,

@@ -225,7 +225,6 @@ impl Agent {
             Event::Started => {
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
-                self.jobs.push_back(Job::Start);
             }
             Event::Fetched(sources) => self.fetched(sources),
             Event::Committed(done) => self.committed(done),
@@ -243,6 +242,10 @@ impl Agent {
             }
             Event::Changed(sources) => self.changed(&sources),
             Event::Runtime(facts) => {
+                // The first Inform tells where connection requests are heard, so it waits for the sockets.
+                if self.runtime.is_empty() {
+                    self.queue(Job::Start);
+                }
                 self.runtime.extend(facts);
                 self.look_soon();
             }
