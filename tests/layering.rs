@@ -27,8 +27,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["dm"]),
     ("config", &["dm"]),
     ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config"]),
-    ("io", &["agent", "openwrt", "dm", "wake", "journal", "state", "config"]),
+    ("io", &["agent", "openwrt", "dm", "cwmp", "wake", "journal", "state", "config"]),
 ];
+
+/// A file that may use a module beyond its row, and why.
+const ALSO: &[(&str, &str, &str)] =
+    &[("src/io/run.rs", "tr181", "wires: the loop hands the model to its agent")];
 
 /// They wire the rest together and may use all of it.
 const FREE: &[&str] = &["cli", "bench", "main", "lib"];
@@ -141,6 +145,7 @@ fn complaints(file: &File) -> Vec<String> {
             && *to != file.top
             && !BASE.contains(&to.as_str())
             && edges.is_none_or(|edges| !edges.contains(&to.as_str()))
+            && !ALSO.iter().any(|(name, also, _)| *name == file.name && also == to)
         {
             found.push(format!("{}:{line}: {} may not use {to}: {spelled}", file.name, file.top));
         }
