@@ -12,8 +12,10 @@ pub mod layers;
 pub mod managementserver;
 pub mod net;
 pub mod netdev;
+pub mod nat;
 pub mod pipes;
 pub mod processstatus;
+pub mod zones;
 
 use crate::dm::schema::{DerivedFn, Model};
 
@@ -33,6 +35,8 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("config_files", deviceinfo::config_files),
     ("log_files", deviceinfo::log_files),
     ("processors", deviceinfo::processors),
+    ("nat_interfaces", nat::nat_interfaces),
+    ("port_mappings", nat::port_mappings),
     ("load", processstatus::load),
     ("processes", processstatus::processes),
     ("sensors", processstatus::sensors),
