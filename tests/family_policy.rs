@@ -21,12 +21,22 @@ use std::sync::Arc;
 const DEVICES: &[&str] =
     &["wr4000-25.12", "bpi-r3-vlan-25.12", "fritz-pppoe-25.12", "ax3600-24.10-wifi-off", "x86-25.12"];
 
-const OBJECTS: &[&str] = &["DeviceInfo"];
+const OBJECTS: &[&str] = &["DeviceInfo", "NAT", "Firewall"];
 
 fn local(root: &Path) -> Local {
     let disk = RealDisk::new(root).unwrap();
-    let now = Now { at: Default::default(), wall: Some(Wall::at(1_795_140_000)) };
+    let now = Now { at: Default::default(), wall: Some(Wall::at(present(root))) };
     Local::new(tr181::model().unwrap(), Files::new(Arc::new(disk), true), Instances::default(), now)
+}
+
+/// A recorded router's present: when it was booted and how long it has been up, in seconds since 1970.
+fn present(root: &Path) -> i64 {
+    let number = |file: &str, before: &str| {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let rest = text.get(text.find(before).unwrap() + before.len()..).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<i64>().unwrap()
+    };
+    number("proc/stat", "btime ") + number("proc/uptime", "")
 }
 
 /// The values below a path, a line each.

@@ -7,12 +7,13 @@ pub mod bridging;
 pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod ethernet;
+pub mod firewall;
 pub mod interfacestack;
 pub mod layers;
 pub mod managementserver;
+pub mod nat;
 pub mod net;
 pub mod netdev;
-pub mod nat;
 pub mod pipes;
 pub mod processstatus;
 pub mod zones;
@@ -35,6 +36,7 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("config_files", deviceinfo::config_files),
     ("log_files", deviceinfo::log_files),
     ("processors", deviceinfo::processors),
+    ("firewall", firewall::firewall),
     ("nat_interfaces", nat::nat_interfaces),
     ("port_mappings", nat::port_mappings),
     ("load", processstatus::load),

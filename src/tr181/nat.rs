@@ -3,15 +3,16 @@
 //! A redirect for TCP and UDP is two rows upon one section. The first write to either parts them: TCP stays, UDP
 //! gets a section of its own right behind, under the name that its row had as key all along.
 
-use super::zones::{self, FIREWALL, INTERFACES, TCP, UDP, is_true, words, zones};
+use super::zones::{self, FIREWALL, INTERFACES, TCP, UDP, is_true, zones};
 use crate::dm::error::Refusal;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
-use crate::dm::view::{At, View};
+use crate::dm::view::{At, Row, View};
 use crate::dm::write::Draft;
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 /// The option that keeps which interface of a zone was meant.
 const KEPT: &str = "cpe_interface";
@@ -19,6 +20,8 @@ const KEPT: &str = "cpe_interface";
 const EVERYWHERE: &str = "cpe_all";
 /// What the names of sections begin with that a manager added.
 const PREFIX: &str = "cpe_map";
+/// The options that tell an anonymous redirect from others.
+const CONTENT: &[&str] = &["proto", "src_dport", "src_ip"];
 /// Most leases of miniupnpd that are shown.
 const MAX_LEASES: usize = 1024;
 
@@ -91,7 +94,7 @@ pub fn port_mappings(view: &View<'_>) -> Result<Tree, Stop> {
         }
         let protocols = zones::protocols(tree);
         let origin = if name.starts_with(PREFIX) { "Controller" } else { "User" };
-        let content = zones::content(tree, &["proto", "src_dport", "src_ip"]);
+        let content = zones::content(tree, CONTENT);
         for (place, protocol) in protocols.iter().filter(|p| [&TCP, &UDP].contains(p)).enumerate() {
             let (anchor, key) = match place {
                 0 => (name.to_string(), content.clone()),
@@ -216,13 +219,24 @@ pub fn add_redirect(at: &At<'_, '_>, name: &str, proto: &str, draft: &mut Draft)
     Ok(name)
 }
 
-/// Removes the row's section, or its half of one.
+/// Removes the row's section, or leaves it to the other protocol.
 pub fn delete_port_mapping(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
-    let name = own(at, draft).map_err(|stop| match stop {
-        Stop::Refused(Refusal::NotWritable) => Stop::Refused(Refusal::NotDeletable),
-        other => other,
-    })?;
-    draft.remove(FIREWALL, &name)
+    let (Some(row), Ok(name)) = (at.row, zones::section(at)) else {
+        return Err(Refusal::NotDeletable.into());
+    };
+    let rows = at.view.rows(row.object, row.parent.as_ref())?;
+    let shares = |other: &&Rc<Row<'_>>| {
+        other.number != row.number && other.section.as_ref().is_some_and(|bound| bound.name == name)
+    };
+    let Some(other) = rows.iter().find(shares) else { return draft.remove(FIREWALL, name) };
+    let protocol = other.item.str("protocol").unwrap_or_default().to_ascii_lowercase();
+    zones::set_words(name, "proto", &[protocol], draft)?;
+    let left = draft.tree(FIREWALL)?.and_then(|package| package.get(name));
+    let key = match left {
+        Some(left) if left.get(".anonymous").is_some() => zones::content(left, CONTENT),
+        Some(_) | None => name.to_string(),
+    };
+    draft.rebind(&At { view: at.view, object: row.object, row: Some(other) }, &key)
 }
 
 /// `Enable`.
@@ -502,12 +516,7 @@ pub fn set_mapping_log(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Resul
     draft.set_text(FIREWALL, &name, "log", if value == "true" { "1" } else { "" })
 }
 
-fn boolean(yes: bool) -> Cow<'static, str> {
+/// A boolean as the standard writes it.
+pub fn boolean(yes: bool) -> Cow<'static, str> {
     Cow::Borrowed(if yes { "true" } else { "false" })
-}
-
-/// The words of an option of the bound section.
-pub fn option_words<'s>(at: &At<'_, 's>, option: &str) -> Vec<&'s str> {
-    let bound = at.row.and_then(|row| row.section.as_ref());
-    bound.map_or_else(Vec::new, |bound| words(bound.tree.get(option)))
 }
