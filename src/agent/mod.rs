@@ -276,7 +276,13 @@ impl Agent {
     }
 
     fn look_soon(&mut self) {
-        self.look = Some(self.look.unwrap_or(self.now.at + GATHERING));
+        self.look_at(GATHERING);
+    }
+
+    /// Has the watched parameters read again after `wait` at the latest.
+    fn look_at(&mut self, wait: Duration) {
+        let at = self.now.at + wait;
+        self.look = Some(self.look.map_or(at, |look| look.min(at)));
     }
 
     fn changed(&mut self, sources: &BTreeSet<Box<str>>) {

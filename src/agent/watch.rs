@@ -268,6 +268,10 @@ impl Agent {
             run::attempt(self.model, &mut running.snapshot, &self.instances, |view| watched(view, state));
         match done {
             Ok(watched) => {
+                let silent = running.snapshot.keys().any(tells_nothing);
+                if silent && self.state.attributes().any(|(_, attribute)| attribute.notification > 0) {
+                    self.look_at(self.config.agent.sampling_period);
+                }
                 //= TR-069 A.3.2.4: active notification opens a session; passive waits for the next one.
                 let active = watched.iter().any(|one| {
                     one.notification == 2
@@ -285,11 +289,22 @@ impl Agent {
             }
         }
     }
+}
 
-    /// Whether anything is watched whose source announces no change.
-    pub fn watches(&self) -> bool {
-        self.state.attributes().any(|(_, attribute)| attribute.notification > 0)
-    }
+/// Whether a source announces no change, so that it has to be looked at while somebody watches it.
+fn tells_nothing(key: &str) -> bool {
+    [
+        "file:/proc/",
+        "file:/sys/",
+        "dir:/",
+        "stat:/",
+        "sys:",
+        "ubus:iwinfo ",
+        "ubus:hostapd.",
+        "ubus:system info",
+    ]
+    .iter()
+    .any(|silent| key.starts_with(silent))
 }
 
 /// The offset that a dateTime such as `2026-08-01T14:00:00+02:00` carries, in minutes.

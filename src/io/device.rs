@@ -18,7 +18,6 @@ use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::uci;
 use crate::rng::Rng;
-use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -109,9 +108,14 @@ impl Device {
         self.reading_skew
     }
 
-    /// Reads sources.
-    pub async fn fetch(&self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
-        self.fetch.fetch_all(keys).await
+    /// Where sources are read.
+    pub fn sources(&self) -> Fetch {
+        self.fetch.clone()
+    }
+
+    /// Whether it has a ubus to ask, so that reading a source may take its time.
+    pub fn is_live(&self) -> bool {
+        self.ubus.is_some()
     }
 
     /// A package and the checksum of its text.

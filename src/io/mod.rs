@@ -9,6 +9,7 @@ pub mod facts;
 pub mod fetch;
 pub mod http;
 pub mod listener;
+pub mod live;
 pub mod local;
 pub mod log;
 pub mod netlink;

@@ -40,6 +40,8 @@ pub(super) enum Told {
     Posted(Box<Client>, Result<(u16, Vec<u8>), String>),
     /// A POST could not even begin.
     NotPosted(String),
+    /// Sources have been read.
+    Fetched(Vec<(Box<str>, Source)>),
 }
 
 /// A running agent and all it holds.
@@ -60,7 +62,7 @@ struct Loop {
 /// Runs the agent of `device` until it has to restart, or is told to end.
 ///
 /// Fails where its stores cannot be read at all; everything else is logged and lived with.
-pub async fn run(device: Device) -> Result<Exit, String> {
+pub async fn run(mut device: Device) -> Result<Exit, String> {
     let disk = device.disk();
     let (mut store, origin, faults) =
         Store::load(&*disk).map_err(|e| format!("the agent's state cannot be read: {e}"))?;
@@ -91,6 +93,10 @@ pub async fn run(device: Device) -> Result<Exit, String> {
     let (stuns, mut stuns_rx) = mpsc::channel(QUEUE);
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
     let mut notice = Notice::open(&device);
+    let (changes, mut changes_rx) = mpsc::channel(QUEUE);
+    if let Some((ubus, events)) = device.take_events() {
+        tokio::spawn(super::live::watch(ubus, events, changes.clone()));
+    }
     let local = Local::open(&device, asks);
     let sockets = Sockets::new(calls, stuns, &mut rng);
     let mut this = Loop {
@@ -131,6 +137,7 @@ pub async fn run(device: Device) -> Result<Exit, String> {
             },
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
             changed = notice.changed() => Event::Changed(changed),
+            Some(changed) = changes_rx.recv() => Event::Changed(changed),
             () = async {
                 match timer {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -164,10 +171,7 @@ impl Loop {
 
     async fn act(&mut self, action: Action) -> Next {
         match action {
-            Action::Fetch(keys) => {
-                let sources = self.fetch(keys).await;
-                return Next::Event(Box::new(Event::Fetched(sources)));
-            }
+            Action::Fetch(keys) => return self.fetch(keys).await,
             Action::Commit(edits) => {
                 let request = Request { edits, read: self.read.clone(), keep: false };
                 let disk = self.device.disk();
@@ -208,23 +212,29 @@ impl Loop {
         Next::Nothing
     }
 
-    async fn fetch(&mut self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+    /// Reads sources: files at once, what may take its time in a task of its own.
+    async fn fetch(&mut self, keys: BTreeSet<Box<str>>) -> Next {
         let (packages, others): (BTreeSet<_>, BTreeSet<_>) =
             keys.into_iter().partition(|key| key.starts_with("uci:"));
-        let mut out = self.device.fetch(others).await;
+        let mut sources = Vec::with_capacity(packages.len() + others.len());
         for key in packages {
             let (source, sum) = self.device.package(key.trim_start_matches("uci:"));
             if let Some(sum) = sum {
                 self.read.insert(key.clone(), sum);
             }
-            out.push((key, source));
+            sources.push((key, source));
         }
-        for (key, source) in &out {
-            if let Source::Failed(why) = source {
-                log::warn!("{key} cannot be read: {why}");
-            }
+        let fetch = self.device.sources();
+        if !self.device.is_live() {
+            sources.extend(fetch.fetch_all(others).await);
+            return Next::Event(Box::new(fetched(sources)));
         }
-        out
+        let told = self.told.clone();
+        tokio::spawn(async move {
+            sources.extend(fetch.fetch_all(others).await);
+            let _ = told.send(Told::Fetched(sources)).await;
+        });
+        Next::Nothing
     }
 
     fn note(&mut self, records: &[Record], whole: &[Record]) {
@@ -268,9 +278,10 @@ impl Loop {
     }
 
     fn posted(&mut self, told: Told) -> Event {
-        self.posting = None;
         match told {
+            Told::Fetched(sources) => fetched(sources),
             Told::Posted(client, reply) => {
+                self.posting = None;
                 let now = self.device.clock().now();
                 let expired = now.wall.and_then(|wall| client.clock_known(wall).err());
                 if let Some(peer) = client.addresses() {
@@ -283,7 +294,10 @@ impl Loop {
                     (Err(why), None) => Event::Lost(why),
                 }
             }
-            Told::NotPosted(why) => Event::Lost(why),
+            Told::NotPosted(why) => {
+                self.posting = None;
+                Event::Lost(why)
+            }
         }
     }
 }
@@ -293,6 +307,15 @@ enum Next {
     Nothing,
     Event(Box<Event>),
     Exit(Exit),
+}
+
+fn fetched(sources: Vec<(Box<str>, Source)>) -> Event {
+    for (key, source) in &sources {
+        if let Source::Failed(why) = source {
+            log::warn!("{key} cannot be read: {why}");
+        }
+    }
+    Event::Fetched(sources)
 }
 
 fn not_committed(error: commit::Error) -> NotCommitted {
