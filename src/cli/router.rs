@@ -77,7 +77,7 @@ impl Router {
 
     /// The source of a key, fetched now.
     pub fn source(&self, key: &str) -> Source {
-        let mut sources = self.runtime.block_on(self.device.fetch(BTreeSet::from([key.into()])));
+        let mut sources = self.runtime.block_on(self.device.sources().fetch_all(BTreeSet::from([key.into()])));
         sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 
@@ -193,7 +193,7 @@ fn fetcher(device: Rc<Device>, runtime: Rc<Runtime>, sums: Sums) -> Fetcher {
                 sums.borrow_mut().insert(key.clone(), sum.into());
             }
         }
-        runtime.block_on(device.fetch(keys))
+        runtime.block_on(device.sources().fetch_all(keys))
     })
 }
 
