@@ -6,7 +6,7 @@ mod common;
 use common::story::{Story, golden};
 
 /// The objects of these families.
-const OBJECTS: [&str; 2] = ["Ethernet", "Bridging"];
+const OBJECTS: [&str; 4] = ["Bridging", "Ethernet", "IP", "PPP"];
 
 #[test]
 fn recorded_routers_read_as_reviewed() {

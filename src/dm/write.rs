@@ -486,6 +486,13 @@ impl<'m> Planner<'m> {
                 Delete::Rust(function) => {
                     let here = At { view, object: place.object, row: Some(row) };
                     function(&here, &mut self.draft)?;
+                    // Whatever else lived in a section that went is gone too.
+                    if let Some(bound) = &row.section {
+                        let left = self.draft.tree(&bound.source)?.and_then(|tree| tree.get(bound.name));
+                        if left.is_none() {
+                            gone.extend(sharers(view, bound.source.as_ref(), bound.name)?);
+                        }
+                    }
                 }
             }
         }

@@ -94,7 +94,8 @@ pub fn layers(view: &View<'_>) -> Result<Tree, Stop> {
             joined(IP, interface.name, &lower);
             let mut row = row(interface.name, Some(interface.name), &lower);
             row.set("l3", net.l3(interface, 0).into());
-            row.set("proto", interface.proto.into());
+            let kind = if interface.device == Some("lo") { "Loopback" } else { "Normal" };
+            row.set("kind", kind.into());
             row.set(".names", texts(&net.parts(interface)));
             (interface.name.to_string(), row)
         })

@@ -3,18 +3,22 @@
 //! `build.rs` compiles the `.toml` files against `standard.tsv` into [`model`]; functions named by `rust NAME` in
 //! `x.toml` are in `x.rs`, the setter of `NAME` is `set_NAME`.
 
+pub mod active_ports;
+pub mod addresses;
 pub mod bridging;
 pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod ethernet;
 pub mod firewall;
 pub mod interfacestack;
+pub mod ip;
 pub mod layers;
 pub mod managementserver;
 pub mod nat;
 pub mod net;
 pub mod netdev;
 pub mod pipes;
+pub mod ppp;
 pub mod processstatus;
 pub mod zones;
 
@@ -43,6 +47,8 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("processes", processstatus::processes),
     ("sensors", processstatus::sensors),
     ("layers", layers::layers),
+    ("addresses", addresses::addresses),
+    ("active_ports", active_ports::active_ports),
 ];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).

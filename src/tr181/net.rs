@@ -16,3 +16,9 @@ pub fn refit(old: Option<&Tree>, words: &[&str]) -> Option<Tree> {
         }
     })
 }
+
+/// The length of a dotted mask; nothing for one with holes.
+pub fn prefix_length(mask: &str) -> Option<u32> {
+    let bits = u32::from(mask.parse::<std::net::Ipv4Addr>().ok()?);
+    (bits.leading_ones() + bits.trailing_zeros() >= 32).then(|| bits.leading_ones())
+}

@@ -96,3 +96,10 @@ pub fn set(
 pub fn flag(value: &str) -> &'static str {
     if value == "true" { "1" } else { "0" }
 }
+
+/// An option of a netdev's settings as they are stored.
+pub fn setting<'s>(view: &View<'s>, netdev: &str, option: &str) -> Result<Option<&'s str>, Stop> {
+    let sections =
+        view.sections(NETWORK, "device")?.into_iter().filter(|(_, s)| s.str("name") == Some(netdev));
+    Ok(sections.filter_map(|(_, section)| section.str(option)).next())
+}
