@@ -82,6 +82,8 @@ pub struct Planner<'m> {
     plan: Plan,
     pub(super) renumbered: bool,
     pub(super) lost: Vec<Kept>,
+    /// Keys that were missing, of every step so far.
+    noted: BTreeSet<Box<str>>,
 }
 
 impl<'m> Planner<'m> {
@@ -95,12 +97,15 @@ impl<'m> Planner<'m> {
             plan: Plan::default(),
             renumbered: false,
             lost: Vec::new(),
+            noted: BTreeSet::new(),
         }
     }
 
     /// The keys that were missing; the caller supplies them and plans again from the start.
     pub fn wanted(&self) -> BTreeSet<Box<str>> {
-        self.draft.snapshot.take_wanted()
+        let mut wanted = self.draft.snapshot.take_wanted();
+        wanted.extend(self.noted.iter().cloned());
+        wanted
     }
 
     /// The plan of all that was asked.
@@ -195,9 +200,7 @@ impl<'m> Planner<'m> {
                 Ok(()) => {}
                 Err(Halt::Refused(why)) => return Err(Stop::Refused(why)),
                 Err(Halt::Need(keys)) => {
-                    for key in keys {
-                        let _ = self.draft.snapshot.tree(&key);
-                    }
+                    self.noted.extend(keys);
                     return Err(Stop::Wait);
                 }
             }
