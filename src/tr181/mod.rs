@@ -17,6 +17,8 @@ pub mod managementserver;
 pub mod nat;
 pub mod net;
 pub mod netdev;
+pub mod network;
+pub mod optionlist;
 pub mod pipes;
 pub mod ppp;
 pub mod processstatus;
@@ -50,6 +52,7 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("addresses", addresses::addresses),
     ("active_ports", active_ports::active_ports),
 ];
+const DERIVED: &[(&str, DerivedFn)] = &[("dhcp4", dhcpv4::dhcp4), ("services", network::services)];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));
