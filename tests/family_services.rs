@@ -1,23 +1,19 @@
-//! DHCP, router advertisements, routes, DNS and time of the recorded routers, value by value and setter by setter.
+//! DHCP, router advertisements, routes, DNS and time: golden text of recorded routers, and what writes come to.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/model.rs"]
-mod model;
+mod common;
 
-use model::{Router, golden};
+use common::story::{Story, golden};
 
-/// What is compared: the name of the golden text and the path.
-const OBJECTS: &[(&str, &str)] = &[("DHCPv4", "Device.DHCPv4.")];
+/// The objects of these families.
+const OBJECTS: [&str; 1] = ["DHCPv4"];
 
 #[test]
-fn every_value_of_the_recorded_routers_is_as_reviewed() {
-    for device in
-        ["wr4000-25.12", "bpi-r3-vlan-25.12", "fritz-pppoe-25.12", "ax3600-24.10-wifi-off", "x86-25.12"]
-    {
-        let router = Router::new(device);
-        for (object, path) in OBJECTS {
-            golden(device, object, &router.text(path));
+fn recorded_routers_read_as_reviewed() {
+    for device in common::device::names() {
+        let mut story = Story::of(&device);
+        for object in OBJECTS {
+            golden(&device, object, &story.get(&[&format!("Device.{object}.")]));
         }
     }
 }

@@ -51,8 +51,9 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("layers", layers::layers),
     ("addresses", addresses::addresses),
     ("active_ports", active_ports::active_ports),
+    ("services", network::services),
+    ("dhcp4", dhcpv4::dhcp4),
 ];
-const DERIVED: &[(&str, DerivedFn)] = &[("dhcp4", dhcpv4::dhcp4), ("services", network::services)];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));

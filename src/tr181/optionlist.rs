@@ -194,7 +194,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Hexadecimal digits, with or without colons between them, as bytes.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits

@@ -76,10 +76,10 @@ pub(super) fn clients(view: &View<'_>) -> Result<Tree, Stop> {
         }
         let mut items = sent(section);
         // Without the option netifd sends the router's own name.
-        if let (true, Some(own)) = (section.get("hostname").is_none(), hostname) {
-            if let Some(item) = items.iter_mut().find(|item| item.on && item.name.as_deref() == Some("12")) {
-                item.value = optionlist::hex(own.as_bytes());
-            }
+        if let (true, Some(own)) = (section.get("hostname").is_none(), hostname)
+            && let Some(item) = items.iter_mut().find(|item| item.on && item.name.as_deref() == Some("12"))
+        {
+            item.value = optionlist::hex(own.as_bytes());
         }
         let client = Tree::map([
             (".source", Tree::from(NETWORK)),
@@ -232,10 +232,10 @@ pub fn client_routers<'s>(at: &At<'_, 's>) -> Value<'s> {
     for route in both(at, "route")? {
         let default = route.str("target") == Some("0.0.0.0") && route.str("mask") == Some("0");
         // A route of another table comes from a section of its own.
-        if let (true, None, Some(hop)) = (default, route.get("table"), route.str("nexthop")) {
-            if !routers.contains(&hop) {
-                routers.push(hop);
-            }
+        if let (true, None, Some(hop)) = (default, route.get("table"), route.str("nexthop"))
+            && !routers.contains(&hop)
+        {
+            routers.push(hop);
         }
     }
     Ok(Some(routers.join(",").into()))
@@ -292,11 +292,8 @@ fn sent(section: &Tree) -> Vec<Item> {
     if let Some(vendor) = section.str("vendorid") {
         items.push(item(60, optionlist::hex(vendor.as_bytes()), true, Some(vendor)));
     }
-    if let Some(id) = section.str("clientid") {
-        match optionlist::unhex(id) {
-            Some(bytes) => items.push(item(61, optionlist::hex(&bytes), true, Some(id))),
-            None => {}
-        }
+    if let Some((id, bytes)) = section.str("clientid").and_then(|id| Some((id, optionlist::unhex(id)?))) {
+        items.push(item(61, optionlist::hex(&bytes), true, Some(id)));
     }
     for (option, on) in [("sendopts", true), ("cpe_sendopts", false)] {
         for text in network::words(section.get(option)) {

@@ -109,10 +109,14 @@ pub fn decode(tag: u8, text: &str) -> Option<Vec<u8>> {
     if let Some(addresses) = parts.iter().map(|p| p.parse::<Ipv4Addr>().ok()).collect::<Option<Vec<_>>>() {
         return Some(addresses.iter().flat_map(|address| address.octets()).collect());
     }
-    if text.contains(':') && text.split(':').all(|pair| (1..=2).contains(&pair.len())) {
-        if let Some(bytes) = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect::<Option<_>>() {
-            return Some(bytes);
-        }
+    let pair = |pair: &str| {
+        let digits = (1..=2).contains(&pair.len());
+        u8::from_str_radix(pair, 16).ok().filter(|_| digits && !pair.starts_with('+'))
+    };
+    if text.contains(':')
+        && let Some(bytes) = text.split(':').map(pair).collect::<Option<_>>()
+    {
+        return Some(bytes);
     }
     if let Some(number) = text.parse::<u32>().ok().filter(|_| !TEXTS.contains(&tag)) {
         let least = match number {
@@ -218,7 +222,11 @@ mod tests {
             for bytes in values {
                 let text = encode(tag, bytes);
                 // A number of two bytes cannot be spelled as one.
-                assert_eq!(text.is_none(), tag == 26 && bytes.len() == 1 || tag == 51 && bytes.len() == 1, "{tag}");
+                assert_eq!(
+                    text.is_none(),
+                    tag == 26 && bytes.len() == 1 || tag == 51 && bytes.len() == 1,
+                    "{tag}"
+                );
                 let back = text.as_deref().map_or(Some(bytes.to_vec()), |text| decode(tag, text));
                 assert_eq!(back.as_deref(), Some(bytes), "{tag} {bytes:?} as {text:?}");
             }

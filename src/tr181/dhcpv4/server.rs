@@ -49,13 +49,9 @@ fn all<'s>(view: &View<'s>) -> Result<Vec<Pool<'s>>, Stop> {
         {
             continue;
         }
-        let subnet = match network::subnet(view, interface)? {
-            Some(own) => Some(match section.str("netmask").and_then(network::prefix_length) {
-                Some(length) => Subnet { length, ..own },
-                None => own,
-            }),
-            None => None,
-        };
+        let length = section.str("netmask").and_then(network::prefix_length);
+        let subnet = network::subnet(view, interface)?
+            .map(|own| Subnet { length: length.unwrap_or(own.length), ..own });
         let range =
             subnet.map(|net| range(net, host(section, "start", START), host(section, "limit", LIMIT)));
         pools.push(Pool { name, section, subnet, range });
@@ -186,7 +182,7 @@ fn bounds(at: &At<'_, '_>, value: &str) -> Result<Option<Bounds>, Stop> {
     let (Some(net), Some(range)) = (pool.subnet, pool.range) else { return Ok(None) };
     let wanted: Option<Ipv4Addr> = value.parse().ok();
     let wanted = wanted.filter(|wanted| net.holds(*wanted)).map(u32::from);
-    let wanted = wanted.filter(|wanted| (net.base() + 1..net.last()).contains(wanted));
+    let wanted = wanted.filter(|wanted| (net.base().saturating_add(1)..net.last()).contains(wanted));
     Ok(Some((net, range, wanted.ok_or_else(|| unfit("a host address of the interface's network"))?)))
 }
 
@@ -214,7 +210,7 @@ pub fn set_pool_mask(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<
 }
 
 /// The value of the last item for a tag, as text; the empty text for an item that sends nothing.
-fn option_text<'s>(section: &'s Tree, tag: u8) -> Option<&'s str> {
+fn option_text(section: &Tree, tag: u8) -> Option<&str> {
     let items = network::items(section.get("dhcp_option"));
     items.into_iter().rev().filter_map(options::split).find(|(known, _)| *known == tag).map(|(_, text)| text)
 }
