@@ -77,7 +77,8 @@ impl Router {
 
     /// The source of a key, fetched now.
     pub fn source(&self, key: &str) -> Source {
-        let mut sources = self.runtime.block_on(self.device.sources().fetch_all(BTreeSet::from([key.into()])));
+        let mut sources =
+            self.runtime.block_on(self.device.sources().fetch_all(BTreeSet::from([key.into()])));
         sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 

@@ -244,7 +244,7 @@ fn ways(rhs: &Rhs, writable: bool, key: &str) -> Result<(ReadBy, WriteBy), Strin
 /// Whether a line can be written through: it ends in an option and every pipe has an inverse.
 pub fn invertible(line: &Line) -> bool {
     let target = match line.source {
-        Src::Option { .. } => true,
+        Src::Option { option, .. } => !matches!(option, [super::line::Piece::Lit(".name")]),
         Src::Tree { key: [super::line::Piece::Lit(key)], steps: [_, Step::Key(_)] } => {
             key.starts_with("uci:") || key.starts_with("agent:")
         }

@@ -23,12 +23,14 @@ pub struct Draft {
     pub edits: Vec<Edit>,
     /// Rows whose identifying content changed: table, old key, new key.
     pub(super) rebound: Vec<(String, String, String)>,
+    /// A setter says that it took the nearest value the router has: the check takes what reads back.
+    pub nearest: bool,
 }
 
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new(), rebound: Vec::new() }
+        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), nearest: false }
     }
 
     /// Applies one edit to the draft.

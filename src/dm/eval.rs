@@ -100,6 +100,10 @@ impl<'s> At<'_, 's> {
                 let Some(tree) = tree else { return Ok(None) };
                 self.walk(Flow::Tree(tree), steps)
             }
+            Src::Option { up, option: [Piece::Lit(".name")] } => Ok(self.up(*up).map(|row| {
+                let name = row.section.as_ref().map_or(row.anchor, |bound| bound.name);
+                Flow::Text(Cow::Borrowed(name))
+            })),
             Src::Option { up, option } => {
                 let Some(bound) = self.up(*up).and_then(|row| row.section.as_ref()) else { return Ok(None) };
                 Ok(bound.tree.get(&self.text(option)?).map(Flow::Tree))

@@ -84,6 +84,8 @@ pub struct Planner<'m> {
     pub(super) lost: Vec<Kept>,
     /// Keys that were missing, of every step so far.
     noted: BTreeSet<Box<str>>,
+    /// Parameters whose setter took the nearest value the router has.
+    rounded: BTreeSet<String>,
 }
 
 impl<'m> Planner<'m> {
@@ -98,6 +100,7 @@ impl<'m> Planner<'m> {
             renumbered: false,
             lost: Vec::new(),
             noted: BTreeSet::new(),
+            rounded: BTreeSet::new(),
         }
     }
 
@@ -166,7 +169,9 @@ impl<'m> Planner<'m> {
         if !refused.is_empty() {
             return Err(NoPlan::Refused(refused));
         }
-        self.plan.written.extend(sets.into_iter().map(|set| (set.path, set.value)));
+        let told =
+            self.step(|_, view| sets.iter().map(|set| told(view, set)).collect::<Result<Vec<_>, Stop>>());
+        self.plan.written.extend(told.map_err(|stop| no_plan(stop, ""))?);
         Ok(())
     }
 
@@ -227,15 +232,20 @@ impl<'m> Planner<'m> {
         {
             return Err(Refusal::WrongType { expected: param.syntax.base.name().into() }.into());
         }
-        let value = param.syntax.canonical(&wish.value).map_err(|why| match why {
-            Invalid::Type { expected } => Refusal::WrongType { expected: expected.into() },
-            Invalid::Value { allowed } => Refusal::OutOfRange { allowed },
-        })?;
+        // A secret reads as the empty text, whatever its length must be: written back so, it stays.
+        let skip = param.flags.hidden && wish.value.is_empty() && self.policy.keep_secret_on_empty;
+        let value = match skip {
+            true => String::new(),
+            false => param.syntax.canonical(&wish.value).map_err(|why| match why {
+                Invalid::Type { expected } => Refusal::WrongType { expected: expected.into() },
+                Invalid::Value { allowed } => Refusal::OutOfRange { allowed },
+            })?,
+        };
         Ok(Set {
             asked: wish.path.clone(),
             path: format!("{}{}", place.path, param.name),
             order: (place.object, place.path.to_string(), at),
-            skip: param.flags.hidden && value.is_empty() && self.policy.keep_secret_on_empty,
+            skip,
             command: param.flags.command,
             value,
         })
@@ -255,7 +265,11 @@ impl<'m> Planner<'m> {
         if let Some(named) = self.step(|planner, view| planner.name_section(view, &set.path))? {
             self.step(|planner, view| planner.renamed(view, &named))?;
         }
+        self.draft.nearest = false;
         self.step(|planner, view| planner.written(view, set))?;
+        if std::mem::take(&mut self.draft.nearest) {
+            self.rounded.insert(set.path.clone());
+        }
         self.settle()?;
         self.promote()
     }
@@ -360,7 +374,11 @@ impl<'m> Planner<'m> {
         let (place, at) = parameter(view, &set.path)?;
         let param = view.param(&place, at)?;
         let read = view.raw(&place, param)?;
-        if *read == *set.value {
+        if *read == *set.value
+            || self.rounded.contains(&set.path)
+            || (param.syntax.lists > 0 && same_items(&read, &set.value))
+            || (read.starts_with("Device.") && same_items(&read, &set.value))
+        {
             return Ok(());
         }
         let shown =
@@ -387,6 +405,12 @@ impl<'m> Planner<'m> {
                 continue;
             }
             let Some(mine) = values(view, object, &names, row)? else { continue };
+            // What the router alone decides and does not know yet (the BSSID of a radio that is off) tells no rows apart.
+            let given =
+                |name: &str| object.param(name).is_some_and(|(_, param)| matches!(param.write, Write::No));
+            if names.iter().zip(&mine).any(|(name, value)| value.is_empty() && given(name)) {
+                continue;
+            }
             for other in view.rows(row.object, row.parent.as_ref())?.iter() {
                 if other.number != row.number
                     && enabled(other)?
@@ -522,6 +546,34 @@ fn values<'s>(
         out.push(view.value(&place, at)?.into_owned());
     }
     Ok(Some(out))
+}
+
+/// A written parameter and its value as it came to be: rounded, or a list in the source's order.
+fn told(view: &View<'_>, set: &Set) -> Result<(String, String), Stop> {
+    if set.skip || set.command {
+        return Ok((set.path.clone(), set.value.clone()));
+    }
+    let (place, at) = parameter(view, &set.path)?;
+    let value = view.raw(&place, view.param(&place, at)?)?;
+    Ok((set.path.clone(), value.into_owned()))
+}
+
+/// Whether two comma lists hold the same items: a source may keep them in an order of its own.
+///
+/// The dot that may end a path does not count.
+fn same_items(a: &str, b: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut items: Vec<String> = text
+            .split(',')
+            .map(|item| match item.strip_suffix('.') {
+                Some(path) if path.starts_with("Device.") => path.to_string(),
+                Some(_) | None => item.to_string(),
+            })
+            .collect();
+        items.sort_unstable();
+        items
+    };
+    sorted(a) == sorted(b)
 }
 
 fn no_plan(stop: Stop, path: &str) -> NoPlan {

@@ -22,6 +22,7 @@ pub mod optionlist;
 pub mod pipes;
 pub mod ppp;
 pub mod processstatus;
+pub mod wifi;
 pub mod zones;
 
 use crate::dm::schema::{DerivedFn, Model};
@@ -53,6 +54,9 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("active_ports", active_ports::active_ports),
     ("services", network::services),
     ("dhcp4", dhcpv4::dhcp4),
+    ("hostapd", wifi::built_with),
+    ("wifi", wifi::netdevs),
+    ("wifi_counters", wifi::counters),
 ];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).

@@ -10,6 +10,8 @@ pub const PIPES: &[NamedPipe] = &[
     NamedPipe { name: "netnot", read: netnot, back: Some(netnot_back) },
     NamedPipe { name: "steps4096", read: steps4096, back: Some(steps4096_back) },
     NamedPipe { name: "wrap32", read: wrap32, back: None },
+    NamedPipe { name: "sum", read: sum, back: None },
+    NamedPipe { name: "width", read: wifi_width, back: None },
 ];
 
 /// An OpenWrt time span such as `12h`, `3600` or `infinite` as whole seconds, `-1` for ever.
@@ -40,6 +42,17 @@ fn span_back(seconds: &str) -> Option<String> {
         n if n >= 0 => Some(n.to_string()),
         _ => None,
     }
+}
+
+/// The sum of a comma list of counters; what is no number counts nothing.
+fn sum(list: &str) -> Option<String> {
+    let numbers = list.split(',').filter_map(|item| item.trim().parse::<u64>().ok());
+    Some(numbers.fold(0u64, u64::wrapping_add).to_string())
+}
+
+/// An `htmode` such as `HE80` as TR-181's channel width.
+fn wifi_width(mode: &str) -> Option<String> {
+    super::wifi::width_of(mode).map(str::to_string)
 }
 
 /// A prefix length, or a dotted mask, as a dotted mask.
