@@ -33,3 +33,8 @@ fn netlink_dumps_of_the_corpus_are_read_without_panic() {
 fn envelopes_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
     replay("soap", cpeagent::cwmp::soap::exercise);
 }
+
+#[test]
+fn mapping_files_and_paths_of_the_corpus_are_read_without_panic_and_wrong_ones_add_nothing() {
+    replay("mapping", cpeagent::dm::dropin::exercise);
+}

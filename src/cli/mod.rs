@@ -12,6 +12,8 @@ mod run;
 mod socket;
 mod status;
 
+use crate::io::log;
+use ::log::LevelFilter;
 use clap::ArgMatches;
 use std::ffi::OsString;
 use std::fmt;
@@ -115,6 +117,10 @@ fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
     let global = Global { root: args.get_one::<PathBuf>("root").cloned(), json: args.get_flag("json") };
     let list = |of: &str| args.get_many::<String>(of).unwrap_or_default().cloned().collect::<Vec<_>>();
     let text = |of: &str| args.get_one::<String>(of).cloned().unwrap_or_default();
+    if name != "run" {
+        // Fails only where a log was started before.
+        let _ = log::start(vec![log::Sink::Stderr], LevelFilter::Warn);
+    }
     match name {
         "run" => run::agent(&global, args.get_flag("verbose")),
         #[cfg(feature = "bench")]

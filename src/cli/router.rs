@@ -7,17 +7,19 @@ use super::local::{Fetcher, Local};
 use super::{Fail, Global};
 use crate::dm::edit::Edit;
 use crate::dm::error::Error;
+use crate::dm::schema::Model;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::dm::view::PENDING;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
-use crate::io::clock::Clock;
 use crate::io::commit::{self, Request, read_package};
 use crate::io::device::Device;
 use crate::io::disk::RealDisk;
 use crate::io::store::Store;
-use crate::openwrt::uci;
+use crate::io::clock::Clock;
+use crate::io::dropin;
 use crate::tr181;
+use crate::openwrt::uci;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -51,6 +53,15 @@ pub fn disk(root: Option<&Path>) -> Result<RealDisk, Fail> {
     RealDisk::new(root).map_err(|error| Fail::Disk(format!("{}: {error}", root.display())))
 }
 
+/// The supported model with the vendor extensions of this router; a wrong one is logged and left out.
+pub fn model(disk: &RealDisk) -> Result<Model, Fail> {
+    let (files, mut mistakes) = dropin::read(disk);
+    let (model, wrong) = tr181::model_with(&files).map_err(Fail::Refused)?;
+    mistakes.extend(wrong);
+    mistakes.iter().for_each(|mistake| log::error!("{mistake}; the file is left out"));
+    Ok(model)
+}
+
 impl Router {
     /// The router that the options name. A device folder is read from its recordings unless a ubusd listens in it.
     pub(super) fn open(global: &Global) -> Result<Router, Fail> {
@@ -70,7 +81,7 @@ impl Router {
         };
         let sums = Sums::default();
         let fetcher = fetcher(device.clone(), runtime.clone(), sums.clone());
-        let model = tr181::model().map_err(Fail::Refused)?;
+        let model = model(&disk)?;
         let local = Local::over(model, fetcher, store.state().clone(), clock.now());
         Ok(Router { disk, local, device, runtime, store, sums })
     }

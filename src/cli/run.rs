@@ -2,6 +2,7 @@
 
 use super::{Done, Fail, Global};
 use crate::config::Config;
+use crate::dm::schema::Model;
 use crate::dm::source::Source;
 use crate::io;
 use crate::io::device::Device;
@@ -20,7 +21,8 @@ pub(super) fn agent(global: &Global, verbose: bool) -> Result<Done, Fail> {
         let level = if verbose { LevelFilter::Debug } else { level(&device) };
         // Fails only where a log was started before.
         let _ = io::log::start(io::log::sinks(root), level);
-        io::run::run(device).await.map_err(Fail::Disk)
+        let model: &'static Model = Box::leak(Box::new(super::router::model(&device.disk())?));
+        io::run::run(device, model).await.map_err(Fail::Disk)
     })?;
     Ok(Done { status: exit.status(), ..Done::from(String::new()) })
 }

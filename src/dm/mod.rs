@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod draft;
+pub mod dropin;
 pub mod edit;
 pub mod error;
 pub mod eval;

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commit;
 pub mod device;
 pub mod disk;
+pub mod dropin;
 pub mod facts;
 pub mod fetch;
 pub mod http;

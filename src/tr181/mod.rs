@@ -25,6 +25,7 @@ pub mod processstatus;
 pub mod wifi;
 pub mod zones;
 
+use crate::dm::dropin::{self, Platform};
 use crate::dm::schema::{DerivedFn, Model};
 
 /// The tables that `build.rs` made.
@@ -65,4 +66,11 @@ pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), 
 /// The supported model of this build.
 pub fn model() -> Result<Model, String> {
     Model::new(tables::OBJECTS.to_vec(), pipes::PIPES, DERIVED)
+}
+
+/// The same with vendor extensions (file name and text), and what is wrong with those that were left out.
+pub fn model_with(files: &[(String, String)]) -> Result<(Model, Vec<String>), String> {
+    let platform = Platform { pipes: pipes::PIPES, derived: DERIVED };
+    let (objects, mistakes) = dropin::merge(tables::OBJECTS.to_vec(), platform, files);
+    Ok((Model::new(objects, pipes::PIPES, DERIVED)?, mistakes))
 }
