@@ -19,11 +19,11 @@ use crate::agent::{Action, Agent, Event, NotCommitted};
 use crate::cwmp::events::{Ledger, Record};
 use crate::cwmp::soap::writer::Outgoing;
 use crate::dm::error::Refusal;
+use crate::dm::schema::Model;
 use crate::dm::source::Source;
 use crate::openwrt::json;
 use crate::rng::Rng;
 use crate::state::Start;
-use crate::tr181;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -59,10 +59,10 @@ struct Loop {
     local: Local,
 }
 
-/// Runs the agent of `device` until it has to restart, or is told to end.
+/// Runs the agent of `device`, whose data model is `model`, until it has to restart, or is told to end.
 ///
 /// Fails where its stores cannot be read at all; everything else is logged and lived with.
-pub async fn run(mut device: Device) -> Result<Exit, String> {
+pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, String> {
     let disk = device.disk();
     let (mut store, origin, faults) =
         Store::load(&*disk).map_err(|e| format!("the agent's state cannot be read: {e}"))?;
@@ -85,7 +85,6 @@ pub async fn run(mut device: Device) -> Result<Exit, String> {
         Start::Boot => log::info!("the device has booted"),
         Start::Restart => log::info!("the agent was restarted"),
     }
-    let model: &'static crate::dm::schema::Model = Box::leak(Box::new(tr181::model()?));
     let mut agent = Agent::new(model, state, ledger, Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
     let (told, mut told_rx) = mpsc::channel(QUEUE);
