@@ -50,6 +50,7 @@ pub fn supply_derived(
     wanted: BTreeSet<Box<str>>,
 ) -> Result<(), Halt> {
     let mut need = BTreeSet::new();
+    let mut blocked: BTreeSet<Box<str>> = BTreeSet::new();
     let mut todo: Vec<Box<str>> = wanted.into_iter().collect();
     let mut rounds = 0;
     while let Some(key) = todo.pop() {
@@ -61,19 +62,25 @@ pub fn supply_derived(
             need.insert(key);
             continue;
         };
+        if blocked.contains(&key) {
+            continue;
+        }
         let source = match model.derived(name) {
             None => Source::Failed("nothing computes it".into()),
             Some(function) => match function(&View::new(model, snapshot, instances)) {
                 Ok(tree) => Source::ready(tree),
                 Err(Stop::Refused(why)) => Source::Failed(why.to_string()),
                 Err(Stop::Wait) => {
-                    let below = snapshot.take_wanted();
-                    if below.iter().any(|key| !key.starts_with("derived:")) {
-                        need.extend(below.into_iter().filter(|key| !key.starts_with("derived:")));
-                    } else {
+                    let (derived, outside): (Vec<_>, Vec<_>) =
+                        snapshot.take_wanted().into_iter().partition(|key| key.starts_with("derived:"));
+                    // What waits for the outside, itself or by what it is made of, comes in the next round.
+                    if outside.is_empty() && !derived.iter().any(|key| blocked.contains(key)) {
                         todo.push(key);
-                        todo.extend(below);
+                    } else {
+                        blocked.insert(key);
                     }
+                    need.extend(outside);
+                    todo.extend(derived.into_iter().filter(|key| !blocked.contains(key)));
                     continue;
                 }
             },
@@ -82,4 +89,40 @@ pub fn supply_derived(
         snapshot.supply(&key, source);
     }
     if need.is_empty() { Ok(()) } else { Err(Halt::Need(need)) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::dm::schema::DerivedFn;
+    use crate::dm::tree::Tree;
+
+    fn upper(view: &View<'_>) -> Result<Tree, Stop> {
+        Ok(view.tree("derived:lower")?.cloned().unwrap_or(Tree::from("")))
+    }
+
+    fn lower(view: &View<'_>) -> Result<Tree, Stop> {
+        Ok(view.tree("outside")?.cloned().unwrap_or(Tree::from("")))
+    }
+
+    fn round(view: &View<'_>) -> Result<Tree, Stop> {
+        Ok(view.tree("derived:round")?.cloned().unwrap_or(Tree::from("")))
+    }
+
+    const DERIVED: &[(&str, DerivedFn)] = &[("upper", upper), ("lower", lower), ("round", round)];
+
+    #[test]
+    fn a_computed_source_waits_for_what_the_one_below_it_waits_for_and_a_circle_ends() {
+        let model = Model::new(Vec::new(), &[], DERIVED).unwrap();
+        let (mut snapshot, instances) = (Snapshot::default(), RefCell::default());
+        let mut read = |snapshot: &mut Snapshot, key: &str| {
+            attempt(&model, snapshot, &instances, |view| Ok(view.tree(key)?.cloned()))
+        };
+        let need = Err(Halt::Need(BTreeSet::from(["outside".into()])));
+        assert_eq!(read(&mut snapshot, "derived:upper"), need);
+        snapshot.supply("outside", Source::ready(Tree::from("x")));
+        assert_eq!(read(&mut snapshot, "derived:upper"), Ok(Some(Tree::from("x"))));
+        assert!(matches!(read(&mut snapshot, "derived:round"), Err(Halt::Refused(_))));
+    }
 }
