@@ -6,7 +6,7 @@ mod common;
 use common::story::{Story, golden};
 
 /// The objects of these families.
-const OBJECTS: [&str; 1] = ["DHCPv4"];
+const OBJECTS: [&str; 2] = ["DHCPv4", "Time"];
 
 #[test]
 fn recorded_routers_read_as_reviewed() {

@@ -369,7 +369,11 @@ impl Syntax {
                 self.in_range(scaled)?;
                 Ok(decimal(scaled))
             }
-            Type::DateTime => Wall::parse(tight).map(|moment| moment.to_string()).ok_or_else(wrong),
+            //= TR-106 3.2.1: local time is told with its offset from UTC, all other moments in UTC.
+            Type::DateTime => match (Wall::parse(tight), usage) {
+                (Some(_), Use::Read) if !tight.ends_with('Z') => Ok(tight.to_string()),
+                (moment, _) => moment.map(|moment| moment.to_string()).ok_or_else(wrong),
+            },
             Type::Base64 => {
                 let tight: String = tight.chars().filter(|c| !c.is_ascii_whitespace()).collect();
                 let bytes = base64_len(&tight).ok_or_else(wrong)?;

@@ -23,6 +23,8 @@ pub mod pipes;
 pub mod ppp;
 pub mod processstatus;
 pub mod wifi;
+pub mod time;
+pub mod zone;
 pub mod zones;
 
 use crate::dm::dropin::{self, Platform};
