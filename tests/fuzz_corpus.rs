@@ -38,3 +38,21 @@ fn envelopes_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
 fn mapping_files_and_paths_of_the_corpus_are_read_without_panic_and_wrong_ones_add_nothing() {
     replay("mapping", cpeagent::dm::dropin::exercise);
 }
+
+#[test]
+fn header_fields_of_authentication_of_the_corpus_are_read_without_panic() {
+    replay("auth", cpeagent::digest::exercise);
+}
+
+#[test]
+fn http_messages_of_the_corpus_are_read_within_their_bounds() {
+    replay("http", cpeagent::io::http::exercise);
+}
+
+#[test]
+fn datagrams_of_the_corpus_are_read_without_panic_and_never_end_the_binding() {
+    replay("stun", |data| {
+        cpeagent::wake::stun::exercise(data);
+        cpeagent::wake::binding::exercise(data);
+    });
+}

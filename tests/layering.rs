@@ -30,9 +30,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("io", &["agent", "openwrt", "dm", "cwmp", "wake", "journal", "state", "config"]),
 ];
 
-/// A file that may use a module beyond its row, and why.
-const ALSO: &[(&str, &str, &str)] = &[];
-
 /// They wire the rest together and may use all of it.
 const FREE: &[&str] = &["cli", "bench", "main", "lib"];
 
@@ -144,7 +141,6 @@ fn complaints(file: &File) -> Vec<String> {
             && *to != file.top
             && !BASE.contains(&to.as_str())
             && edges.is_none_or(|edges| !edges.contains(&to.as_str()))
-            && !ALSO.iter().any(|(name, also, _)| *name == file.name && also == to)
         {
             found.push(format!("{}:{line}: {} may not use {to}: {spelled}", file.name, file.top));
         }
