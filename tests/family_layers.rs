@@ -25,3 +25,9 @@ fn recorded_routers_read_as_reviewed() {
         golden(&device, "InterfaceStack", &(lines.join("\n") + "\n"));
     }
 }
+
+//= TR-069 A.3.2.1, A.3.2.6, A.3.2.7: all or nothing, new rows start off, numbers stay, what cannot be is refused.
+#[test]
+fn writes_become_what_netifd_reads_and_numbers_stay() {
+    common::story::stories("layers");
+}

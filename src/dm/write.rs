@@ -281,7 +281,7 @@ impl<'m> Planner<'m> {
         let draft = &mut self.draft;
         if let (Some(row), false) = (here.row.filter(|row| row.pending), matches!(param.write, Write::Alias))
         {
-            return draft.set(PENDING, row.anchor, param.name, Some(Tree::from(set.value.as_str())));
+            return draft.set(PENDING, row.anchor, param.name, Some(Tree::from(undotted(&set.value))));
         }
         if let (Some(row), true) =
             (here.row, super::pending::by_enabling(view.model.object(place.object)?, param))
@@ -618,6 +618,15 @@ pub(super) fn parameter<'s>(view: &View<'s>, path: &str) -> Result<(Place<'s>, u
     }
 }
 
+/// A list of references without the dots behind them; any other text as it is.
+fn undotted(value: &str) -> String {
+    let items: Vec<&str> = value.split(',').collect();
+    match items.iter().all(|item| item.starts_with("Device.")) {
+        true => items.iter().map(|item| item.trim_end_matches('.')).collect::<Vec<_>>().join(","),
+        false => value.to_string(),
+    }
+}
+
 /// Whether the type a manager said fits the parameter's.
 fn agrees(said: Type, base: Type, list: bool) -> bool {
     said == base || said == Type::String && (list || matches!(base, Type::String))
@@ -635,7 +644,9 @@ fn sharers(view: &View<'_>, source: &str, section: &str) -> Result<Vec<Sharer>, 
             Rows::Items(Src::Tree { key: [Piece::Lit(key)], .. }) => key.starts_with("derived:"),
             Rows::Items(_) => false,
         };
-        if !may {
+        // A section is there to be written: what can only be read, or comes and goes by itself, lives in none.
+        let written = object.params.iter().any(|param| !matches!(param.write, Write::No | Write::Alias));
+        if !may || !written || each.volatile {
             continue;
         }
         for row in view.all_rows(object.path.trim_end_matches("{i}."))? {

@@ -82,7 +82,9 @@ fn prefix_text(entry: &Tree) -> Option<String> {
 
 fn interface(sources: &Sources<'_>, name: &str, row: &Tree, section: Option<&Tree>) -> Tree {
     let states = parts(sources, name, row);
-    let off = section.and_then(|section| netbool(section.str("disabled"))) == Some(true);
+    let off = section.is_some_and(|section| {
+        netbool(section.str("disabled")) == Some(true) || matches!(section.str("proto"), None | Some("none"))
+    });
     let own = section.map(|section| {
         let proto = section.str("proto").unwrap_or("none");
         // An interface without a protocol keeps its addresses for the day it has one again.

@@ -117,7 +117,7 @@ pub fn port_state<'s>(at: &At<'_, 's>) -> Value<'s> {
         let up = netdev::state(at.view, netdev)?.is_some_and(|state| state.str("up") == Some("true"));
         return text(if up { "Forwarding" } else { "Disabled" });
     }
-    if netdev.is_empty() {
+    if netdev.is_empty() || at.field("enabled") == Some("false") {
         return text("Disabled");
     }
     let state = at.tree(&format!("file:/sys/class/net/{netdev}/brport/state"))?.and_then(Tree::as_str);
@@ -130,7 +130,7 @@ pub fn port_state<'s>(at: &At<'_, 's>) -> Value<'s> {
     })
 }
 
-/// Moves a word between two options of a section that hold lists of words; the last of a list takes the option away.
+/// Moves a word between two options of a section that hold lists of words, in the form found.
 fn shift(
     draft: &mut Draft,
     source: &str,
@@ -139,8 +139,15 @@ fn shift(
     from: &str,
     to: &str,
 ) -> Result<(), Stop> {
-    take(draft, source, section, word, from)?;
-    put(draft, source, section, word, to)
+    let tree = draft.tree(source)?.and_then(|package| package.get(section));
+    let form = tree.and_then(|tree| tree.get(to).or(tree.get(from))).cloned();
+    let mut all = tree.map(|tree| words(tree, to)).unwrap_or_default();
+    if !all.contains(&word) {
+        all.push(word);
+    }
+    let new = refit(form.as_ref(), &all);
+    draft.set(source, section, to, new)?;
+    take(draft, source, section, word, from)
 }
 
 fn take(draft: &mut Draft, source: &str, section: &str, word: &str, from: &str) -> Result<(), Stop> {
@@ -347,6 +354,15 @@ pub fn set_pvid(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
         }
     }
     if found { Ok(()) } else { refused("a VLAN that the port is a member of") }
+}
+
+/// Makes the VLAN that the waiting row describes.
+pub fn add_vlan(at: &At<'_, '_>, number: u32, draft: &mut Draft) -> Result<(), Stop> {
+    let (row, _) = bridge(at)?;
+    let key = netdev::fresh(draft, &format!("cpe_vlan{number}"))?;
+    draft.add(NETWORK, &key, "bridge-vlan")?;
+    draft.set_text(NETWORK, &key, "device", row.item.str("name").unwrap_or_default())?;
+    draft.set_text(NETWORK, &key, "vlan", at.field("VLANID").unwrap_or_default())
 }
 
 /// The first alias of a bridge-vlan.

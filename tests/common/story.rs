@@ -19,12 +19,18 @@ use cpeagent::tr181;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::sync::Arc;
 use tempfile::TempDir;
 
+thread_local! {
+    /// The copies laid out so far: stories read them and change only what they hold in memory.
+    static COPIES: RefCell<BTreeMap<String, Rc<TempDir>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 /// A recorded router in the middle of its story.
 pub struct Story {
-    _root: TempDir,
+    _root: Rc<TempDir>,
     files: Files,
     model: Model,
     snapshot: Snapshot,
@@ -35,7 +41,9 @@ pub struct Story {
 impl Story {
     /// The router as it was recorded.
     pub fn of(device: &str) -> Story {
-        let root = super::device::device(device);
+        let root = COPIES.with_borrow_mut(|copies| {
+            copies.entry(device.into()).or_insert_with(|| Rc::new(super::device::device(device))).clone()
+        });
         let disk = RealDisk::new(root.path()).expect("the copy can be opened");
         let files = Files::new(Arc::new(disk), true);
         let stat = std::fs::read_to_string(root.path().join("proc/stat")).expect("a recording has its time");
@@ -214,4 +222,56 @@ pub fn golden(device: &str, object: &str, text: &str) {
         panic!("{device} {object}:\n got {got}\nwant {want}");
     }
     assert_eq!(text.lines().count(), want.lines().count(), "{device} {object}: number of lines");
+}
+
+/// Plays the stories of `tests/golden/stories/NAME.txt` and compares what they tell; `BLESS=1` writes it.
+///
+/// A story begins with `== RULE: DEVICE`; `> set P=V ; P=V`, `> add`, `> del`, `> get`, `> changes` are asked in order,
+/// and it ends with what differs from the recording.
+pub fn stories(name: &str) {
+    let file =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/stories/{name}.txt"));
+    let text = std::fs::read_to_string(&file).expect("the stories are part of the repository");
+    let mut told = String::new();
+    let mut story: Option<Story> = None;
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("== ") {
+            if let Some(mut last) = story.take() {
+                told.push_str(&last.changes());
+            }
+            let (_, device) = title.rsplit_once(": ").expect("== RULE: DEVICE");
+            story = Some(Story::of(device));
+        } else if let Some(asked) = line.strip_prefix("> ") {
+            writeln!(told, "{line}").expect("a string");
+            let story = story.as_mut().expect("a story begins with its title");
+            let (word, rest) = asked.split_once(' ').unwrap_or((asked, ""));
+            let answer = match word {
+                "set" => story.set(&rest.split(" ; ").collect::<Vec<_>>()).map(|()| String::new()),
+                "add" => story.add(rest).map(|path| path + "\n"),
+                "del" => story.delete(rest).map(|()| String::new()),
+                "get" => Ok(story.get(&[rest])),
+                "changes" => Ok(story.changes()),
+                _ => panic!("{asked}"),
+            };
+            match answer {
+                Ok(answer) => told.push_str(&answer),
+                Err(refusals) => refusals.iter().for_each(|why| writeln!(told, "! {why}").expect("a string")),
+            }
+            continue;
+        } else {
+            continue;
+        }
+        writeln!(told, "{line}").expect("a string");
+    }
+    if let Some(mut last) = story {
+        told.push_str(&last.changes());
+    }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, told).expect("the stories can be written");
+        return;
+    }
+    for (at, (got, want)) in told.lines().zip(text.lines()).enumerate() {
+        assert_eq!(got, want, "{}:{}", file.display(), at + 1);
+    }
+    assert_eq!(told.lines().count(), text.lines().count(), "{}", file.display());
 }
