@@ -97,6 +97,14 @@ pub fn command() -> Command {
             "Say how the sessions with the ACS fare: the last one, why it failed, when the next one is",
         ))
         .subcommand(Command::new("inform").about("Have the running agent start a session now"))
+        .subcommand(
+            Command::new("doctor")
+                .about("Look for what stands between this router and its ACS, and say what to do about it"),
+        )
+        .subcommand(
+            Command::new("recover")
+                .about("Finish or take back a change that a power cut interrupted; the init script does it at boot"),
+        )
         .subcommands(bench())
 }
 
@@ -107,6 +115,12 @@ fn bench() -> Vec<Command> {
             Command::new("demo")
                 .about("Show an ACS and an agent on a copy of a recorded router")
                 .arg(flag("once", "End when the story has been told")),
+            Command::new("completions").about("Print the completions for a shell").hide(true).arg(one(
+                "shell",
+                "SHELL",
+                "bash, zsh, fish, elvish or powershell",
+            )),
+            Command::new("man").about("Print the man page").hide(true),
         ]
     } else {
         Vec::new()

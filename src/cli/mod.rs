@@ -5,8 +5,10 @@
 
 mod args;
 mod data;
+mod doctor;
 pub mod local;
 mod model;
+mod once;
 mod router;
 mod run;
 mod socket;
@@ -131,6 +133,12 @@ fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
         "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
         "names" => data::names(&global, &text("path")),
         "model" => model::print(&global, &text("format"), args.get_flag("all"), args.get_flag("coverage")),
+        "doctor" => doctor::doctor(&global),
+        "recover" => once::recover(&global),
+        #[cfg(feature = "bench")]
+        "completions" => once::completions(&text("shell")),
+        #[cfg(feature = "bench")]
+        "man" => once::man(),
         "status" => status::status(&global),
         "inform" => status::inform(&global),
         _ => Err(Fail::Usage(format!("no command {name}"))),
