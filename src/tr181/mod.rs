@@ -22,8 +22,9 @@ pub mod optionlist;
 pub mod pipes;
 pub mod ppp;
 pub mod processstatus;
-pub mod wifi;
+pub mod routing;
 pub mod time;
+pub mod wifi;
 pub mod zone;
 pub mod zones;
 
@@ -57,6 +58,7 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("active_ports", active_ports::active_ports),
     ("services", network::services),
     ("dhcp4", dhcpv4::dhcp4),
+    ("routes", routing::routes),
     ("hostapd", wifi::built_with),
     ("wifi", wifi::netdevs),
     ("wifi_counters", wifi::counters),

@@ -6,6 +6,8 @@ use crate::dm::schema::NamedPipe;
 pub const PIPES: &[NamedPipe] = &[
     NamedPipe { name: "span", read: span, back: Some(span_back) },
     NamedPipe { name: "mask", read: mask, back: Some(mask_back) },
+    NamedPipe { name: "unless_zero", read: same, back: Some(unless_zero) },
+    NamedPipe { name: "unless_minus1", read: same, back: Some(unless_minus1) },
     NamedPipe { name: "netbool", read: netbool, back: Some(netbool_back) },
     NamedPipe { name: "netnot", read: netnot, back: Some(netnot_back) },
     NamedPipe { name: "steps4096", read: steps4096, back: Some(steps4096_back) },
@@ -53,6 +55,20 @@ fn sum(list: &str) -> Option<String> {
 /// An `htmode` such as `HE80` as TR-181's channel width.
 fn wifi_width(mode: &str) -> Option<String> {
     super::wifi::width_of(mode).map(str::to_string)
+}
+
+fn same(text: &str) -> Option<String> {
+    Some(text.to_string())
+}
+
+/// `0` takes the option away: it is what the service does without it.
+fn unless_zero(text: &str) -> Option<String> {
+    Some(if text == "0" { String::new() } else { text.to_string() })
+}
+
+/// `-1` takes the option away: the standard's "none".
+fn unless_minus1(text: &str) -> Option<String> {
+    Some(if text == "-1" { String::new() } else { text.to_string() })
 }
 
 /// A prefix length, or a dotted mask, as a dotted mask.
