@@ -1,6 +1,6 @@
 //! The ACS of the workbench: which devices there are, what is to be asked of them, and what was said.
 //!
-//! Devices are served by [`super::session`] over [`super::http`]; people come in through [`super::page`] and programs
+//! Devices are served by `super::session` over [`super::http`]; people come in through [`super::page`] and programs
 //! through [`Acs::call`]. It keeps everything in memory and forgets it at the end.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,4 +1,4 @@
-//! What was said between the ACS and its devices, bounded and without secrets. Written by [`super::session`].
+//! What was said between the ACS and its devices, bounded and without secrets. Written by `super::session`.
 
 use std::collections::VecDeque;
 

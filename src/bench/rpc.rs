@@ -1,7 +1,7 @@
 //! What can be asked of a CPE and what comes back, as XML: one variant per RPC.
 //!
 //! Written and read on its own account, so that the agent's reader and writer meet a second opinion. Knows the body
-//! of a message; the envelope around it is [`super::session`]'s.
+//! of a message; the envelope around it is `super::session`'s.
 
 use std::fmt;
 

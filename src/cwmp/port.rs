@@ -38,7 +38,7 @@ pub enum Event {
     /// A transfer has ended: raises `code` and queues the request. To be said again after a restart, until
     /// [`Action::Delivered`]; beyond [`super::session::MAX_REQUESTS`] it is not taken.
     Transferred(Code, TransferComplete),
-    /// [`Session::next_timer`] has come.
+    /// [`super::session::Session::next_timer`] has come.
     Timer,
     /// The answer to [`Action::Gather`].
     Gathered(Gathered),

@@ -116,7 +116,7 @@ mod tests {
     fn a_computed_source_waits_for_what_the_one_below_it_waits_for_and_a_circle_ends() {
         let model = Model::new(Vec::new(), &[], DERIVED).unwrap();
         let (mut snapshot, instances) = (Snapshot::default(), RefCell::default());
-        let mut read = |snapshot: &mut Snapshot, key: &str| {
+        let read = |snapshot: &mut Snapshot, key: &str| {
             attempt(&model, snapshot, &instances, |view| Ok(view.tree(key)?.cloned()))
         };
         let need = Err(Halt::Need(BTreeSet::from(["outside".into()])));

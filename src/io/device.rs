@@ -232,20 +232,20 @@ impl Device {
         for name in self.disk.list(STATE).unwrap_or_default() {
             let path = format!("{STATE}/{name}");
             // Certificates and drop-ins came with the firmware or from a person, not from a manager.
-            if !self.disk.stat(&path).is_ok_and(|stat| stat.is_dir) {
-                if let Err(error) = self.disk.remove(&path) {
-                    log::error!("{path} is not removed: {error}");
-                }
+            if !self.disk.stat(&path).is_ok_and(|stat| stat.is_dir)
+                && let Err(error) = self.disk.remove(&path)
+            {
+                log::error!("{path} is not removed: {error}");
             }
         }
         if self.is_folder() {
             self.log_action("factory-reset");
             // What the read-only part of the image holds comes back, as when an overlay is erased.
             for name in self.disk.list("/rom/etc/config").unwrap_or_default() {
-                if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE) {
-                    if let Err(error) = self.disk.replace(&format!("/etc/config/{name}"), &text, 0o600) {
-                        log::error!("{name} is not restored: {error}");
-                    }
+                if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE)
+                    && let Err(error) = self.disk.replace(&format!("/etc/config/{name}"), &text, 0o600)
+                {
+                    log::error!("{name} is not restored: {error}");
                 }
             }
             self.new_boot();

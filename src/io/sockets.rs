@@ -85,10 +85,10 @@ impl Sockets {
             self.listener = None;
             return None;
         }
-        if let Some((listener, at, wanted)) = &self.listener {
-            if (*at, *wanted) == (address, port) {
-                return Some(listener.address().port());
-            }
+        if let Some((listener, at, wanted)) = &self.listener
+            && (*at, *wanted) == (address, port)
+        {
+            return Some(listener.address().port());
         }
         self.listener = None;
         let route = Route { source: address, ..route.clone() };

@@ -27,7 +27,8 @@ pub fn url<'s>(at: &At<'_, 's>) -> Value<'s> {
 /// away the protection that the owner chose.
 pub fn set_url(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
     let plain = setting(at, "allow_plain_http")?.and_then(boolean) == Some(true);
-    if !value.starts_with("https://") && !(plain && value.starts_with("http://")) && !value.is_empty() {
+    let fits = value.is_empty() || value.starts_with("https://") || (plain && value.starts_with("http://"));
+    if !fits {
         let allowed =
             if plain { "an http or https URL" } else { "an https URL (acs.allow_plain_http is off)" };
         return Err(Refusal::OutOfRange { allowed: allowed.into() }.into());

@@ -189,7 +189,8 @@ fn spread(
             Some((_, Token::Word(name))) => {
                 path.push(name.clone());
                 at += 1;
-                if !is(tokens, at, &Token::Sep) && !(in_use && word_at(tokens, at) == "as") {
+                let renamed = in_use && word_at(tokens, at) == "as";
+                if !renamed && !is(tokens, at, &Token::Sep) {
                     break;
                 }
             }

@@ -5,7 +5,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`parse`] | bytes to a document that knows where each command stands |
+//! | [`mod@parse`] | bytes to a document that knows where each command stands |
 //! | [`edit`] | edits put into the text |
 //! | [`export`] | what the stock tool prints and commits |
 //! | [`diff`](mod@diff) | a plan in the words of `uci` |
