@@ -10,6 +10,7 @@ pub mod deviceinfo;
 pub mod dhcpv4;
 pub mod ethernet;
 pub mod firewall;
+pub mod hosts;
 pub mod interfacestack;
 pub mod ip;
 pub mod layers;
@@ -26,6 +27,8 @@ pub mod routing;
 pub mod time;
 pub mod wifi;
 pub mod zone;
+pub mod userinterface;
+pub mod users;
 pub mod zones;
 
 use crate::dm::dropin::{self, Platform};
@@ -48,6 +51,9 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("log_files", deviceinfo::log_files),
     ("processors", deviceinfo::processors),
     ("firewall", firewall::firewall),
+    ("hosts", hosts::hosts),
+    ("users", users::users),
+    ("http_access", userinterface::http_access),
     ("nat_interfaces", nat::nat_interfaces),
     ("port_mappings", nat::port_mappings),
     ("load", processstatus::load),
