@@ -21,7 +21,7 @@ use std::sync::Arc;
 const DEVICES: &[&str] =
     &["wr4000-25.12", "bpi-r3-vlan-25.12", "fritz-pppoe-25.12", "ax3600-24.10-wifi-off", "x86-25.12"];
 
-const OBJECTS: &[&str] = &["DeviceInfo", "NAT", "Firewall", "Hosts"];
+const OBJECTS: &[&str] = &["DeviceInfo", "NAT", "Firewall", "Hosts", "Users", "UserInterface"];
 
 fn local(root: &Path) -> Local {
     let disk = RealDisk::new(root).unwrap();

@@ -29,6 +29,7 @@ pub mod wifi;
 pub mod zone;
 pub mod userinterface;
 pub mod users;
+pub mod wifi;
 pub mod zones;
 
 use crate::dm::dropin::{self, Platform};

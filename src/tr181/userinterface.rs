@@ -105,7 +105,12 @@ pub fn set_access_port(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Resul
 /// Takes the row's entries out of their list and puts them, with a port, into the one of a protocol.
 ///
 /// Refuses what another row is already.
-fn carry(at: &At<'_, '_>, (protocol, to): (&str, &str), enabled: bool, draft: &mut Draft) -> Result<(), Stop> {
+fn carry(
+    at: &At<'_, '_>,
+    (protocol, to): (&str, &str),
+    enabled: bool,
+    draft: &mut Draft,
+) -> Result<(), Stop> {
     let list = |protocol: &str, enabled: bool| {
         let known = LISTS.iter().find(|(known, ..)| *known == protocol);
         known.map(|(_, live, off)| if enabled { *live } else { *off })
@@ -117,7 +122,11 @@ fn carry(at: &At<'_, '_>, (protocol, to): (&str, &str), enabled: bool, draft: &m
     let own = at.field("port").unwrap_or_default();
     let key = format!("{protocol} {to}");
     let moved = (protocol, to) != (was.0, own);
-    if moved && http_access(at.view)?.get(&key).is_some() {
+    let taken = |rows: &Tree| {
+        let others = rows.entries().iter().filter(|(key, _)| **key != format!("{} {own}", was.0));
+        others.into_iter().any(|(_, row)| row.str("port") == Some(to))
+    };
+    if moved && taken(&http_access(at.view)?) {
         return Err(Refusal::OutOfRange { allowed: "a port that no other row has".into() }.into());
     }
     let section = at.tree(PACKAGE)?.and_then(|package| package.get(SECTION));
@@ -130,10 +139,12 @@ fn carry(at: &At<'_, '_>, (protocol, to): (&str, &str), enabled: bool, draft: &m
     };
     let found = entries(from);
     if from == into {
-        let changed = found.iter().map(|entry| if port(entry) == own { renamed(entry) } else { entry.clone() });
+        let changed =
+            found.iter().map(|entry| if port(entry) == own { renamed(entry) } else { entry.clone() });
         put(section, from, changed.collect(), draft)?;
     } else {
-        let (mine, others): (Vec<String>, Vec<String>) = found.into_iter().partition(|entry| port(entry) == own);
+        let (mine, others): (Vec<String>, Vec<String>) =
+            found.into_iter().partition(|entry| port(entry) == own);
         let mut target = entries(into);
         target.extend(mine.iter().map(renamed));
         put(section, from, others, draft)?;

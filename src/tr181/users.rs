@@ -18,7 +18,9 @@ pub fn users(view: &View<'_>) -> Result<Tree, Stop> {
         let [name, _, id, .., shell] = fields.as_slice() else { continue };
         let has_shell = !shell.ends_with("/false") && !shell.ends_with("/nologin");
         if has_shell || login(name).is_some() {
-            let own = login(name).and_then(|(_, login)| login.str("password")).is_some_and(|hash| !hash.starts_with("$p$"));
+            let own = login(name)
+                .and_then(|(_, login)| login.str("password"))
+                .is_some_and(|hash| !hash.starts_with("$p$"));
             let enabled = own || (has_shell || login(name).is_some()) && !is_locked(shadow, name);
             rows.push((name.to_string(), user(name, id, enabled)));
         }
@@ -27,7 +29,10 @@ pub fn users(view: &View<'_>) -> Result<Tree, Stop> {
     for (_, login) in &logins {
         let Some(name) = login.str("username") else { continue };
         if !rows.iter().any(|(known, _)| known == name) {
-            rows.push((name.to_string(), user(name, "", login.str("password").is_some_and(|hash| !hash.starts_with("$p$")))));
+            rows.push((
+                name.to_string(),
+                user(name, "", login.str("password").is_some_and(|hash| !hash.starts_with("$p$"))),
+            ));
         }
     }
     Ok(Tree::map(rows))
@@ -41,5 +46,7 @@ fn is_locked(shadow: &str, name: &str) -> bool {
 
 fn user(name: &str, id: &str, enabled: bool) -> Tree {
     let enabled = if enabled { "true" } else { "false" };
-    Tree::map([("name", name), ("id", id), ("enabled", enabled)].map(|(field, text)| (field, Tree::from(text))))
+    Tree::map(
+        [("name", name), ("id", id), ("enabled", enabled)].map(|(field, text)| (field, Tree::from(text))),
+    )
 }
