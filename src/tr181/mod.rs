@@ -27,9 +27,11 @@ pub mod routing;
 pub mod time;
 pub mod wifi;
 pub mod zone;
+pub mod time;
 pub mod userinterface;
 pub mod users;
 pub mod wifi;
+pub mod zone;
 pub mod zones;
 
 use crate::dm::dropin::{self, Platform};
