@@ -10,7 +10,7 @@ use crate::dm::tree::Tree;
 use crate::dm::view::At;
 use crate::dm::write::Draft;
 
-/// The sections a new row is made from: how many letters an SSID may have in bytes.
+/// Longest SSID in bytes. Source: IEEE 802.11.
 const MAX_SSID: usize = 32;
 
 /// SSID.Enable and AccessPoint.Enable.

@@ -112,6 +112,11 @@ pub fn set_mode(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
     put(at, draft, "encryption", word)
 }
 
+/// `WEPKey`: there is none, as ModesSupported has no mode that would use it; the check refuses to set one.
+pub fn wep_key<'s>(_at: &At<'_, 's>) -> Value<'s> {
+    Ok(None)
+}
+
 fn passphrase_of<'s>(at: &At<'_, 's>) -> Option<&'s str> {
     at.opt("key").filter(|key| (8..=63).contains(&key.len()))
 }
