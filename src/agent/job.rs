@@ -167,7 +167,9 @@ impl Agent {
             return self.finish(running, committing);
         }
         edits.extend(self.state.difference(&committing.state));
-        self.out.push_back(Action::Commit(edits));
+        // What earlier jobs have read is no concern of this one.
+        let read = running.snapshot.keys().filter(|key| key.starts_with("uci:")).map(Box::from).collect();
+        self.out.push_back(Action::Commit(edits, read));
         running.commit = Some(committing);
         Step::Committing
     }

@@ -82,8 +82,8 @@ pub enum NotCommitted {
 pub enum Action {
     /// Read these sources.
     Fetch(BTreeSet<Box<str>>),
-    /// Make these edits durable, all or none.
-    Commit(Vec<Edit>),
+    /// Make these edits durable, all or none, where these sources still are what was read of them last.
+    Commit(Vec<Edit>, BTreeSet<Box<str>>),
     /// Keep the state, durably, before any later action.
     Save(Box<State>),
     /// Append the first to the event log, durably, before any later action; the second is what the whole log comes

@@ -54,16 +54,16 @@ pub fn supply_derived(
     let mut todo: Vec<Box<str>> = wanted.into_iter().collect();
     let mut rounds = 0;
     while let Some(key) = todo.pop() {
-        rounds += 1;
-        if rounds > MAX_ROUNDS {
-            return Err(Halt::Refused(Refusal::Backend("computed sources ask for each other".into())));
-        }
         let Some(name) = key.strip_prefix("derived:") else {
             need.insert(key);
             continue;
         };
         if blocked.contains(&key) {
             continue;
+        }
+        rounds += 1;
+        if rounds > MAX_ROUNDS {
+            return Err(Halt::Refused(Refusal::Backend("computed sources ask for each other".into())));
         }
         let source = match model.derived(name) {
             None => Source::Failed("nothing computes it".into()),

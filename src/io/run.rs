@@ -171,8 +171,10 @@ impl Loop {
     async fn act(&mut self, action: Action) -> Next {
         match action {
             Action::Fetch(keys) => return self.fetch(keys).await,
-            Action::Commit(edits) => {
-                let request = Request { edits, read: self.read.clone(), keep: false };
+            Action::Commit(edits, sources) => {
+                let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
+                let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
+                let request = Request { edits, read, keep: false };
                 let disk = self.device.disk();
                 let done = commit::commit(&*disk, &mut self.store, &request);
                 let done = done.map(|done| (done.sequence, done.packages)).map_err(not_committed);
