@@ -6,7 +6,7 @@ mod common;
 use common::story::{Story, golden};
 
 /// The objects of these families.
-const OBJECTS: [&str; 3] = ["DHCPv4", "Time", "Routing"];
+const OBJECTS: [&str; 6] = ["DHCPv4", "Time", "Routing", "RouterAdvertisement", "DNS", "DHCPv6"];
 
 #[test]
 fn recorded_routers_read_as_reviewed() {

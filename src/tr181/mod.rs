@@ -8,6 +8,8 @@ pub mod addresses;
 pub mod bridging;
 pub mod deviceinfo;
 pub mod dhcpv4;
+pub mod dhcpv6;
+pub mod dns;
 pub mod ethernet;
 pub mod firewall;
 pub mod hosts;
@@ -23,6 +25,7 @@ pub mod optionlist;
 pub mod pipes;
 pub mod ppp;
 pub mod processstatus;
+pub mod routeradvertisement;
 pub mod routing;
 pub mod time;
 pub mod userinterface;
@@ -65,6 +68,9 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("services", network::services),
     ("dhcp4", dhcpv4::dhcp4),
     ("routes", routing::routes),
+    ("dhcp6", dhcpv6::dhcp6),
+    ("dns", dns::dns),
+    ("advertisements", routeradvertisement::advertisements),
     ("hostapd", wifi::built_with),
     ("wifi", wifi::netdevs),
     ("wifi_counters", wifi::counters),
