@@ -98,6 +98,16 @@ pub fn command() -> Command {
         ))
         .subcommand(Command::new("inform").about("Have the running agent start a session now"))
         .subcommand(
+            Command::new("capture")
+                .about("Write what the data model reads of this router into a folder, for tests and questions")
+                .long_about(
+                    "Write what the data model reads of this router into a folder, for tests and questions. \
+                     Passwords and keys are left out; hardware and public addresses, host names, SSIDs, user names \
+                     and serial numbers become pseudonyms, the same in all files.",
+                )
+                .arg(one("dir", "DIR", "A folder that is new or empty")),
+        )
+        .subcommand(
             Command::new("doctor")
                 .about("Look for what stands between this router and its ACS, and say what to do about it"),
         )

@@ -4,6 +4,7 @@
 //! are printed and the exit codes; what they mean is the data model's.
 
 mod args;
+mod capture;
 mod data;
 mod doctor;
 pub mod local;
@@ -133,6 +134,7 @@ fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
         "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
         "names" => data::names(&global, &text("path")),
         "model" => model::print(&global, &text("format"), args.get_flag("all"), args.get_flag("coverage")),
+        "capture" => capture::capture(&global, &text("dir")),
         "doctor" => doctor::doctor(&global),
         "recover" => once::recover(&global),
         #[cfg(feature = "bench")]

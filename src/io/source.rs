@@ -120,7 +120,7 @@ impl Files {
 }
 
 /// `ubus:iwinfo info device=phy0-ap0` is recorded in `/ubus/iwinfo.info.device=phy0-ap0.json`.
-fn recorded_reply(call: &str) -> String {
+pub fn recorded_reply(call: &str) -> String {
     let mut words: Vec<&str> = call.split(' ').collect();
     if let Some(arguments) = words.get_mut(2..) {
         arguments.sort_unstable();
