@@ -48,7 +48,14 @@ pub fn dns(view: &View<'_>) -> Result<Tree, Stop> {
     for state in states {
         let name = state.str("interface").unwrap_or_default();
         let section = package.and_then(|package| package.get(name));
-        let own = network::words(section.and_then(|section| section.get("dns")));
+        let mut own = network::words(section.and_then(|section| section.get("dns")));
+        if network::unapplied(view, NETWORK) {
+            // netifd still has what was switched off a moment ago, and what a static network had at all.
+            own.extend(network::words(section.and_then(|section| section.get("cpe_dns"))));
+            if section.and_then(|section| section.str("proto")) == Some("static") {
+                continue;
+            }
+        }
         let learnt = state.get("dns-server").map_or(&[][..], Tree::items);
         for address in learnt.iter().filter_map(Tree::as_str).filter(|address| !own.contains(address)) {
             let row = Tree::map([

@@ -77,7 +77,12 @@ impl Kind {
         if items.get(place) == Some(&old) && names(&items) == before {
             return Ok(());
         }
-        let renamed = items.get(place).filter(|new| new.name != old.name).and_then(|new| new.name.clone());
+        let after = names(&items);
+        let (mut now, mut then) = (after.clone(), before.clone());
+        now.sort();
+        then.sort();
+        // An item that only moved keeps its name, and another stands at its place.
+        let renamed = items.get(place).filter(|_| now != then).and_then(|new| new.name.clone());
         (self.store)(bound, &items, draft)?;
         if let (Some(name), Some(row)) = (renamed, at.row) {
             let taken = before.iter().any(|other| other.as_deref() == Some(&name));

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 /// The package of clock and zone.
 const SYSTEM: &str = "uci:system";
+/// Places that servers may be remembered at; the standard numbers five.
+const SLOTS: usize = 16;
 
 fn ntp<'s>(at: &At<'_, 's>) -> Result<Option<&'s Tree>, Stop> {
     network::section(at.view, SYSTEM, "ntp")
@@ -60,12 +62,30 @@ pub fn set_zone(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
     draft.set(SYSTEM, name, "zonename", None)
 }
 
-fn server<'s>(at: &At<'_, 's>, place: usize) -> Value<'s> {
-    let servers = ntp(at)?.map(|ntp| network::items(ntp.get("server"))).unwrap_or_default();
-    Ok(servers.get(place).map(|server| Cow::Borrowed(*server)))
+/// The servers by place. `cpe_places` says where they stand if there are gaps between them, which the list itself
+/// cannot have: sysntpd does not start with an empty item.
+fn slots(ntp: &Tree) -> Vec<&str> {
+    let servers = network::words(ntp.get("server"));
+    let places: Vec<usize> =
+        ntp.str("cpe_places").into_iter().flat_map(str::split_whitespace).flat_map(str::parse).collect();
+    if places.len() != servers.len() || places.iter().any(|place| *place >= SLOTS) {
+        return servers;
+    }
+    let mut slots = vec![""; places.iter().max().map_or(0, |last| last + 1)];
+    for (place, server) in places.into_iter().zip(servers) {
+        if let Some(slot) = slots.get_mut(place) {
+            *slot = server;
+        }
+    }
+    slots
 }
 
-/// Writes the server at a place; places without one are empty items, which sysntpd passes over.
+fn server<'s>(at: &At<'_, 's>, place: usize) -> Value<'s> {
+    let slots = ntp(at)?.map(slots).unwrap_or_default();
+    Ok(slots.get(place).map(|server| Cow::Borrowed(*server)))
+}
+
+/// Writes the server at a place; the empty text takes it out and leaves the others where they are.
 fn set_server(at: &At<'_, '_>, place: usize, value: &str, draft: &mut Draft) -> Result<(), Stop> {
     if server(at, place)?.as_deref().unwrap_or_default() == value {
         return Ok(());
@@ -74,16 +94,18 @@ fn set_server(at: &At<'_, '_>, place: usize, value: &str, draft: &mut Draft) -> 
         return Err(unfit("a host name or address"));
     }
     let ntp = ntp(at)?.ok_or_else(|| unfit("nothing without the section ntp"))?;
-    let old = ntp.get("server");
-    let mut servers: Vec<&str> = network::items(old);
-    servers.resize(servers.len().max(place + 1), "");
-    if let Some(slot) = servers.get_mut(place) {
+    let mut slots = slots(ntp);
+    slots.resize(slots.len().max(place + 1), "");
+    if let Some(slot) = slots.get_mut(place) {
         *slot = value;
     }
-    let used = servers.iter().rposition(|server| !server.is_empty()).map_or(0, |last| last + 1);
-    servers.truncate(used);
-    let new = Tree::List(servers.into_iter().map(Tree::from).collect());
-    draft.set(SYSTEM, "ntp", "server", (used > 0).then_some(new))
+    let used: Vec<(usize, &str)> =
+        slots.into_iter().enumerate().filter(|(_, server)| !server.is_empty()).collect();
+    let gaps = used.iter().enumerate().any(|(rank, (place, _))| rank != *place);
+    let places: Vec<String> = used.iter().filter(|_| gaps).map(|(place, _)| place.to_string()).collect();
+    let servers: Vec<String> = used.iter().map(|(_, server)| (*server).to_string()).collect();
+    draft.set(SYSTEM, "ntp", "server", network::refit(ntp.get("server"), &servers))?;
+    draft.set_text(SYSTEM, "ntp", "cpe_places", &places.join(" "))
 }
 
 macro_rules! numbered {
