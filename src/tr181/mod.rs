@@ -30,7 +30,6 @@ pub mod routing;
 pub mod time;
 pub mod userinterface;
 pub mod users;
-pub mod time;
 pub mod wifi;
 pub mod zone;
 pub mod zones;
