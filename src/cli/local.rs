@@ -21,6 +21,9 @@ use std::collections::BTreeSet;
 /// Gives the sources of keys, each key once.
 pub type Fetcher = Box<dyn Fn(BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)>>;
 
+/// Paths, each with its value or why it cannot be read.
+pub type Values = Vec<(String, Result<String, Refusal>)>;
+
 /// A router, read without an agent.
 pub struct Local {
     /// The supported model.
@@ -97,7 +100,7 @@ impl Local {
     }
 
     /// Every parameter that the patterns stand for, with its value or why it cannot be read.
-    pub fn get(&self, patterns: &[Pattern]) -> Result<Vec<(String, Result<String, Refusal>)>, Refusal> {
+    pub fn get(&self, patterns: &[Pattern]) -> Result<Values, Refusal> {
         self.read(|view| {
             let mut nodes = Vec::new();
             for pattern in patterns {
