@@ -216,26 +216,6 @@ impl State {
         if before.is_none() { Start::First } else { Start::Boot }
     }
 
-    /// The ACS to which `0 BOOTSTRAP` was delivered last; `None` if to none.
-    pub fn bootstrapped_url(&self) -> Option<&str> {
-        self.agent("bootstrapped")
-    }
-
-    /// Notes that `0 BOOTSTRAP` was delivered, or with `None` that it is due again.
-    pub fn set_bootstrapped_url(&mut self, url: Option<&str>) -> Result<(), Full> {
-        self.put(AGENT, AGENT, "bootstrapped", url.map(Tree::from))
-    }
-
-    /// Failed sessions since the last good one.
-    pub fn retries(&self) -> u32 {
-        self.agent("retries").and_then(|retries| retries.parse().ok()).unwrap_or_default()
-    }
-
-    /// Sets the number of failed sessions.
-    pub fn set_retries(&mut self, retries: u32) -> Result<(), Full> {
-        self.put(AGENT, AGENT, "retries", (retries > 0).then(|| Tree::from(retries.to_string())))
-    }
-
     /// When the device first knew the time; `None` until then.
     pub fn first_use(&self) -> Option<Wall> {
         Wall::parse(self.agent("first_use")?)

@@ -28,7 +28,7 @@ use std::time::Duration;
 /// |---|---|
 /// | `start` | the program starts, or once more |
 /// | `boot` | the device boots and the program starts |
-/// | `timer` | the next timer comes |
+/// | `timer` | time passes up to a timer by which something is done |
 /// | `wait SECONDS` | time passes, with its timers |
 /// | `woken` | a valid connection request |
 /// | `changed SOURCE` | a source announces a change |
@@ -56,9 +56,7 @@ fn command(bench: &mut Bench, line: &str) {
             bench.start();
         }
         "timer" => {
-            let wait = bench.now.at;
-            bench.timer();
-            let waited = bench.now.at.since(wait);
+            let waited = bench.timer();
             bench.said.insert_str(0, &format!("after {:.3} s\n", waited.as_secs_f64()));
         }
         "wait" => bench.wait(Duration::from_secs(rest.parse().unwrap())),

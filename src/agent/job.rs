@@ -3,17 +3,22 @@
 use super::local::Request;
 use super::{Action, Agent, NotCommitted};
 use crate::cwmp::rpc::{Answer, Rpc};
+use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
 use crate::state::State;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// How often a job is planned again because somebody changed a file meanwhile.
 pub const MAX_REPLANS: u8 = 3;
 /// How often a job may ask for sources; each round brings at least one.
 pub const MAX_ROUNDS: u16 = 200;
+
+/// How long after settings could not be read they are tried again.
+pub const CONFIGURE_WAIT: Duration = Duration::from_secs(10);
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +56,9 @@ pub struct Running {
 /// What a commit that is under way comes to.
 pub(super) struct Committing {
     pub(super) state: State,
-    pub(super) instances: Option<Instances>,
+    pub(super) instances: Instances,
+    /// Interfaces to restart after the session.
+    pub(super) restarts: Vec<Box<str>>,
     pub(super) done: Done,
 }
 
@@ -139,34 +146,33 @@ impl Agent {
 
     /// Sends a plan's edits off to be committed; what the job answers waits for it.
     pub(super) fn commit(&mut self, running: &mut Running, plan: Plan, state: State, done: Done) -> Step {
+        let restarts = match self.restarts(running, &plan.commands) {
+            Ok(restarts) => restarts,
+            Err(step) => return step,
+        };
         let mut next = state;
         let mut edits = Vec::new();
         let mut pending = next.pending();
         for edit in plan.edits {
-            if &*edit.source == crate::dm::view::PENDING {
-                if edit.apply(&mut pending).is_err() {
-                    return self
-                        .finish(running, Committing { state: self.state.clone(), instances: None, done });
-                }
-            } else {
+            if &*edit.source != crate::dm::view::PENDING {
                 edits.push(edit);
+            } else if let Err(conflict) = edit.apply(&mut pending) {
+                self.refuse(&running.job, Refusal::Backend(conflict.0));
+                return Step::Over;
             }
         }
-        let full = next.set_pending(&pending).is_err()
-            || plan.instances.as_ref().is_some_and(|instances| next.set_instances(instances).is_err());
-        if full {
-            let why = crate::dm::error::Refusal::Exhausted("the agent's state".into());
-            self.refuse(&running.job, why);
+        // With the numbers that planning has given to rows nobody had asked for before.
+        let instances = plan.instances.unwrap_or_else(|| self.instances.borrow().clone());
+        if next.set_pending(&pending).is_err() || next.set_instances(&instances).is_err() {
+            self.refuse(&running.job, Refusal::Exhausted("the agent's state".into()));
             return Step::Over;
         }
-        let committing = Committing { state: next, instances: plan.instances, done };
+        edits.extend(self.state.difference(&next));
+        let committing = Committing { state: next, instances, restarts, done };
         if edits.is_empty() {
-            if committing.state != self.state {
-                self.out.push_back(Action::Save(Box::new(committing.state.clone())));
-            }
-            return self.finish(running, committing);
+            self.finish(committing);
+            return Step::Over;
         }
-        edits.extend(self.state.difference(&committing.state));
         // What earlier jobs have read is no concern of this one.
         let read = running.snapshot.keys().filter(|key| key.starts_with("uci:")).map(Box::from).collect();
         self.out.push_back(Action::Commit(edits, read));
@@ -185,7 +191,7 @@ impl Agent {
                 // The store has noted the number with the commit.
                 let _ = committing.state.set_commit(sequence);
                 self.unannounced.extend(packages);
-                self.finish(&mut running, committing);
+                self.finish(committing);
             }
             Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
                 running.replans += 1;
@@ -194,19 +200,19 @@ impl Agent {
                 self.run();
             }
             Err(NotCommitted::Changed) => {
-                let why = crate::dm::error::Refusal::Busy("somebody else keeps changing the files".into());
+                let why = Refusal::Busy("somebody else keeps changing the files".into());
                 self.refuse(&running.job, why);
             }
             Err(NotCommitted::Refused(why)) => self.refuse(&running.job, why),
         }
     }
 
-    fn finish(&mut self, _running: &mut Running, committing: Committing) -> Step {
+    fn finish(&mut self, committing: Committing) {
         self.state = committing.state;
-        if let Some(instances) = committing.instances {
-            *self.instances.borrow_mut() = instances;
-            self.instances.borrow_mut().take_dirty();
-        }
+        let mut instances = committing.instances;
+        instances.take_dirty();
+        *self.instances.borrow_mut() = instances;
+        self.restarts.extend(committing.restarts);
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
             Done::Local(id, tree) => {
@@ -217,23 +223,26 @@ impl Agent {
                 self.look_soon();
             }
         }
-        Step::Over
     }
 
     /// Says to whoever asked for a job that it cannot be done.
-    pub(super) fn refuse(&mut self, job: &Job, why: crate::dm::error::Refusal) {
+    pub(super) fn refuse(&mut self, job: &Job, why: Refusal) {
         let error = crate::dm::error::Error::new("", why);
         match job {
             Job::Serve(_) => self.answer(Answer::Fault(crate::cwmp::fault::Fault::of(&error))),
             Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
             Job::Gather => {
-                self.session.handle(self.now, crate::cwmp::session::Event::Gathered(Default::default()))
+                self.session.handle(self.now, crate::cwmp::session::Event::NotGathered(error.to_string()));
             }
-            Job::Configure | Job::Start | Job::Look => self.log(log::Level::Error, error.to_string()),
+            Job::Configure => {
+                self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
+                self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
+            }
+            Job::Start | Job::Look => self.log(log::Level::Error, error.to_string()),
         }
     }
 
     fn give_up(&mut self, running: &Running, why: &str) {
-        self.refuse(&running.job.clone(), crate::dm::error::Refusal::Backend(why.into()));
+        self.refuse(&running.job.clone(), Refusal::Backend(why.into()));
     }
 }

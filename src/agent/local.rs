@@ -188,7 +188,6 @@ impl Agent {
                     ("deleted", list(&plan.deleted)),
                     ("changed", Tree::List(changed.into_iter().map(Tree::from).collect())),
                 ]));
-                self.act(&plan.commands);
                 let mut state = self.state.clone();
                 for path in &plan.deleted {
                     super::watch::forget_below(&mut state, path);

@@ -14,6 +14,7 @@ pub mod watch;
 
 use crate::config::Config;
 use crate::cwmp::events::{Code, Ledger, Record};
+use crate::cwmp::rpc::{DeviceId, ParameterValue};
 use crate::cwmp::session::{self, Outcome, Session};
 use crate::cwmp::soap::writer::Outgoing;
 use crate::dm::edit::Edit;
@@ -128,6 +129,14 @@ pub struct Agent {
     look: Option<Instant>,
     /// Values under notification that differ from what the ACS was told: told with the next Inform.
     telling: Vec<(String, String)>,
+    /// Who the device is, as the last Inform said.
+    identity: Option<DeviceId>,
+    /// The parameters of every Inform, as the last one had them.
+    forced: Vec<ParameterValue>,
+    /// When settings that could not be read are tried again.
+    configure_at: Option<Instant>,
+    /// Whether the session was told of the start.
+    begun: bool,
     runtime: BTreeMap<&'static str, String>,
     /// What to add to the time for reads: a recorded router lives at the time of its recording.
     reading_skew: i64,
@@ -168,6 +177,10 @@ impl Agent {
             settling: BTreeMap::new(),
             look: None,
             telling: Vec::new(),
+            identity: None,
+            forced: Vec::new(),
+            configure_at: None,
+            begun: false,
             runtime: BTreeMap::new(),
             reading_skew: 0,
             restarts: Vec::new(),
@@ -188,7 +201,7 @@ impl Agent {
 
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        [self.session.next_timer(self.now), self.look].into_iter().flatten().min()
+        [self.session.next_timer(self.now), self.look, self.configure_at].into_iter().flatten().min()
     }
 
     /// Has reads see a time that many seconds later (or earlier) than sessions do: of a recorded router.
@@ -221,8 +234,12 @@ impl Agent {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
         self.settling.retain(|_, until| *until > now.at);
+        self.first_use(&event);
         match event {
             Event::Started => {
+                if let Some(wall) = now.wall {
+                    let _ = self.state.set_first_use(wall);
+                }
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
             }
@@ -235,6 +252,10 @@ impl Agent {
                     self.look = None;
                     self.queue(Job::Look);
                 }
+                if self.configure_at.is_some_and(|at| at <= now.at) {
+                    self.configure_at = None;
+                    self.queue(Job::Configure);
+                }
                 self.session.handle(now, session::Event::Timer);
             }
             Event::Woken => {
@@ -243,7 +264,7 @@ impl Agent {
             Event::Changed(sources) => self.changed(&sources),
             Event::Runtime(facts) => {
                 // The first Inform tells where connection requests are heard, so it waits for the sockets.
-                if self.runtime.is_empty() {
+                if !std::mem::replace(&mut self.begun, true) {
                     self.queue(Job::Start);
                 }
                 self.runtime.extend(facts);
@@ -252,6 +273,18 @@ impl Agent {
             Event::Local(id, request) => self.queue(Job::Local(id, request)),
         }
         self.drain();
+    }
+
+    /// Keeps the date of first use, once the calendar is known.
+    //= TR-181 DeviceInfo.FirstUseDate: when the device first knew the time; unknown until then.
+    fn first_use(&mut self, event: &Event) {
+        // Not while a commit is under way: it was planned on the state as it is.
+        let planned = self.running.is_some() || matches!(event, Event::Started);
+        if let (Some(wall), None, false) = (self.now.wall, self.state.first_use(), planned)
+            && self.state.set_first_use(wall).is_ok()
+        {
+            self.out.push_back(Action::Save(Box::new(self.state.clone())));
+        }
     }
 
     /// Carries on until neither the session nor a job has anything left to do.

@@ -2,7 +2,7 @@
 
 use super::job::{Done, Running, Step};
 use super::rendering::{Item, Rendering, own};
-use super::watch;
+use super::watch::{self, NoChange};
 use super::{Agent, NotCommitted};
 use crate::config::EmptySecret;
 use crate::cwmp::fault::Fault;
@@ -246,13 +246,13 @@ impl Agent {
         for path in &plan.deleted {
             watch::forget_below(&mut state, path);
         }
-        self.act(&plan.commands);
         self.commit(running, plan, state, Done::Acs(answer))
     }
 
     //= TR-069 A.3.2.4: all or nothing; a partial path stands for the parameters that exist now.
     fn set_attributes(&mut self, running: &mut Running, ask: &SetParameterAttributes) -> Step {
         let at = std::cell::RefCell::new(String::new());
+        let fault = std::cell::RefCell::new(None);
         let before = &self.state;
         let changed = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut next: State = before.clone();
@@ -263,27 +263,34 @@ impl Agent {
                 while let Some(node) = cursor.next(view)? {
                     let Node::Param(place, param) = &node else { continue };
                     match watch::change(view, &mut next, place, *param, change) {
-                        Err(Stop::Wait) => wait = true,
-                        Err(refused) => {
+                        Ok(()) => {}
+                        Err(NoChange::Stop(Stop::Wait)) => wait = true,
+                        Err(NoChange::Stop(refused)) => {
                             *at.borrow_mut() = node.path(view)?;
                             return Err(refused);
                         }
-                        Ok(()) => {}
+                        Err(NoChange::Fault(why)) => {
+                            *fault.borrow_mut() = Some(why);
+                            return Ok(None);
+                        }
                     }
                 }
                 wait |= cursor.waited();
             }
-            if wait { Err(Stop::Wait) } else { Ok(next) }
+            if wait { Err(Stop::Wait) } else { Ok(Some(next)) }
         });
         match changed {
-            Ok(state) => {
+            Ok(Some(state)) => {
                 self.commit(running, Plan::default(), state, Done::Acs(Answer::SetParameterAttributes))
             }
-            Err(Halt::Need(keys)) => Step::Need(keys),
-            //= TR-069 A.3.2.4: 9009 where a notification request is rejected.
-            Err(Halt::Refused(Refusal::Denied(why))) => {
-                self.served(Answer::Fault(Fault::new(crate::cwmp::fault::NOTIFICATION_REJECTED, &why)))
+            Ok(None) => {
+                let fault = fault.into_inner().unwrap_or_else(|| Fault::arguments(""));
+                self.served(Answer::Fault(Fault {
+                    text: format!("{} ({})", fault.text, at.into_inner()),
+                    ..fault
+                }))
             }
+            Err(Halt::Need(keys)) => Step::Need(keys),
             Err(Halt::Refused(why)) => {
                 let at = at.into_inner();
                 self.fault(&at, why)

@@ -6,6 +6,7 @@ use super::{Action, Agent};
 use crate::config::Config;
 use crate::cwmp::periodic::Periodic;
 use crate::cwmp::session;
+use crate::dm::error::Refusal;
 use crate::dm::path::Pattern;
 use crate::dm::read::Node;
 use crate::dm::run::{self, Halt};
@@ -17,7 +18,7 @@ impl Agent {
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let package = view.tree("uci:cpeagent")?.cloned();
             let mut oui = String::new();
-            let pattern = Pattern::parse(DEVICE_ID[1]).map_err(|_| crate::dm::error::Refusal::UnknownPath)?;
+            let pattern = Pattern::parse(DEVICE_ID[1]).map_err(|_| Refusal::UnknownPath)?;
             if let [Node::Param(place, at)] = view.resolve(&pattern)?.as_slice() {
                 oui = view.value(place, *at)?.into_owned();
             }
@@ -57,12 +58,24 @@ impl Agent {
         Step::Over
     }
 
-    /// Carries out commands that were triggered by writing their parameter, after the session.
-    pub(super) fn act(&mut self, commands: &[String]) {
-        for command in commands {
-            if let Some(interface) = command.strip_suffix(".Reset") {
-                self.restarts.push(interface.into());
+    /// The network interfaces that written commands restart, by their names.
+    pub(super) fn restarts(&self, running: &mut Running, commands: &[String]) -> Result<Vec<Box<str>>, Step> {
+        let rows: Vec<&str> = commands.iter().filter_map(|command| command.strip_suffix("Reset")).collect();
+        let read = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+            let mut names = Vec::new();
+            for row in &rows {
+                let name = Pattern::parse(&format!("{row}Name")).map_err(|_| Refusal::UnknownPath)?;
+                if let [Node::Param(place, at)] = view.resolve(&name)?.as_slice() {
+                    names.push(Box::from(&*view.value(place, *at)?));
+                }
             }
+            Ok(names)
+        });
+        match read {
+            Ok(names) => Ok(names),
+            Err(Halt::Need(keys)) => Err(Step::Need(keys)),
+            // What cannot be named cannot be restarted; the write itself stands.
+            Err(Halt::Refused(_)) => Ok(Vec::new()),
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::Agent;
 use super::job::{Job, Running, Step};
 use super::names::{DEVICE_ID, LOCAL_TIME};
+use crate::cwmp::fault::Fault;
 use crate::cwmp::inform::Gathered;
+use crate::cwmp::notify::{self, Level};
 use crate::cwmp::rpc::{AttributeChange, DeviceId, ParameterValue, ValueType};
 use crate::cwmp::session;
 use crate::dm::error::Refusal;
@@ -16,22 +18,14 @@ use crate::dm::value::{Syntax, Type};
 use crate::dm::view::View;
 use crate::state::{Attribute, Full, State, baseline};
 
-/// The notification of a parameter that nobody has set.
-const fn by_default(notify: Notify) -> u8 {
-    match notify {
-        Notify::Normal | Notify::CanDeny => 0,
-        Notify::Forced | Notify::OnByDefault => 2,
-    }
-}
-
 /// Notification and access list of a parameter.
 pub(super) fn attributes_of(state: &State, path: &str, param: &Param) -> (u8, Vec<String>) {
     let set = state.attribute(path);
     let notification = match param.flags.notify {
-        Notify::Forced => 2,
-        other => set.as_ref().map_or(by_default(other), |set| set.notification),
+        Notify::Forced => Level::Active.number(),
+        other => set.as_ref().map_or(Level::default_of(other).number(), |set| set.notification),
     };
-    (notification, set.and_then(|set| set.access).unwrap_or_else(|| vec!["Subscriber".into()]))
+    (notification, set.and_then(|set| set.access).unwrap_or_else(|| vec![notify::SUBSCRIBER.into()]))
 }
 
 /// The type under which a value travels.
@@ -53,31 +47,43 @@ pub(super) fn value_type(syntax: &Syntax) -> ValueType {
     }
 }
 
-/// Applies one change of attributes to a parameter.
-//= TR-069 A.3.2.4: 9009 for active notification that the parameter may deny, and for a forced one that is to change.
+/// Why a change of attributes is not made.
+pub(super) enum NoChange {
+    /// A source is missing, or the data model refuses.
+    Stop(Stop),
+    /// The protocol's rules refuse.
+    Fault(Fault),
+}
+
+impl From<Stop> for NoChange {
+    fn from(stop: Stop) -> NoChange {
+        NoChange::Stop(stop)
+    }
+}
+
+impl From<Fault> for NoChange {
+    fn from(fault: Fault) -> NoChange {
+        NoChange::Fault(fault)
+    }
+}
+
+/// Applies one change of attributes to a parameter, by the rules of [`crate::cwmp::notify`].
 pub(super) fn change<'s>(
     view: &View<'s>,
     state: &mut State,
     place: &Place<'s>,
     at: usize,
     change: &AttributeChange,
-) -> Result<(), Stop> {
+) -> Result<(), NoChange> {
     let param = view.param(place, at)?;
     let path = format!("{}{}", place.path, param.name);
     let (before, _) = attributes_of(state, &path, param);
-    let wanted = change.notification.unwrap_or(before);
-    if wanted > 2 {
-        //= TR-069 A.3.2.4: lightweight notification is not offered.
-        return Err(Refusal::InvalidArguments("lightweight notification is not supported".into()).into());
-    }
-    let refused = match param.flags.notify {
-        Notify::Forced => wanted != 2,
-        Notify::CanDeny => wanted == 2,
-        Notify::Normal | Notify::OnByDefault => false,
+    let named = !change.name.is_empty() && !change.name.ends_with('.');
+    let level = match change.notification {
+        Some(number) => notify::decide(param.flags.notify, named, Level::of(number)?)?,
+        None => None,
     };
-    if refused {
-        return Err(Refusal::Denied(format!("{path} cannot be notified so")).into());
-    }
+    let wanted = level.map_or(before, Level::number);
     let mut attribute = state.attribute(&path).unwrap_or_default();
     if wanted > 0 && (before == 0 || attribute.baseline.is_none()) {
         attribute.baseline = Some(baseline(&view.value(place, at)?));
@@ -86,16 +92,15 @@ pub(super) fn change<'s>(
         attribute.baseline = None;
     }
     attribute.notification = wanted;
-    if let Some(access) = &change.access_list {
-        if access.iter().any(|who| who != "Subscriber") {
-            return Err(Refusal::InvalidArguments("the access list knows Subscriber only".into()).into());
-        }
-        attribute.access = Some(access.clone());
+    if let Some(list) = &change.access_list {
+        notify::access(list)?;
+        attribute.access = Some(list.clone());
     }
-    let plain =
-        attribute.notification == by_default(param.flags.notify) && attribute.access.is_none() && wanted == 0;
+    let plain = wanted == 0
+        && Level::default_of(param.flags.notify) == Level::Off
+        && attribute.access.as_deref().is_none_or(|access| !access.is_empty());
     let full = |Full| Stop::Refused(Refusal::Exhausted("attributes".into()));
-    state.set_attribute(&path, (!plain).then_some(&attribute)).map_err(full)
+    Ok(state.set_attribute(&path, (!plain).then_some(&attribute)).map_err(full)?)
 }
 
 /// Notes that the ACS knows these values, because it wrote them.
@@ -145,7 +150,7 @@ struct Watched {
 
 /// Reads every watched parameter; one that is gone is left out.
 fn watched(view: &View<'_>, state: &State) -> Result<Vec<Watched>, Stop> {
-    let mut paths = standing(view.model, |param| by_default(param.flags.notify) > 0);
+    let mut paths = standing(view.model, |param| Level::default_of(param.flags.notify) > Level::Off);
     let set = state.attributes().filter(|(_, attribute)| attribute.notification > 0);
     paths.extend(set.map(|(path, _)| path.to_string()));
     paths.sort();
@@ -181,7 +186,7 @@ impl Agent {
     /// Reads what an Inform carries.
     //= TR-069 A.3.3.1: the forced parameters, and those that changed under notification.
     pub(super) fn gather(&mut self, running: &mut Running) -> Step {
-        let state = &self.state;
+        let (state, known) = (&self.state, &self.forced);
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut wait = false;
             let mut text = |path: &str| match read(view, path) {
@@ -190,13 +195,10 @@ impl Agent {
                     wait = true;
                     Ok(String::new())
                 }
-                Err(Stop::Refused(_)) => Ok(String::new()),
+                Err(Stop::Refused(why)) => Err(why),
             };
-            let mut id = Vec::new();
-            for path in DEVICE_ID {
-                id.push(text(path)?);
-            }
-            let local: Result<String, Stop> = text(LOCAL_TIME);
+            let id = DEVICE_ID.iter().map(|path| text(path)).collect::<Result<Vec<String>, Refusal>>();
+            let local = text(LOCAL_TIME).unwrap_or_default();
             let mut forced = Vec::new();
             for path in standing(view.model, |param| param.flags.forced_inform) {
                 match read(view, &path) {
@@ -204,7 +206,11 @@ impl Agent {
                         forced.push(ParameterValue { name: path, kind: value_type(&param.syntax), value });
                     }
                     Err(Stop::Wait) => wait = true,
-                    Ok(None) | Err(Stop::Refused(_)) => {}
+                    Ok(None) => {}
+                    // While a source fails, what it said before.
+                    Err(Stop::Refused(_)) => {
+                        forced.extend(known.iter().find(|known| known.name == path).cloned());
+                    }
                 }
             }
             let watched = match watched(view, state) {
@@ -212,7 +218,7 @@ impl Agent {
                 Err(Stop::Wait) => return Err(Stop::Wait),
                 Err(refused) => return Err(refused),
             };
-            if wait { Err(Stop::Wait) } else { Ok((id, local?, forced, watched)) }
+            if wait { Err(Stop::Wait) } else { Ok((id, local, forced, watched)) }
         });
         let (id, local, forced, watched) = match done {
             Ok(gathered) => gathered,
@@ -222,10 +228,21 @@ impl Agent {
                 return Step::Over;
             }
         };
-        let mut id = id.into_iter();
-        let mut next = || id.next().unwrap_or_default();
-        let device_id =
-            DeviceId { manufacturer: next(), oui: next(), product_class: next(), serial_number: next() };
+        // Half an identity is another device to the ACS: while a source fails, the one that was read before.
+        let device_id = match (id, self.identity.take()) {
+            (Ok(id), _) => {
+                let mut id = id.into_iter();
+                let mut next = || id.next().unwrap_or_default();
+                DeviceId { manufacturer: next(), oui: next(), product_class: next(), serial_number: next() }
+            }
+            (Err(_), Some(known)) => known,
+            (Err(why), None) => {
+                self.refuse(&Job::Gather, why);
+                return Step::Over;
+            }
+        };
+        self.identity = Some(device_id.clone());
+        self.forced.clone_from(&forced);
         self.telling.clear();
         let mut changed = Vec::new();
         for one in watched {
@@ -247,9 +264,10 @@ impl Agent {
     pub(super) fn informed(&mut self) {
         let mut state = self.state.clone();
         for (path, value) in std::mem::take(&mut self.telling) {
-            let mut attribute = state
-                .attribute(&path)
-                .unwrap_or_else(|| Attribute { notification: 2, ..Attribute::default() });
+            let mut attribute = state.attribute(&path).unwrap_or_else(|| Attribute {
+                notification: Level::Active.number(),
+                ..Attribute::default()
+            });
             attribute.baseline = Some(baseline(&value));
             if state.set_attribute(&path, Some(&attribute)).is_err() {
                 self.log(log::Level::Error, "the table of attributes is full".into());
@@ -274,7 +292,7 @@ impl Agent {
                 }
                 //= TR-069 A.3.2.4: active notification opens a session; passive waits for the next one.
                 let active = watched.iter().any(|one| {
-                    one.notification == 2
+                    one.notification == Level::Active.number()
                         && one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value))
                 });
                 if active {

@@ -42,6 +42,8 @@ pub enum Event {
     Timer,
     /// The answer to [`Action::Gather`].
     Gathered(Gathered),
+    /// Or that it cannot be read now who the device is, and why: the session has failed.
+    NotGathered(String),
     /// The answer of the ACS to a POST, redirects and authentication done. An empty body is empty.
     Reply {
         /// The HTTP status.

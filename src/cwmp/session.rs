@@ -185,6 +185,11 @@ impl Session {
             (state, Event::Timer) => self.timer(now, state),
             (State::Gathering { stale: true }, Event::Gathered(_)) => self.gather(),
             (State::Gathering { stale: false }, Event::Gathered(gathered)) => self.inform(now, gathered),
+            (State::Gathering { .. }, Event::NotGathered(why)) => {
+                // As if they had been told: they are for the retry.
+                self.ledger.tell();
+                self.fail(now, None, why)
+            }
             (State::Informing(open), Event::Reply { status, body }) => {
                 self.inform_answered(now, open, status, &body)
             }
@@ -198,7 +203,14 @@ impl Session {
                 self.respond(now, open, id.as_deref(), &answer)
             }
             // Late news of a session that is over, or of a connection that the next POST opens again.
-            (state, Event::Gathered(_) | Event::Reply { .. } | Event::Lost(_) | Event::Served(_)) => state,
+            (
+                state,
+                Event::Gathered(_)
+                | Event::NotGathered(_)
+                | Event::Reply { .. }
+                | Event::Lost(_)
+                | Event::Served(_),
+            ) => state,
         };
     }
 
@@ -326,6 +338,10 @@ impl Session {
     //= TR-069 3.7.1.1: the Inform comes first and alone.
     fn inform(&mut self, now: Now, gathered: Gathered) -> State {
         let events = self.ledger.tell();
+        if events.is_empty() && gathered.changed.is_empty() && self.ledger.failures() == 0 {
+            // A value has changed back before it could be told.
+            return State::Idle;
+        }
         let inform = inform::build(gathered, events, self.ledger.failures(), now);
         let id = self.id();
         let version = self.attempt;

@@ -75,7 +75,7 @@ impl Edit {
             (Change::Add { .. }, Some(_)) => conflict("section exists"),
             (_, None) => conflict("section is gone"),
             (Change::Remove { old }, Some(at)) => {
-                if sections.get(at).map(|(_, tree)| tree) != Some(old) {
+                if !sections.get(at).is_some_and(|(_, tree)| same(tree, old)) {
                     return conflict("section changed");
                 }
                 sections.remove(at);
@@ -114,6 +114,12 @@ impl Edit {
     }
 }
 
+/// Whether two sections have the same options, in whatever order.
+fn same(one: &Tree, other: &Tree) -> bool {
+    one.entries().len() == other.entries().len()
+        && one.entries().iter().all(|(option, value)| other.get(option) == Some(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +156,15 @@ mod tests {
             (edit("cfg02dead", Change::Move { from: 0, to: 1 }), false),
             (edit("cfg02dead", Change::Move { from: 1, to: 2 }), false),
             (edit("lan", Change::Remove { old: Tree::map([(".type", Tree::from("interface"))]) }), false),
+            (
+                edit(
+                    "lan",
+                    Change::Remove {
+                        old: Tree::map([("proto", Tree::from("static")), (".type", "interface".into())]),
+                    },
+                ),
+                true,
+            ),
         ] {
             let (before, mut after) = (package(), package());
             assert_eq!(what.apply(&mut after).is_ok(), fits, "{what:?}");

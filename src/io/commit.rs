@@ -104,11 +104,11 @@ pub enum Recovered {
 /// Finishes an interrupted one first. The state that `store` holds is changed with the packages.
 pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
     recover(disk, store)?;
-    if disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
-        return Err(Error::RollbackPending);
-    }
     let sources: BTreeSet<Box<str>> =
         request.edits.iter().map(|edit| &edit.source).filter(|source| &***source != STATE).cloned().collect();
+    if !sources.is_empty() && disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
+        return Err(Error::RollbackPending);
+    }
     let files = Files::open(disk, sources.into_iter().chain(request.read.keys().cloned()))?;
     let differs =
         |file: &&File| request.read.get(&file.source).is_some_and(|sum| **sum != *checksum(&file.old));
@@ -121,7 +121,7 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
         staged(disk, &file.package, &edits)?;
     }
     let plan = Plan::make(files, store, request, next_sequence(disk, store))?;
-    plan.execute(disk, store)
+    plan.execute(disk, store, request)
 }
 
 /// Finishes the commit that an interrupted run left behind, or takes it back where somebody changed the same
@@ -341,8 +341,13 @@ impl Plan {
         Ok(Plan { files, new, record, text, state })
     }
 
-    fn execute(self, disk: &dyn Disk, store: &mut Store) -> Result<Committed, Error> {
+    fn execute(self, disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
         let before = store.state().clone();
+        if self.new.is_empty() && !request.keep {
+            // The state is written in one step anyway.
+            store.save(disk, self.state)?;
+            return Ok(Committed { sequence: self.record.sequence, packages: Vec::new() });
+        }
         disk.make_dir(DIR)?;
         let mut begun = Vec::new();
         for step in steps(&self.record) {

@@ -36,11 +36,11 @@ const MAX_RECORDS: usize = 24;
 
 /// What other tasks tell the loop.
 pub(super) enum Told {
-    /// A POST has ended.
-    Posted(Box<Client>, Result<(u16, Vec<u8>), String>),
-    /// A POST could not even begin.
-    NotPosted(String),
-    /// Sources have been read.
+    /// The POST with this number has ended.
+    Posted(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
+    /// It could not even begin.
+    NotPosted(u64, String),
+    /// Sources were read.
     Fetched(Vec<(Box<str>, Source)>),
 }
 
@@ -54,6 +54,8 @@ struct Loop {
     read: BTreeMap<Box<str>, Box<str>>,
     client: Option<Box<Client>>,
     posting: Option<AbortHandle>,
+    /// The number of the POST that is waited for; of one that was given up nothing is heard any more.
+    post: u64,
     told: mpsc::Sender<Told>,
     sockets: Sockets,
     local: Local,
@@ -106,6 +108,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         read: BTreeMap::new(),
         client: None,
         posting: None,
+        post: 0,
         told,
         sockets,
         local,
@@ -119,7 +122,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         // A year is far enough for a timer that is set anew with every event.
         let timer = this.agent.next_timer().map(|at| at.since(now.at).min(Duration::from_secs(31_536_000)));
         let event = tokio::select! {
-            Some(told) = told_rx.recv() => this.posted(told),
+            Some(told) = told_rx.recv() => match this.posted(told) {
+                Some(event) => event,
+                None => continue,
+            },
             Some(call) = calls_rx.recv() => match call {
                 Call::Ask(asked, answer) => {
                     let now = this.device.clock().now();
@@ -193,6 +199,7 @@ impl Loop {
                     posting.abort();
                 }
                 self.client = None;
+                self.post += 1;
             }
             Action::Announce(packages) => self.device.announce(&packages).await,
             Action::Restart(interface) => self.device.restart(&interface).await,
@@ -220,8 +227,9 @@ impl Loop {
         let mut sources = Vec::with_capacity(packages.len() + others.len());
         for key in packages {
             let (source, sum) = self.device.package(key.trim_start_matches("uci:"));
-            if let Some(sum) = sum {
-                self.read.insert(key.clone(), sum);
+            match sum {
+                Some(sum) => drop(self.read.insert(key.clone(), sum)),
+                None => drop(self.read.remove(&key)),
             }
             sources.push((key, source));
         }
@@ -265,23 +273,24 @@ impl Loop {
                 None => Box::new(Whole::default()),
             },
         };
-        let told = self.told.clone();
+        self.post += 1;
+        let (number, told) = (self.post, self.told.clone());
         let task = tokio::spawn(async move {
             let (mut client, mut body) = match client {
                 Ok(client) => (client, body),
-                Err(why) => return drop(told.send(Told::NotPosted(why)).await),
+                Err(why) => return drop(told.send(Told::NotPosted(number, why)).await),
             };
             let reply = client.post(&mut *body).await;
             let reply = reply.map(|reply| (reply.status, reply.body)).map_err(|error| error.to_string());
-            let _ = told.send(Told::Posted(client, reply)).await;
+            let _ = told.send(Told::Posted(number, client, reply)).await;
         });
         self.posting = Some(task.abort_handle());
     }
 
-    fn posted(&mut self, told: Told) -> Event {
+    fn posted(&mut self, told: Told) -> Option<Event> {
         match told {
-            Told::Fetched(sources) => fetched(sources),
-            Told::Posted(client, reply) => {
+            Told::Fetched(sources) => Some(fetched(sources)),
+            Told::Posted(number, client, reply) if number == self.post => {
                 self.posting = None;
                 let now = self.device.clock().now();
                 let expired = now.wall.and_then(|wall| client.clock_known(wall).err());
@@ -289,16 +298,18 @@ impl Loop {
                     self.sockets.talked_from(peer.0.ip());
                 }
                 self.client = Some(client);
-                match (reply, expired) {
+                Some(match (reply, expired) {
                     (_, Some(error)) => Event::Lost(error.to_string()),
                     (Ok((status, body)), None) => Event::Reply { status, body },
                     (Err(why), None) => Event::Lost(why),
-                }
+                })
             }
-            Told::NotPosted(why) => {
+            Told::NotPosted(number, why) if number == self.post => {
                 self.posting = None;
-                Event::Lost(why)
+                Some(Event::Lost(why))
             }
+            // Of a session that was given up while this was in the queue.
+            Told::Posted(..) | Told::NotPosted(..) => None,
         }
     }
 }

@@ -31,7 +31,7 @@ use cpeagent::tr181;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The settings a recorded router is given: an ACS, and a name to be woken by.
@@ -85,9 +85,7 @@ pub struct Bench {
 impl Bench {
     /// A recorded router that has not started. Its calendar is that of the recording.
     pub fn new(name: &str) -> Bench {
-        let root = device(name);
-        let disk = SimDisk::with([]);
-        load(&disk, root.path(), root.path());
+        let disk = SimDisk::with(recorded(name).iter().map(|(path, text)| (path.as_str(), text.as_str())));
         let config = format!("{CONFIG}/cpeagent");
         if !disk.exists(&config) {
             disk.put(&config, SETTINGS);
@@ -150,6 +148,7 @@ impl Bench {
         bench.start();
         bench.informed();
         bench.nothing();
+        bench.wait(Duration::from_secs(1));
         bench.forget();
         bench
     }
@@ -211,13 +210,16 @@ impl Bench {
         self.turn(end.since(self.now.at));
     }
 
-    /// Waits for the next timer and gives it; how long that was.
+    /// Waits for the next timer by which something is done; how long that was.
     pub fn timer(&mut self) -> Duration {
-        let Some(at) = self.agent.as_ref().and_then(Agent::next_timer) else { return Duration::ZERO };
-        let wait = at.since(self.now.at);
-        self.turn(wait);
-        self.event(Event::Timer);
-        wait
+        let (start, said) = (self.now.at, self.said.len());
+        while let Some(at) = self.agent.as_ref().and_then(Agent::next_timer)
+            && self.said.len() == said
+        {
+            self.turn(at.since(self.now.at));
+            self.event(Event::Timer);
+        }
+        self.now.at.since(start)
     }
 
     fn turn(&mut self, wait: Duration) {
@@ -250,8 +252,10 @@ impl Bench {
     }
 
     fn say(&mut self, line: &str) {
-        self.said.push_str(line);
-        self.said.push('\n');
+        for line in line.lines() {
+            self.said.push_str(line.trim_end());
+            self.said.push('\n');
+        }
     }
 
     fn act(&mut self, agent: &mut Agent, action: Action) -> Option<Event> {
@@ -330,12 +334,13 @@ impl Bench {
         edits: Vec<Edit>,
         sources: &BTreeSet<Box<str>>,
     ) -> Result<(u64, Vec<Box<str>>), NotCommitted> {
+        let files = self.packages();
         if let Some((path, text)) = self.meddling.pop_front() {
             self.disk.put(&path, &text);
         }
         let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
         let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
-        let (files, store) = (self.packages(), self.store.as_mut().unwrap());
+        let store = self.store.as_mut().unwrap();
         let before = store.state().clone();
         match commit::commit(&self.disk, store, &Request { edits, read, keep: false }) {
             Ok(done) => {
@@ -397,16 +402,29 @@ impl Bench {
     }
 }
 
-/// Puts every file below `folder` on the disk, by its path from `root`.
-fn load(disk: &SimDisk, root: &Path, folder: &Path) {
+/// The files of a recorded router; read once per test program.
+fn recorded(name: &str) -> Arc<Vec<(String, String)>> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<Vec<(String, String)>>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = known.entry(name.to_string()).or_insert_with(|| {
+        let root = device(name);
+        let mut files = Vec::new();
+        collect(root.path(), root.path(), &mut files);
+        Arc::new(files)
+    });
+    files.clone()
+}
+
+/// Every file below `folder`, by its path from `root`.
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {
-            load(disk, root, &path);
+            collect(root, &path, files);
         } else {
             let text = std::fs::read(&path).unwrap();
             let name = format!("/{}", path.strip_prefix(root).unwrap().to_str().unwrap());
-            disk.put(&name, &String::from_utf8_lossy(&text));
+            files.push((name, String::from_utf8_lossy(&text).into_owned()));
         }
     }
 }
@@ -469,8 +487,11 @@ fn state_changes(before: &State, after: &State) -> String {
             (None, None) => writeln!(out, "  state {key} gone").unwrap(),
         }
     }
-    if tables > 0 {
-        writeln!(out, "  state numbers of {tables} tables").unwrap();
+    match tables {
+        0 => {}
+        // How many there are in the whole tree is the families' business.
+        6.. => writeln!(out, "  state numbers of many tables").unwrap(),
+        _ => writeln!(out, "  state numbers of {tables} tables").unwrap(),
     }
     out
 }
