@@ -123,6 +123,10 @@ impl Bench {
     pub fn start(&mut self) {
         self.gone = None;
         self.read.clear();
+        if self.disk.stat("/proc").is_err() {
+            self.gone = Some(Gone::Power);
+            return;
+        }
         let (mut store, _, faults) = Store::load(&self.disk).expect("the stores can be read");
         for fault in faults {
             self.say(&format!("log WARN {fault}"));
@@ -346,7 +350,7 @@ impl Bench {
             Ok(done) => {
                 let told = state_changes(&before, self.store.as_ref().unwrap().state());
                 let now = self.packages();
-                self.say(&format!("committed\n{}{}", changes(&files, &now), told).trim_end());
+                self.say(&format!("committed\n{}{told}", changes(&files, &now)));
                 Ok((done.sequence, done.packages))
             }
             Err(error) => {
@@ -402,9 +406,12 @@ impl Bench {
     }
 }
 
+/// Paths with their texts.
+type Recorded = Arc<Vec<(String, String)>>;
+
 /// The files of a recorded router; read once per test program.
-fn recorded(name: &str) -> Arc<Vec<(String, String)>> {
-    static KNOWN: Mutex<BTreeMap<String, Arc<Vec<(String, String)>>>> = Mutex::new(BTreeMap::new());
+fn recorded(name: &str) -> Recorded {
+    static KNOWN: Mutex<BTreeMap<String, Recorded>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let files = known.entry(name.to_string()).or_insert_with(|| {
         let root = device(name);
