@@ -398,6 +398,35 @@ impl Bench {
         self.disk.read(path, MAX_FILE).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// Gives the router `redirects` more port mappings and `hosts` more static leases.
+    pub fn enlarge(&mut self, redirects: usize, hosts: usize) {
+        let (mut firewall, mut dhcp) =
+            (self.text("/etc/config/firewall").unwrap(), self.text("/etc/config/dhcp").unwrap());
+        for n in 0..redirects {
+            let port = 10_000 + n;
+            write!(
+                firewall,
+                "\nconfig redirect\n\toption name 'map {n}'\n\toption src 'wan'\n\toption dest 'lan'\n\
+                 \toption target 'DNAT'\n\toption family 'ipv4'\n\toption proto 'tcp'\n\
+                 \toption src_dport '{port}'\n\toption dest_port '{port}'\n\toption dest_ip '192.168.1.20'\n"
+            )
+            .unwrap();
+        }
+        for n in 0..hosts {
+            write!(
+                dhcp,
+                "\nconfig host\n\toption name 'host{n}'\n\tlist mac '02:00:00:00:{:02x}:{:02x}'\n\
+                 \toption ip '192.168.1.{}'\n",
+                n / 256,
+                n % 256,
+                n % 200 + 20
+            )
+            .unwrap();
+        }
+        self.disk.put("/etc/config/firewall", &firewall);
+        self.disk.put("/etc/config/dhcp", &dhcp);
+    }
+
     /// An option of a package as it is on disk.
     pub fn option(&self, package: &str, section: &str, option: &str) -> Option<String> {
         let text = self.text(&format!("{CONFIG}/{package}"))?;
@@ -447,15 +476,28 @@ pub fn envelope(id: &str, body: &str) -> String {
     )
 }
 
-/// The text that goes out, long lists pulled as a connection pulls them.
+/// The most that a connection has in hand of a long list, in octets: a piece, and blanks for a 64th of the list.
+const MAX_PIECE: usize = 128 * 1024;
+
+/// The text that goes out, long lists pulled as a connection pulls them: begun, refused by a 401, and sent again.
 pub fn body_of(outgoing: Outgoing, rows: Option<Rendering>) -> String {
     match outgoing {
         Outgoing::Empty => String::new(),
         Outgoing::Text(text) => text,
         Outgoing::Listing(listing) => {
             let mut body = ListingBody::new(listing, rows.expect("a list has rows"));
-            let mut out = Vec::new();
-            while body.piece(&mut out).expect("the list is as it was counted") {}
+            let (mut begun, mut out) = (Vec::new(), Vec::new());
+            assert!(body.piece(&mut begun).unwrap(), "a long list has a piece");
+            body.rewind();
+            loop {
+                let before = out.len();
+                let more = body.piece(&mut out).expect("the list is as it was counted");
+                assert!(out.len() - before <= MAX_PIECE, "a piece of {} octets", out.len() - before);
+                if !more {
+                    break;
+                }
+            }
+            assert!(out.starts_with(&begun), "the same once more");
             assert_eq!(out.len() as u64, body.length(), "as long as announced");
             String::from_utf8(out).unwrap()
         }
@@ -557,14 +599,15 @@ pub fn pretty(text: &str) -> String {
     let mut out = format!("POST {}\n  {}\n", version.unwrap_or("?"), header.unwrap_or("?"));
     let body = body.unwrap_or("?").replace('\n', "&#10;");
     let mut depth = 1;
-    let mut rest = body.as_str();
+    // What is left of the announced length is filled up with blanks.
+    let mut rest = body.trim_start();
     while let Some(end) = rest.find('>') {
         let tag = &rest[..=end];
         let indent = "  ".repeat(depth);
         if tag.starts_with("</") {
             depth -= 1;
             writeln!(out, "{}{tag}", "  ".repeat(depth)).unwrap();
-            rest = &rest[end + 1..];
+            rest = rest[end + 1..].trim_start();
             continue;
         }
         let name = tag[1..].split(['>', ' ']).next().unwrap();
@@ -576,11 +619,11 @@ pub fn pretty(text: &str) -> String {
         let flat = !content.contains('<') || (name.ends_with("Struct") && !content.contains("arrayType"));
         if flat {
             writeln!(out, "{indent}{tag}{content}{close}").unwrap();
-            rest = &inner[len + close.len()..];
+            rest = inner[len + close.len()..].trim_start();
         } else {
             writeln!(out, "{indent}{tag}").unwrap();
             depth += 1;
-            rest = inner;
+            rest = inner.trim_start();
         }
     }
     out
