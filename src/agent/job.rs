@@ -57,8 +57,8 @@ pub struct Running {
 pub(super) struct Committing {
     pub(super) state: State,
     pub(super) instances: Instances,
-    /// Interfaces to restart after the session.
-    pub(super) restarts: Vec<Box<str>>,
+    /// What is to be called after the session.
+    pub(super) calls: Vec<String>,
     pub(super) done: Done,
 }
 
@@ -146,10 +146,6 @@ impl Agent {
 
     /// Sends a plan's edits off to be committed; what the job answers waits for it.
     pub(super) fn commit(&mut self, running: &mut Running, plan: Plan, state: State, done: Done) -> Step {
-        let restarts = match self.restarts(running, &plan.commands) {
-            Ok(restarts) => restarts,
-            Err(step) => return step,
-        };
         let mut next = state;
         let mut edits = Vec::new();
         let mut pending = next.pending();
@@ -168,7 +164,7 @@ impl Agent {
             return Step::Over;
         }
         edits.extend(self.state.difference(&next));
-        let committing = Committing { state: next, instances, restarts, done };
+        let committing = Committing { state: next, instances, calls: plan.calls, done };
         if edits.is_empty() {
             self.finish(committing);
             return Step::Over;
@@ -212,7 +208,7 @@ impl Agent {
         let mut instances = committing.instances;
         instances.take_dirty();
         *self.instances.borrow_mut() = instances;
-        self.restarts.extend(committing.restarts);
+        self.calls.extend(committing.calls);
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
             Done::Local(id, tree) => {

@@ -106,8 +106,8 @@ pub enum Action {
     Reboot,
     /// Reset the device to its factory state and restart it.
     FactoryReset,
-    /// Restart, with `up`, a network interface: the standard's Reset.
-    Restart(Box<str>),
+    /// Call these, such as `ubus:network.interface.wan renew`, in order.
+    Call(Vec<String>),
 }
 
 /// The agent.
@@ -140,8 +140,8 @@ pub struct Agent {
     runtime: BTreeMap<&'static str, String>,
     /// What to add to the time for reads: a recorded router lives at the time of its recording.
     reading_skew: i64,
-    /// Restarts of interfaces that wait for the session's end.
-    restarts: Vec<Box<str>>,
+    /// Calls that wait until the answer has left and the session is over.
+    calls: Vec<String>,
     last: Last,
     out: VecDeque<Action>,
 }
@@ -183,7 +183,7 @@ impl Agent {
             begun: false,
             runtime: BTreeMap::new(),
             reading_skew: 0,
-            restarts: Vec::new(),
+            calls: Vec::new(),
             last: Last::default(),
             out: VecDeque::new(),
         };
@@ -365,11 +365,12 @@ impl Agent {
 
     /// Has the services told of what was committed; not before the answer has left.
     fn announce(&mut self) {
-        for interface in std::mem::take(&mut self.restarts) {
-            self.out.push_back(Action::Restart(interface));
-        }
+        let calls = std::mem::take(&mut self.calls);
         let packages: Vec<Box<str>> = std::mem::take(&mut self.unannounced).into_iter().collect();
         if packages.is_empty() {
+            if !calls.is_empty() {
+                self.out.push_back(Action::Call(calls));
+            }
             return;
         }
         if packages.iter().any(|package| &**package == "cpeagent") {
@@ -379,6 +380,9 @@ impl Agent {
             self.settling.insert(format!("uci:{package}").into(), self.now.at + SETTLING);
         }
         self.out.push_back(Action::Announce(packages));
+        if !calls.is_empty() {
+            self.out.push_back(Action::Call(calls));
+        }
     }
 
     fn log(&mut self, level: log::Level, text: String) {

@@ -57,25 +57,4 @@ impl Agent {
         self.look_soon();
         Step::Over
     }
-
-    /// The network interfaces that written commands restart, by their names.
-    pub(super) fn restarts(&self, running: &mut Running, commands: &[String]) -> Result<Vec<Box<str>>, Step> {
-        let rows: Vec<&str> = commands.iter().filter_map(|command| command.strip_suffix("Reset")).collect();
-        let read = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
-            let mut names = Vec::new();
-            for row in &rows {
-                let name = Pattern::parse(&format!("{row}Name")).map_err(|_| Refusal::UnknownPath)?;
-                if let [Node::Param(place, at)] = view.resolve(&name)?.as_slice() {
-                    names.push(Box::from(&*view.value(place, *at)?));
-                }
-            }
-            Ok(names)
-        });
-        match read {
-            Ok(names) => Ok(names),
-            Err(Halt::Need(keys)) => Err(Step::Need(keys)),
-            // What cannot be named cannot be restarted; the write itself stands.
-            Err(Halt::Refused(_)) => Ok(Vec::new()),
-        }
-    }
 }

@@ -122,12 +122,10 @@ impl Router {
         let mut replans = 0;
         loop {
             let plan = self.plan(&ask)?;
-            if let Some(command) = plan.commands.first() {
-                return Err(Fail::Unreachable(format!("{command}: only a running agent can do this")));
-            }
             match self.commit(&plan) {
                 Ok(packages) => {
                     self.runtime.block_on(self.device.announce(&packages));
+                    self.runtime.block_on(self.device.call_all(&plan.calls));
                     return Ok((plan, packages));
                 }
                 Err(commit::Error::Changed(_)) if replans < MAX_REPLANS => replans += 1,

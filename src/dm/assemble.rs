@@ -211,7 +211,10 @@ fn param(
     // A command reads as false whatever its line says, and triggers an action when it is written.
     let triggers = node.facts.command && writable;
     let (read, write) = match (&rhs.read.source, gate || triggers) {
-        (Src::Const(_), true) => (ReadBy::Line(rhs.read), WriteBy::Same),
+        (Src::Const(_), true) if triggers && rhs.stored.is_none() => {
+            return Err("a command wants what it does: `const false <- rust …`".into());
+        }
+        (Src::Const(_), true) if !triggers => (ReadBy::Line(rhs.read), WriteBy::Same),
         _ => ways(&rhs, writable, &entry.key)?,
     };
     Ok(MappedParam { name: entry.key.clone(), node: node.clone(), read, write, reason: rhs.reason })

@@ -23,6 +23,9 @@ pub struct Draft {
     pub edits: Vec<Edit>,
     /// Rows whose identifying content changed: table, old key, new key.
     pub(super) rebound: Vec<(String, String, String)>,
+    /// What is to be called once the change is made and its answer has left, each as a key such as
+    /// `ubus:network.interface.wan renew`.
+    pub calls: Vec<String>,
     /// A setter says that it took the nearest value the router has: the check takes what reads back.
     pub nearest: bool,
 }
@@ -30,7 +33,7 @@ pub struct Draft {
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), nearest: false }
+        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new(), nearest: false }
     }
 
     /// Applies one edit to the draft.

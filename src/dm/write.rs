@@ -46,8 +46,9 @@ pub struct Plan {
     pub added: Vec<String>,
     /// Rows that were deleted: their paths.
     pub deleted: Vec<String>,
-    /// Commands that were triggered by writing their parameter: paths.
-    pub commands: Vec<String>,
+    /// What is to be called once the change is made and its answer has left, such as
+    /// `ubus:network.interface.wan renew`.
+    pub calls: Vec<String>,
 }
 
 impl Plan {
@@ -115,6 +116,7 @@ impl<'m> Planner<'m> {
     pub fn finish(mut self) -> Plan {
         let changed = self.instances.borrow_mut().take_dirty() || self.renumbered;
         self.plan.edits = self.draft.edits;
+        self.plan.calls = self.draft.calls;
         self.plan.instances = changed.then(|| self.instances.borrow().clone());
         self.plan
     }
@@ -257,10 +259,12 @@ impl<'m> Planner<'m> {
             return Ok(());
         }
         if set.command {
-            if set.value == "true" {
-                self.plan.commands.push(set.path.clone());
-            }
-            return Ok(());
+            //= TR-106 3.2.8: a command is triggered by writing true; false does nothing.
+            return if set.value == "true" {
+                self.step(|planner, view| planner.written(view, set))
+            } else {
+                Ok(())
+            };
         }
         if let Some(named) = self.step(|planner, view| planner.name_section(view, &set.path))? {
             self.step(|planner, view| planner.renamed(view, &named))?;

@@ -204,13 +204,15 @@ impl Device {
         }
     }
 
-    /// Takes a network interface down and up again.
-    pub async fn restart(&self, interface: &str) {
-        if self.is_folder() {
-            return self.log_action(&format!("restart {interface}"));
-        }
-        for method in ["down", "up"] {
-            self.call(&format!("network.interface.{interface}"), method, &Tree::Map(Vec::new())).await;
+    /// Makes calls such as `ubus:network.interface.wan renew`, in order.
+    pub async fn call_all(&self, calls: &[String]) {
+        for call in calls {
+            let words = call.strip_prefix("ubus:").and_then(|call| call.split_once(' '));
+            match words {
+                _ if self.ubus.is_none() => self.log_action(&format!("call {call}")),
+                Some((object, method)) => self.call(object, method, &Tree::Map(Vec::new())).await,
+                None => log::error!("{call} is nothing to call"),
+            }
         }
     }
 

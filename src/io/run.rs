@@ -202,7 +202,7 @@ impl Loop {
                 self.post += 1;
             }
             Action::Announce(packages) => self.device.announce(&packages).await,
-            Action::Restart(interface) => self.device.restart(&interface).await,
+            Action::Call(calls) => self.device.call_all(&calls).await,
             Action::Configure(config) => {
                 let facts = self.sockets.configure(
                     &self.device,

@@ -137,7 +137,8 @@ pub fn set_prefixes(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(
 }
 
 /// `Renew` is carried out as a command; there is nothing to store.
-pub fn renew(_at: &At<'_, '_>, _value: &str, _draft: &mut Draft) -> Result<(), Stop> {
+pub fn renew(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name));
     Ok(())
 }
 

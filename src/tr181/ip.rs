@@ -519,3 +519,8 @@ pub fn set_child_bits(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result
     draft.set_text(NETWORK, bound.name, "ip6assign", length)?;
     draft.set_text(NETWORK, bound.name, "ip6hint", &format!("{:x}", bits >> 64))
 }
+
+/// Takes the interface down and up again, once the answer has left.
+pub fn reset(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    netdev::restart(at, draft)
+}

@@ -5,7 +5,7 @@ use crate::dm::draft::Draft;
 use crate::dm::error::Refusal;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
-use crate::dm::view::View;
+use crate::dm::view::{At, View};
 
 /// The state of a netdev as netifd tells it.
 pub fn state<'s>(view: &View<'s>, netdev: &str) -> Result<Option<&'s Tree>, Stop> {
@@ -102,4 +102,13 @@ pub fn setting<'s>(view: &View<'s>, netdev: &str, option: &str) -> Result<Option
     let sections =
         view.sections(NETWORK, "device")?.into_iter().filter(|(_, s)| s.str("name") == Some(netdev));
     Ok(sections.filter_map(|(_, section)| section.str(option)).next())
+}
+
+/// Has netifd take the row's interface down and up again.
+pub fn restart(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
+    let name = at.bound()?.name;
+    for method in ["down", "up"] {
+        draft.calls.push(format!("ubus:network.interface.{name} {method}"));
+    }
+    Ok(())
 }

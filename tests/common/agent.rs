@@ -294,7 +294,7 @@ impl Bench {
             }
             Action::Close => self.say("closed"),
             Action::Announce(packages) => self.say(&format!("announced {}", packages.join(" "))),
-            Action::Restart(interface) => self.say(&format!("restarted {interface}")),
+            Action::Call(calls) => self.say(&format!("called {}", calls.join(", "))),
             Action::Configure(config) => {
                 let port =
                     if config.acs.enable && config.acs.connection_request.enable { "7547" } else { "" };
