@@ -52,7 +52,7 @@ fn command(bench: &mut Bench, line: &str) {
     match word {
         "start" => bench.start(),
         "boot" => {
-            bench.disk.reboot(1);
+            bench.reboot(1);
             bench.start();
         }
         "timer" => {

@@ -63,7 +63,7 @@ fn cut_everywhere(prepare: fn() -> Bench, script: fn(&mut Bench), check: fn(&mut
             bench.disk.cut_after(cut);
             script(&mut bench);
             let told = std::mem::take(&mut bench.posted);
-            bench.disk.reboot(seed);
+            bench.reboot(seed);
             bench.said.clear();
             bench.start();
             check(&mut bench, &told, &format!("cut {cut} of {steps}, seed {seed}"));

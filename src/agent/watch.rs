@@ -228,6 +228,13 @@ impl Agent {
                 return Step::Over;
             }
         };
+        //= TR-069 A.3.3.1: an OUI of six digits and a serial number of its own; without them two devices are one.
+        let id = id.and_then(|id| match (id.get(1).map(String::as_str), id.get(3).map(String::as_str)) {
+            (None | Some(""), _) | (_, None | Some("")) => {
+                Err(Refusal::Backend("the board names no OUI or serial number: set cpeagent.identity".into()))
+            }
+            (Some(_), Some(_)) => Ok(id),
+        });
         // Half an identity is another device to the ACS: while a source fails, the one that was read before.
         let device_id = match (id, self.identity.take()) {
             (Ok(id), _) => {

@@ -80,21 +80,18 @@ pub struct Bench {
     pub store: Option<Store>,
     read: BTreeMap<Box<str>, Box<str>>,
     starts: u8,
+    recorded: Recorded,
 }
 
 impl Bench {
     /// A recorded router that has not started. Its calendar is that of the recording.
     pub fn new(name: &str) -> Bench {
-        let disk = SimDisk::with(recorded(name).iter().map(|(path, text)| (path.as_str(), text.as_str())));
+        let recorded = recorded(name);
+        let disk = SimDisk::with(recorded.iter().map(|(path, text)| (path.as_str(), text.as_str())));
         let config = format!("{CONFIG}/cpeagent");
         if !disk.exists(&config) {
             disk.put(&config, SETTINGS);
         }
-        Bench::on(disk)
-    }
-
-    /// A router on this disk.
-    pub fn on(disk: SimDisk) -> Bench {
         let stat = disk.read_text("/proc/stat").unwrap_or_default();
         let boot: i64 = stat
             .lines()
@@ -116,6 +113,17 @@ impl Bench {
             store: None,
             read: BTreeMap::new(),
             starts: 0,
+            recorded,
+        }
+    }
+
+    /// The power is cut, if it was not, and comes back: what the kernel shows is there again, the program is not.
+    pub fn reboot(&mut self, seed: u8) {
+        self.disk.reboot(seed);
+        for (path, text) in self.recorded.iter().filter(|(path, _)| !path.contains("boot_id")) {
+            if ["/proc/", "/sys/", "/ubus/", "/netlink/", "/tmp/"].iter().any(|live| path.starts_with(live)) {
+                self.disk.put(path, text);
+            }
         }
     }
 
