@@ -237,7 +237,7 @@ impl Taken {
         for (path, text) in &self.files {
             let text = match path.as_str() {
                 path if PLAIN.iter().any(|plain| path.starts_with(plain)) => text.clone(),
-                "/etc/shadow" => text.lines().map(shadow).collect(),
+                "/etc/shadow" => mask.text(&text.lines().map(shadow).collect::<String>()),
                 "/etc/dropbear/authorized_keys" => text.lines().map(key).collect(),
                 path if path.starts_with("/proc/net/") && path != "/proc/net/dev" => {
                     mask.table(text, self.order.unwrap_or(Order::Little))
@@ -332,6 +332,8 @@ fn package(name: &str, mut package: uci::Package, mask: &mut Mask) -> String {
         for option in &mut section.options {
             let secret = is_secret(name, &option.name);
             match &mut option.value {
+                // rpcd's `$p$root` says whose password of the system counts.
+                Value::Text(value) if secret && value.starts_with(b"$p$") => *value = text(value, mask),
                 Value::Text(value) if secret => *value = MASK.into(),
                 Value::List(items) if secret => items.iter_mut().for_each(|item| *item = MASK.into()),
                 Value::Text(value) => *value = text(value, mask),
@@ -350,7 +352,8 @@ fn package(name: &str, mut package: uci::Package, mask: &mut Mask) -> String {
 fn shadow(line: &str) -> String {
     let mut fields: Vec<&str> = line.split(':').collect();
     if let Some(hash) = fields.get_mut(1).filter(|hash| hash.len() > 1 && !hash.starts_with(['!', '*'])) {
-        *hash = MASK;
+        // Not the usual mask: a star there means that the account is locked.
+        *hash = "x";
     }
     fields.join(":") + "\n"
 }
