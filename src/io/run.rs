@@ -74,6 +74,11 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     log::debug!("state: {origin:?}");
     match commit::recover(&*disk, &mut store) {
         Ok(commit::Recovered::Nothing) => {}
+        Ok(commit::Recovered::Finished(packages)) => {
+            log::warn!("an interrupted change was finished: {}", packages.join(" "));
+            // At a boot nobody listens yet; where only the agent was started again, the services do not know.
+            device.announce(&packages).await;
+        }
         Ok(done) => log::warn!("an interrupted change was found: {done:?}"),
         Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
     }
