@@ -101,11 +101,6 @@ pub fn software_version<'s>(at: &At<'_, 's>) -> Value<'s> {
     }))
 }
 
-/// `BootFirmwareImage`: with one bank, the image that runs.
-pub fn boot_image<'s>(at: &At<'_, 's>) -> Value<'s> {
-    Ok(at.view.path_of("Device.DeviceInfo.FirmwareImage", ACTIVE)?.map(Cow::Owned))
-}
-
 /// Takes the one image there is and refuses any other path.
 pub fn set_boot_image(at: &At<'_, '_>, value: &str, _: &mut Draft) -> Result<(), Stop> {
     at.referred("Device.DeviceInfo.FirmwareImage", value).map(drop)
