@@ -46,8 +46,6 @@ pub struct Config {
     pub identity: Identity,
     /// The ACS.
     pub acs: Acs,
-    /// How many rows a manager may make.
-    pub limits: Limits,
 }
 
 /// The section `agent`.
@@ -98,8 +96,6 @@ pub struct Acs {
     pub enable: bool,
     /// The ACS; `None` where none is set, or a plain one that is not allowed.
     pub url: Option<String>,
-    /// Whether DHCP may name the ACS while none is set.
-    pub dhcp_discovery: bool,
     /// The name this device gives.
     pub username: String,
     /// Its password.
@@ -118,16 +114,8 @@ pub struct Acs {
     pub stun: Stun,
     /// The least time between sessions because of active notifications.
     pub active_notification_throttle: Duration,
-    /// Whether rows are named by alias in what the device tells by itself.
-    pub alias_mode: bool,
-    /// Whether a write to an unknown alias makes the row.
-    pub auto_create_instances: bool,
     /// How requests are compressed.
     pub compression: Compression,
-    /// The time between heartbeat sessions; `None` without such.
-    pub heartbeat: Option<Duration>,
-    /// What heartbeat sessions are counted from.
-    pub heartbeat_time: Option<Wall>,
     /// Whether the ACS alone upgrades the firmware.
     pub upgrades_managed: bool,
     /// What TLS shows and asks for.
@@ -220,20 +208,6 @@ pub enum Family {
     Ipv6,
 }
 
-/// The section `limits`: rows per table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Limits {
-    pub port_mappings: u32,
-    pub firewall_rules: u32,
-    pub static_routes: u32,
-    pub static_leases: u32,
-    pub ssids: u32,
-    pub vlans: u32,
-    /// Any other table.
-    pub rows: u32,
-}
-
 impl Default for Config {
     fn default() -> Config {
         Config::read(&Tree::Map(Vec::new())).0
@@ -244,20 +218,7 @@ impl Config {
     /// The settings of a package, and every value of it that is not allowed.
     pub fn read(package: &Tree) -> (Config, Vec<Fault>) {
         let mut from = Reader { package, faults: unknown(package) };
-        let config = Config {
-            agent: from.agent(),
-            identity: from.identity(),
-            acs: from.acs(),
-            limits: Limits {
-                port_mappings: from.u32("limits", "max_port_mappings"),
-                firewall_rules: from.u32("limits", "max_firewall_rules"),
-                static_routes: from.u32("limits", "max_static_routes"),
-                static_leases: from.u32("limits", "max_static_leases"),
-                ssids: from.u32("limits", "max_ssids"),
-                vlans: from.u32("limits", "max_vlans"),
-                rows: from.u32("limits", "max_rows"),
-            },
-        };
+        let config = Config { agent: from.agent(), identity: from.identity(), acs: from.acs() };
         (config, from.faults)
     }
 }
@@ -331,7 +292,6 @@ impl Reader<'_> {
 
     fn acs(&mut self) -> Acs {
         let periodic = self.seconds("acs", "periodic_interval");
-        let heartbeat = self.seconds("acs", "heartbeat_interval");
         let allow_plain_http = self.flag("acs", "allow_plain_http");
         let url = self.some("acs", "url").filter(|url| {
             let allowed = allow_plain_http || !is_plain(url);
@@ -343,7 +303,6 @@ impl Reader<'_> {
         Acs {
             enable: self.flag("acs", "enable"),
             url,
-            dhcp_discovery: self.flag("acs", "dhcp_discovery"),
             username: self.text("acs", "username"),
             password: self.secret("acs", "password"),
             periodic: self.flag("acs", "periodic_enable").then_some(periodic),
@@ -362,15 +321,11 @@ impl Reader<'_> {
             },
             stun: self.stun(),
             active_notification_throttle: self.seconds("acs", "active_notification_throttle"),
-            alias_mode: self.text("acs", "instance_mode") == "InstanceAlias",
-            auto_create_instances: self.flag("acs", "auto_create_instances"),
             compression: match self.text("acs", "http_compression").as_str() {
                 "GZIP" => Compression::Gzip,
                 "Deflate" => Compression::Deflate,
                 _ => Compression::Disabled,
             },
-            heartbeat: self.flag("acs", "heartbeat_enable").then_some(heartbeat),
-            heartbeat_time: self.time("acs", "heartbeat_time"),
             upgrades_managed: self.flag("acs", "upgrades_managed"),
             tls: self.tls(),
             allow_plain_http,

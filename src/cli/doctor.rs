@@ -95,7 +95,7 @@ fn look(router: &Router, findings: &mut Vec<Finding>) {
         }
     }
     let rng = Rng::new(random::seed());
-    let mut client = match router.device.client(&config, rng) {
+    let mut client = match router.runtime.block_on(router.device.connector(&config).client(rng)) {
         Ok(client) => client,
         Err(why) => {
             let advice =

@@ -52,7 +52,6 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("agent", "The agent itself."),
     ("identity", "Who this device is. Left out, a value is taken from the board."),
     ("acs", "The ACS and the way to it (`Device.ManagementServer.`)."),
-    ("limits", "How many rows a manager may make."),
 ];
 
 const fn setting(
@@ -88,8 +87,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("identity", "friendly_name", Kind::Text(64), "", "`DeviceInfo.FriendlyName`."),
 
     setting("acs", "enable", Kind::Flag, "1", "Whether there are sessions with an ACS at all."),
-    setting("acs", "url", Kind::Url, "", "The ACS. Empty: the one that DHCP names, if `dhcp_discovery` is on."),
-    setting("acs", "dhcp_discovery", Kind::Flag, "1", "Whether DHCP may name the ACS while `url` is empty."),
+    setting("acs", "url", Kind::Url, "", "The ACS. Empty: there are no sessions."),
     setting("acs", "username", Kind::Text(256), "", "The name this device gives to the ACS."),
     setting("acs", "password", Kind::Secret(256), "", "Its password."),
     setting("acs", "periodic_enable", Kind::Flag, "1", "Whether there is a session every `periodic_interval`."),
@@ -115,14 +113,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("acs", "stun_min_keepalive", Kind::Number(0, U32), "30", "The least seconds between bindings."),
     setting("acs", "active_notification_throttle", Kind::Number(0, U32), "0",
         "The least seconds between sessions because of active notifications."),
-    setting("acs", "instance_mode", Kind::Choice(&["InstanceNumber", "InstanceAlias"]), "InstanceNumber",
-        "How rows are named in what the device tells by itself."),
-    setting("acs", "auto_create_instances", Kind::Flag, "0", "Whether a write to an alias that does not exist makes the row."),
     setting("acs", "http_compression", Kind::Choice(&["Disabled", "GZIP", "Deflate"]), "Disabled",
         "How requests to the ACS are compressed."),
-    setting("acs", "heartbeat_enable", Kind::Flag, "0", "Whether there are heartbeat sessions."),
-    setting("acs", "heartbeat_interval", Kind::Number(20, U32), "86400", "Seconds between them."),
-    setting("acs", "heartbeat_time", Kind::Time, "0001-01-01T00:00:00Z", "A moment they are counted from."),
     setting("acs", "upgrades_managed", Kind::Flag, "0", "Whether the ACS alone upgrades the firmware."),
     setting("acs", "ca_file", Kind::File, "/etc/ssl/certs/ca-certificates.crt",
         "The certificates, in PEM, that the certificate of the ACS must lead to."),
@@ -137,13 +129,6 @@ pub const SETTINGS: &[Setting] = &[
     setting("acs", "dscp", Kind::Number(0, 63), "0", "The DSCP of what is sent to the ACS."),
     setting("acs", "mark", Kind::Number(0, U32), "0", "The routing mark (`SO_MARK`) of it; 0 for none."),
 
-    setting("limits", "max_port_mappings", Kind::Number(0, 1_024), "128", "`NAT.PortMapping.`"),
-    setting("limits", "max_firewall_rules", Kind::Number(0, 1_024), "128", "`Firewall.Chain.{i}.Rule.`"),
-    setting("limits", "max_static_routes", Kind::Number(0, 1_024), "64", "`Routing.Router.{i}.IPv4Forwarding.` and IPv6."),
-    setting("limits", "max_static_leases", Kind::Number(0, 1_024), "128", "`DHCPv4.Server.Pool.{i}.StaticAddress.`"),
-    setting("limits", "max_ssids", Kind::Number(0, 64), "16", "`WiFi.SSID.`"),
-    setting("limits", "max_vlans", Kind::Number(0, 256), "32", "`Bridging.Bridge.{i}.VLAN.` and `Ethernet.VLANTermination.`"),
-    setting("limits", "max_rows", Kind::Number(0, 1_024), "64", "Any other table."),
 ];
 
 impl Kind {

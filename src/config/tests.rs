@@ -56,7 +56,6 @@ fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wron
             let mut entries = vec![(".type", Tree::from(section))];
             match option {
                 "periodic_interval" => {}
-                "heartbeat_interval" => entries.push(("heartbeat_enable", "1".into())),
                 "client_cert" => entries.push(("client_key", "/etc/k.pem".into())),
                 "client_key" => entries.push(("client_cert", "/etc/c.pem".into())),
                 _ => {}

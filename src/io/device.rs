@@ -12,12 +12,13 @@ use super::http::coding::Coding;
 use super::http::connect::{Family, Route, Waits};
 use super::tls::{self, Setup, Tls};
 use super::ubus::{self, Ubus};
-use crate::config::{Compression, Config};
+use crate::config::{Acs, Compression, Config};
 use crate::digest::client::{Basic, Credentials};
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::uci;
 use crate::rng::Rng;
+use crate::time::Now;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -130,40 +131,16 @@ impl Device {
         }
     }
 
-    /// A client for one session with the ACS.
-    pub fn client(&self, config: &Config, rng: Rng) -> Result<Client, String> {
-        let acs = &config.acs;
-        let url = acs.url.clone().ok_or("no ACS is set")?;
-        let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
-        let setup = Setup {
-            bundle: Some(host(&acs.tls.ca_file)),
-            extra_ca: None,
-            client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
-            pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
-            floor: Some(tls::built()),
-        };
-        let tls = Tls::load(&setup).and_then(|tls| tls.session(self.clock.now().wall));
-        let tls = match tls {
-            Ok(session) => Some(session),
-            // Plain HTTP may lead to HTTPS, but need not.
-            Err(_) if url.starts_with("http:") => None,
-            Err(error) => return Err(error.to_string()),
-        };
-        let settings = Settings {
+    /// What makes a client for one session with the ACS.
+    pub fn connector(&self, config: &Config) -> Connector {
+        Connector {
+            fetch: self.sources(),
+            disk: self.disk(),
             route: self.route(config),
-            waits: Waits { idle: acs.session_timeout, ..Waits::default() },
-            credentials: Credentials { username: acs.username.clone(), password: acs.password.clone() },
-            basic: Basic::Always,
-            compression: match acs.compression {
-                Compression::Disabled => None,
-                Compression::Gzip => Some(Coding::Gzip),
-                Compression::Deflate => Some(Coding::Deflate),
-            },
-            user_agent: concat!("cpeagent/", env!("CARGO_PKG_VERSION")).into(),
-            tls,
-            ..Settings::default()
-        };
-        Client::new(&url, settings, rng).map_err(|error| error.to_string())
+            interface: (!self.is_folder()).then(|| config.acs.network.interface.clone()),
+            acs: config.acs.clone(),
+            now: self.clock.now(),
+        }
     }
 
     /// How packets to the ACS leave. In a folder nothing but the family counts: its interfaces are not ours.
@@ -282,6 +259,69 @@ impl Device {
         if let Err(error) = self.disk.extend(ACTIONS, format!("{action}\n").as_bytes()) {
             log::error!("{ACTIONS}: {error}");
         }
+    }
+}
+
+/// Makes the client of a session: reads certificates, and finds the device of the network that leads to the ACS.
+pub struct Connector {
+    fetch: Fetch,
+    disk: Arc<RealDisk>,
+    route: Route,
+    interface: Option<String>,
+    acs: Acs,
+    now: Now,
+}
+
+impl Connector {
+    /// The client; why there can be none, in words.
+    pub async fn client(mut self, rng: Rng) -> Result<Client, String> {
+        let acs = &self.acs;
+        let url = acs.url.clone().ok_or("no ACS is set")?;
+        let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
+        let setup = Setup {
+            bundle: Some(host(&acs.tls.ca_file)),
+            extra_ca: None,
+            client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
+            pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
+            floor: Some(tls::built()),
+        };
+        let tls = match Tls::load(&setup).and_then(|tls| tls.session(self.now.wall)) {
+            Ok(session) => Some(session),
+            // Plain HTTP may lead to HTTPS, but need not.
+            Err(_) if url.starts_with("http:") => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        if let Some(name) = self.interface.as_deref().filter(|name| !name.is_empty()) {
+            self.route.interface = Some(self.netdev(name).await?);
+        }
+        let settings = Settings {
+            route: self.route,
+            waits: Waits { idle: acs.session_timeout, ..Waits::default() },
+            credentials: Credentials { username: acs.username.clone(), password: acs.password.clone() },
+            basic: Basic::Always,
+            compression: match acs.compression {
+                Compression::Disabled => None,
+                Compression::Gzip => Some(Coding::Gzip),
+                Compression::Deflate => Some(Coding::Deflate),
+            },
+            user_agent: concat!("cpeagent/", env!("CARGO_PKG_VERSION")).into(),
+            tls,
+            ..Settings::default()
+        };
+        Client::new(&url, settings, rng).map_err(|error| error.to_string())
+    }
+
+    /// The device of a network, as netifd knows it now.
+    async fn netdev(&self, name: &str) -> Result<String, String> {
+        let dump = match self.fetch.fetch("ubus:network.interface dump").await {
+            Source::Ready(dump) => dump,
+            Source::Absent => return Err("netifd does not answer".into()),
+            Source::Failed(why) => return Err(format!("netifd does not answer: {why}")),
+        };
+        let all = dump.get("interface").map_or(&[][..], Tree::items);
+        let device =
+            all.iter().find(|one| one.str("interface") == Some(name)).and_then(|one| one.str("l3_device"));
+        device.map(str::to_string).ok_or(format!("the network {name} (acs.interface) is not up"))
     }
 }
 

@@ -268,7 +268,7 @@ impl Loop {
     fn post(&mut self, outgoing: Outgoing) {
         let client = match self.client.take() {
             Some(client) => Ok(client),
-            None => self.device.client(self.agent.config(), Rng::new(self.rng.bytes())).map(Box::new),
+            None => Err((self.device.connector(self.agent.config()), Rng::new(self.rng.bytes()))),
         };
         let body: Box<dyn Body> = match outgoing {
             Outgoing::Empty => Box::new(Whole::default()),
@@ -281,8 +281,13 @@ impl Loop {
         self.post += 1;
         let (number, told) = (self.post, self.told.clone());
         let task = tokio::spawn(async move {
-            let (mut client, mut body) = match client {
-                Ok(client) => (client, body),
+            let mut body = body;
+            let client = match client {
+                Ok(client) => Ok(client),
+                Err((connector, rng)) => connector.client(rng).await.map(Box::new),
+            };
+            let mut client = match client {
+                Ok(client) => client,
                 Err(why) => return drop(told.send(Told::NotPosted(number, why)).await),
             };
             let reply = client.post(&mut *body).await;

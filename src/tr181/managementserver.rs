@@ -61,7 +61,7 @@ pub fn connection_request_url<'s>(at: &At<'_, 's>) -> Value<'s> {
 
 /// The address of the management network: its first IPv4 address, else its first global IPv6 one.
 fn management_address(at: &At<'_, '_>) -> Result<Option<String>, Stop> {
-    let name = setting(at, "interface")?.unwrap_or("wan");
+    let name = setting(at, "interface")?.filter(|name| !name.is_empty()).unwrap_or("wan");
     let Some(dump) = at.tree("ubus:network.interface dump")? else { return Ok(None) };
     let all = dump.get("interface").map_or(&[][..], Tree::items);
     let Some(own) = all.iter().find(|one| one.str("interface") == Some(name)) else { return Ok(None) };
