@@ -51,6 +51,8 @@ pub struct Running {
     pub(super) rounds: u16,
     pub(super) replans: u8,
     pub(super) commit: Option<Committing>,
+    /// Objects of a long list whose parameters could all be read.
+    pub(super) ready: BTreeSet<Box<str>>,
 }
 
 /// What a commit that is under way comes to.
@@ -83,7 +85,7 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
-        Running { job, snapshot, rounds: 0, replans: 0, commit: None }
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None, ready: BTreeSet::new() }
     }
 }
 

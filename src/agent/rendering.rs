@@ -103,8 +103,17 @@ pub(super) fn own<'s>(
                 give(Item::Name(ParameterInfo { name: place.path.to_string(), writable }));
             }
             if matches!(node, Node::Object(_)) {
+                // All of them are tried, so that one pass finds every source that is missing.
+                let mut wait = false;
                 for at in 0..view.model.object(place.object)?.params.len() {
-                    give(param(view, state, list, place, at)?);
+                    match param(view, state, list, place, at) {
+                        Ok(item) => give(item),
+                        Err(Stop::Wait) => wait = true,
+                        Err(refused) => return Err(refused),
+                    }
+                }
+                if wait {
+                    return Err(Stop::Wait);
                 }
             }
         }

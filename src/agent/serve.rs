@@ -18,8 +18,11 @@ use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::Stop;
 use crate::dm::value::Type;
+use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::state::State;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// Answers up to this size are kept in memory; longer ones are made again while they are sent.
 const IN_MEMORY: u64 = 64 * 1024;
@@ -36,10 +39,8 @@ impl Agent {
         match rpc {
             Rpc::GetRpcMethods => self.served(Answer::GetRpcMethods(rpc::METHODS.to_vec())),
             Rpc::GetParameterNames(ask) => self.names(running, ask),
-            Rpc::GetParameterValues(ask) => self.list(running, List::Values, &ask.parameter_names, &|_| true),
-            Rpc::GetParameterAttributes(ask) => {
-                self.list(running, List::Attributes, &ask.parameter_names, &|_| true)
-            }
+            Rpc::GetParameterValues(ask) => self.list(running, List::Values, &ask.parameter_names),
+            Rpc::GetParameterAttributes(ask) => self.list(running, List::Attributes, &ask.parameter_names),
             Rpc::SetParameterValues(ask) => self.set_values(running, ask),
             Rpc::SetParameterAttributes(ask) => self.set_attributes(running, ask),
             Rpc::AddObject(ask) => self.add(running, ask),
@@ -66,7 +67,7 @@ impl Agent {
             Err(why) => return self.fault(&ask.parameter_path, why),
         };
         if !ask.next_level {
-            return self.list(running, List::Names, std::slice::from_ref(&ask.parameter_path), &|_| true);
+            return self.list(running, List::Names, std::slice::from_ref(&ask.parameter_path));
         }
         if pattern.kind() != Kind::Object {
             let why = Refusal::InvalidArguments("NextLevel wants a partial path".into());
@@ -99,13 +100,7 @@ impl Agent {
 
     /// Answers one of the three long lists: counted first, then kept or made again while it is sent.
     //= TR-069 A.3.2.2: one wrong name fails the whole request with 9005; an empty one is the whole tree.
-    fn list(
-        &mut self,
-        running: &mut Running,
-        list: List,
-        asked: &[String],
-        wanted: &dyn Fn(&Node<'_>) -> bool,
-    ) -> Step {
+    fn list(&mut self, running: &mut Running, list: List, asked: &[String]) -> Step {
         if asked.len() > MAX_NAMES {
             return self.fault("", Refusal::Exhausted("names in one request".into()));
         }
@@ -117,9 +112,9 @@ impl Agent {
             }
         }
         let state = &self.state;
-        let at = std::cell::RefCell::new(String::new());
+        let at = RefCell::new(String::new());
+        let ready = &mut running.ready;
         let counted = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
-            let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
             let mut wait = false;
             let mut nodes = Vec::new();
             for (name, pattern) in &patterns {
@@ -130,27 +125,13 @@ impl Agent {
                     Err(refused) => return Err(refused),
                 }
             }
-            let mut cursor = Cursor::new(nodes);
-            while let Some(node) = cursor.next(view)? {
-                // A parameter is listed with its object, unless it was asked for by itself.
-                if matches!(&node, Node::Param(..)) && cursor.depth() > 1 {
-                    continue;
-                }
-                if !wanted(&node) {
-                    continue;
-                }
-                let path = node.path(view)?;
-                match own(view, state, list, &node, |item| count.add(item)) {
-                    Ok(()) => {}
-                    Err(Stop::Wait) => wait = true,
-                    Err(refused) => {
-                        *at.borrow_mut() = path;
-                        return Err(refused);
-                    }
-                }
-                count.nodes.push(path.into());
+            // While sources are missing it is enough to have read once what can be read.
+            let found = pass(view, state, list, nodes.clone(), Some(&mut *ready), &at);
+            match found {
+                _ if wait => Err(Stop::Wait),
+                Ok(_) => pass(view, state, list, nodes, None, &at),
+                Err(stop) => Err(stop),
             }
-            if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
         });
         match counted {
             Ok(count) if count.listed.octets <= IN_MEMORY => self.served(count.answer(list)),
@@ -251,8 +232,8 @@ impl Agent {
 
     //= TR-069 A.3.2.4: all or nothing; a partial path stands for the parameters that exist now.
     fn set_attributes(&mut self, running: &mut Running, ask: &SetParameterAttributes) -> Step {
-        let at = std::cell::RefCell::new(String::new());
-        let fault = std::cell::RefCell::new(None);
+        let at = RefCell::new(String::new());
+        let fault = RefCell::new(None);
         let before = &self.state;
         let changed = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut next: State = before.clone();
@@ -335,6 +316,40 @@ impl Count {
             ),
         }
     }
+}
+
+/// Counts the rows of `nodes` and what lies below; without those of the objects that are `ready`, which it adds to.
+fn pass<'s>(
+    view: &View<'s>,
+    state: &State,
+    list: List,
+    nodes: Vec<Node<'s>>,
+    mut ready: Option<&mut BTreeSet<Box<str>>>,
+    at: &RefCell<String>,
+) -> Result<Count, Stop> {
+    let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
+    let mut cursor = Cursor::of_objects(nodes);
+    let mut wait = false;
+    while let Some(node) = cursor.next(view)? {
+        let path: Box<str> = node.path(view)?.into();
+        if ready.as_ref().is_some_and(|ready| ready.contains(&path)) {
+            continue;
+        }
+        match own(view, state, list, &node, |item| count.add(item)) {
+            Ok(()) => {
+                if let Some(ready) = &mut ready {
+                    ready.insert(path.clone());
+                }
+            }
+            Err(Stop::Wait) => wait = true,
+            Err(refused) => {
+                *at.borrow_mut() = path.into();
+                return Err(refused);
+            }
+        }
+        count.nodes.push(path);
+    }
+    if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
 }
 
 /// A name of an RPC as a pattern. Searches and references belong to the other protocol.

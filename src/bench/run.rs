@@ -17,6 +17,14 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The packages whose changes are shown at the end.
 const SHOWN: &[&str] = &["wireless", "firewall", "network", "dhcp", "system", "cpeagent"];
 
+/// A line for whoever watches; one who looks away (`| head`) does not end the demo.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(io::stdout(), $($text)*);
+    }};
+}
+
 /// An agent of this very program, on a folder.
 struct Process {
     folder: PathBuf,
@@ -49,20 +57,19 @@ pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
     };
     let page = (!once).then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let acs = Acs::start(Settings { page, wake: Some(wake), linger: LINGER, ..Settings::default() }).await?;
-    println!("ACS        {}", acs.url());
-    println!("router     {} (a copy of {})", folder.display(), device.display());
+    say!("ACS        {}", acs.url());
+    say!("router     {} (a copy of {})", folder.display(), device.display());
     let mut agent = Process { folder: folder.clone(), child: None };
-    let report = demo::run(&acs, &mut agent, &mut |step| println!("{step}")).await?;
+    let report = demo::run(&acs, &mut agent, &mut |step| say!("{step}")).await?;
     for remark in &report.remarks {
-        println!("✗ the ACS remarks: {remark}");
+        say!("✗ the ACS remarks: {remark}");
     }
-    println!("\nWhat the router's configuration says now:");
-    for package in SHOWN {
-        print!("{}", changes(device, &folder, package));
-    }
+    say!("\nWhat the router's configuration says now:");
+    let changed: String = SHOWN.iter().map(|package| changes(device, &folder, package)).collect();
+    say!("{}", changed.trim_end());
     if !once {
         if let Some(url) = acs.page_url() {
-            println!("\nThe ACS stays up: {url} (end with Ctrl-C)");
+            say!("\nThe ACS stays up: {url} (end with Ctrl-C)");
         }
         crate::io::signals::ended().recv().await;
     }

@@ -1,6 +1,6 @@
 //! Reads and planned writes without an agent, over whatever gives the sources: a device folder or the router itself.
 //!
-//! Commits nothing: that is [`super::router`]'s. Tests use it as the shortest way from a device folder to values.
+//! Commits nothing: that is `cli::router`'s. Tests use it as the shortest way from a device folder to values.
 
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;

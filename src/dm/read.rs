@@ -254,6 +254,10 @@ impl<'s> View<'s> {
 
     /// The nodes right below an object or a table: its parameters first, then what lies below it.
     pub fn below(&self, node: &Node<'s>) -> Result<Vec<Node<'s>>, Stop> {
+        self.right_below(node, true)
+    }
+
+    fn right_below(&self, node: &Node<'s>, params: bool) -> Result<Vec<Node<'s>>, Stop> {
         let mut out = Vec::new();
         match node {
             Node::Param(..) => {}
@@ -265,8 +269,10 @@ impl<'s> View<'s> {
                 );
             }
             Node::Object(place) => {
-                let params = self.model.object(place.object)?.params;
-                out.extend((0..params.len()).map(|at| Node::Param(place.clone(), at)));
+                if params {
+                    let params = self.model.object(place.object)?.params;
+                    out.extend((0..params.len()).map(|at| Node::Param(place.clone(), at)));
+                }
                 for child in self.model.children(place.object) {
                     if self.supported(*child)? {
                         out.push(self.single(*child, place.row.clone())?);
@@ -301,14 +307,19 @@ fn empty(param: &Param) -> &'static str {
 /// Gives the nodes of some subtrees, one at a time, depth first.
 pub struct Cursor<'s> {
     stack: Vec<std::vec::IntoIter<Node<'s>>>,
-    depth: usize,
     waited: bool,
+    params: bool,
 }
 
 impl<'s> Cursor<'s> {
     /// A cursor over `nodes` and all that lies below them.
     pub fn new(nodes: Vec<Node<'s>>) -> Cursor<'s> {
-        Cursor { stack: vec![nodes.into_iter()], depth: 0, waited: false }
+        Cursor { stack: vec![nodes.into_iter()], waited: false, params: true }
+    }
+
+    /// As [`Cursor::new`], but of parameters only those in `nodes` themselves.
+    pub fn of_objects(nodes: Vec<Node<'s>>) -> Cursor<'s> {
+        Cursor { params: false, ..Cursor::new(nodes) }
     }
 
     /// The next node; `None` at the end. What lies below a table whose source is missing is passed over.
@@ -318,8 +329,7 @@ impl<'s> Cursor<'s> {
                 self.stack.pop();
                 continue;
             };
-            self.depth = self.stack.len();
-            match view.below(&node) {
+            match view.right_below(&node, self.params) {
                 Ok(below) if below.is_empty() => {}
                 Ok(below) => self.stack.push(below.into_iter()),
                 Err(Stop::Wait) => self.waited = true,
@@ -328,11 +338,6 @@ impl<'s> Cursor<'s> {
             return Ok(Some(node));
         }
         Ok(None)
-    }
-
-    /// How deep below the nodes it was made with the last node stood; 1 for those nodes themselves.
-    pub fn depth(&self) -> usize {
-        self.depth
     }
 
     /// Whether something was passed over because a source was missing.
