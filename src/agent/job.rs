@@ -123,6 +123,9 @@ impl Agent {
     pub(super) fn fetched(&mut self, sources: Vec<(Box<str>, Source)>) {
         let Some(running) = &mut self.running else { return };
         for (key, source) in sources {
+            if let ("file:/proc/stat", Source::Ready(stat)) = (&*key, &source) {
+                self.cpu_sample = stat.as_str().unwrap_or_default().to_string();
+            }
             running.snapshot.supply(&key, source);
         }
         self.run();

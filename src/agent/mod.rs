@@ -36,6 +36,8 @@ use std::time::Duration;
 pub const SETTLING: Duration = Duration::from_secs(15);
 /// How long changes are gathered before the watched parameters are read again.
 pub const GATHERING: Duration = Duration::from_millis(200);
+/// Most links whose last change is remembered.
+pub const MAX_LINKS: usize = 256;
 /// Most jobs that wait.
 pub const MAX_JOBS: usize = 64;
 
@@ -138,6 +140,11 @@ pub struct Agent {
     /// Whether the session was told of the start.
     begun: bool,
     runtime: BTreeMap<&'static str, String>,
+    /// When each link was last told to have changed, and since when they are listened to.
+    links: BTreeMap<Box<str>, Instant>,
+    listening: Option<Instant>,
+    /// What the processors' counters were when they were last read.
+    cpu_sample: String,
     /// What to add to the time for reads: a recorded router lives at the time of its recording.
     reading_skew: i64,
     /// Calls that wait until the answer has left and the session is over.
@@ -182,6 +189,9 @@ impl Agent {
             configure_at: None,
             begun: false,
             runtime: BTreeMap::new(),
+            links: BTreeMap::new(),
+            listening: None,
+            cpu_sample: String::new(),
             reading_skew: 0,
             calls: Vec::new(),
             last: Last::default(),
@@ -237,6 +247,7 @@ impl Agent {
         self.first_use(&event);
         match event {
             Event::Started => {
+                self.listening = Some(now.at);
                 if let Some(wall) = now.wall {
                     let _ = self.state.set_first_use(wall);
                 }
@@ -319,6 +330,11 @@ impl Agent {
     }
 
     fn changed(&mut self, sources: &BTreeSet<Box<str>>) {
+        for link in sources.iter().filter_map(|source| source.strip_prefix("link:")) {
+            if self.links.len() < MAX_LINKS || self.links.contains_key(link) {
+                self.links.insert(link.into(), self.now.at);
+            }
+        }
         if sources.contains("uci:cpeagent") {
             self.queue(Job::Configure);
         }
@@ -403,6 +419,12 @@ impl Agent {
             ("FirstUseDate", Tree::from(first_use)),
             ("ConnectionRequestPath", Tree::from(self.connection_request_path())),
         ];
+        facts.push(("cpu_sample", Tree::from(self.cpu_sample.as_str())));
+        let since = |at: Instant| Tree::from(self.now.at.since(at).as_secs().to_string());
+        // A link that has not changed since is as it was for at least that long.
+        facts.extend(self.listening.map(|at| ("listening", since(at))));
+        let links = self.links.iter().map(|(link, at)| (link.clone(), since(*at)));
+        snapshot.supply("agent:changes", Source::ready(Tree::map(links)));
         facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
         snapshot

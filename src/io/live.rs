@@ -5,6 +5,7 @@
 use super::netlink::{Told, Watch};
 use super::ubus::Ubus;
 use crate::dm::tree::Tree;
+use crate::openwrt::netlink::{Dump, Notice};
 use crate::openwrt::ubus::client::Event;
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
@@ -50,6 +51,13 @@ fn notified(source: &str, kind: &str, data: &Tree) -> BTreeSet<Box<str>> {
     }
 }
 
+/// The table that changed, and the link if it is one.
+fn of_notice(notice: &Notice) -> Vec<Box<str>> {
+    let link = notice.row.str("ifname").filter(|_| notice.table == Dump::Links);
+    let table = format!("nl:{}", notice.table.name());
+    std::iter::once(table).chain(link.map(|name| format!("link:{name}"))).map(Into::into).collect()
+}
+
 fn of(keys: &[&str]) -> BTreeSet<Box<str>> {
     keys.iter().map(|key| (*key).into()).collect()
 }
@@ -61,9 +69,7 @@ async fn watch_kernel(changed: mpsc::Sender<BTreeSet<Box<str>>>) {
     };
     loop {
         let keys = match watch.next().await {
-            Ok(Told::Changes(notices)) => {
-                notices.iter().map(|notice| format!("nl:{}", notice.table.name()).into()).collect()
-            }
+            Ok(Told::Changes(notices)) => notices.iter().flat_map(of_notice).collect(),
             Ok(Told::Overrun) => of(&["nl:"]),
             Err(error) => {
                 return log::warn!("changes of links, addresses and routes are no longer told: {error}");

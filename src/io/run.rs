@@ -209,6 +209,7 @@ impl Loop {
             Action::Announce(packages) => self.device.announce(&packages).await,
             Action::Call(calls) => self.device.call_all(&calls).await,
             Action::Configure(config) => {
+                log::set_max_level(config.agent.log_level);
                 let facts = self.sockets.configure(
                     &self.device,
                     &config,

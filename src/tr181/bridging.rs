@@ -485,3 +485,8 @@ pub fn set_untagged(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(
     let now = membership(old);
     swap(draft, at.bound()?.name, old, &item(now.port, value == "true", now.pvid))
 }
+
+/// Seconds since the link last changed.
+pub fn last_change<'s>(at: &At<'_, 's>) -> Value<'s> {
+    netdev::last_change(at, at.field("netdev").unwrap_or_default())
+}

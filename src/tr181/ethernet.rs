@@ -389,3 +389,8 @@ pub fn delete_vlan(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     }
     replace(draft, name(at), None)
 }
+
+/// Seconds since the link last changed.
+pub fn last_change<'s>(at: &At<'_, 's>) -> Value<'s> {
+    netdev::last_change(at, at.field("name").unwrap_or_default())
+}

@@ -3,9 +3,11 @@
 use super::layers::net::{DEVICES, NETWORK};
 use crate::dm::draft::Draft;
 use crate::dm::error::Refusal;
+use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, View};
+use std::borrow::Cow;
 
 /// The state of a netdev as netifd tells it.
 pub fn state<'s>(view: &View<'s>, netdev: &str) -> Result<Option<&'s Tree>, Stop> {
@@ -102,6 +104,14 @@ pub fn setting<'s>(view: &View<'s>, netdev: &str, option: &str) -> Result<Option
     let sections =
         view.sections(NETWORK, "device")?.into_iter().filter(|(_, s)| s.str("name") == Some(netdev));
     Ok(sections.filter_map(|(_, section)| section.str(option)).next())
+}
+
+/// Seconds since a device last changed, as the running agent was told; for one that has not, since it listens.
+pub fn last_change<'s>(at: &At<'_, 's>, device: &str) -> Value<'s> {
+    if let Some(seconds) = at.tree("agent:changes")?.and_then(|changes| changes.str(device)) {
+        return Ok(Some(Cow::Borrowed(seconds)));
+    }
+    Ok(at.tree("agent:state")?.and_then(|state| state.str("listening")).map(Cow::Borrowed))
 }
 
 /// Has netifd take the row's interface down and up again.
