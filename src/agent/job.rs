@@ -3,13 +3,14 @@
 use super::local::Request;
 use super::{Action, Agent, NotCommitted};
 use crate::cwmp::rpc::{Answer, Rpc};
+use crate::cwmp::soap::writer::Listed;
 use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
 use crate::state::State;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often a job is planned again because somebody changed a file meanwhile.
@@ -51,8 +52,8 @@ pub struct Running {
     pub(super) rounds: u16,
     pub(super) replans: u8,
     pub(super) commit: Option<Committing>,
-    /// Objects of a long list whose parameters could all be read.
-    pub(super) ready: BTreeSet<Box<str>>,
+    /// Objects of a long list whose parameters could all be read, with the rows they are.
+    pub(super) ready: BTreeMap<Box<str>, Listed>,
 }
 
 /// What a commit that is under way comes to.
@@ -85,7 +86,7 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
-        Running { job, snapshot, rounds: 0, replans: 0, commit: None, ready: BTreeSet::new() }
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None, ready: BTreeMap::new() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! hundred paths. Each piece is read through a new view of the same snapshot.
 
 use crate::cwmp::rpc::{ParameterAttribute, ParameterInfo, ParameterValue};
-use crate::cwmp::soap::writer::List;
+use crate::cwmp::soap::writer::{List, Listed};
 use crate::dm::instance::Instances;
 use crate::dm::path::Pattern;
 use crate::dm::read::{Node, Place};
@@ -27,6 +27,17 @@ pub enum Item {
     Value(ParameterValue),
     /// Of GetParameterAttributes.
     Attribute(ParameterAttribute),
+}
+
+impl Item {
+    /// Counts it.
+    pub(super) fn count(&self, listed: &mut Listed) {
+        match self {
+            Item::Name(row) => listed.add(row),
+            Item::Value(row) => listed.add(row),
+            Item::Attribute(row) => listed.add(row),
+        }
+    }
 }
 
 /// The rows of one answer, in order.

@@ -22,7 +22,7 @@ use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::state::State;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Answers up to this size are kept in memory; longer ones are made again while they are sent.
 const IN_MEMORY: u64 = 64 * 1024;
@@ -125,11 +125,11 @@ impl Agent {
                     Err(refused) => return Err(refused),
                 }
             }
-            // While sources are missing it is enough to have read once what can be read.
-            let found = pass(view, state, list, nodes.clone(), Some(&mut *ready), &at);
+            let found = measure(view, state, list, nodes.clone(), ready, &at);
             match found {
                 _ if wait => Err(Stop::Wait),
-                Ok(_) => pass(view, state, list, nodes, None, &at),
+                Ok(count) if count.listed.octets > IN_MEMORY => Ok(count),
+                Ok(_) => keep(view, state, list, nodes),
                 Err(stop) => Err(stop),
             }
         });
@@ -288,19 +288,6 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, item: Item) {
-        match &item {
-            Item::Name(row) => self.listed.add(row),
-            Item::Value(row) => self.listed.add(row),
-            Item::Attribute(row) => self.listed.add(row),
-        }
-        if self.listed.octets <= IN_MEMORY {
-            self.kept.push(item);
-        } else {
-            self.kept = Vec::new();
-        }
-    }
-
     fn answer(self, list: List) -> Answer {
         let kept = self.kept.into_iter();
         match list {
@@ -318,13 +305,14 @@ impl Count {
     }
 }
 
-/// Counts the rows of `nodes` and what lies below; without those of the objects that are `ready`, which it adds to.
-fn pass<'s>(
+/// Measures the rows of `nodes` and what lies below. What could be read once is in `ready` and not read again while
+/// sources are missing.
+fn measure<'s>(
     view: &View<'s>,
     state: &State,
     list: List,
     nodes: Vec<Node<'s>>,
-    mut ready: Option<&mut BTreeSet<Box<str>>>,
+    ready: &mut BTreeMap<Box<str>, Listed>,
     at: &RefCell<String>,
 ) -> Result<Count, Stop> {
     let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
@@ -332,24 +320,40 @@ fn pass<'s>(
     let mut wait = false;
     while let Some(node) = cursor.next(view)? {
         let path: Box<str> = node.path(view)?.into();
-        if ready.as_ref().is_some_and(|ready| ready.contains(&path)) {
-            continue;
-        }
-        match own(view, state, list, &node, |item| count.add(item)) {
-            Ok(()) => {
-                if let Some(ready) = &mut ready {
-                    ready.insert(path.clone());
+        let known = ready.get(&path).copied();
+        let own = match known {
+            Some(own) => own,
+            None => {
+                let mut listed = Listed::new(list);
+                match own(view, state, list, &node, |item| item.count(&mut listed)) {
+                    Ok(()) => drop(ready.insert(path.clone(), listed)),
+                    Err(Stop::Wait) => wait = true,
+                    Err(refused) => {
+                        *at.borrow_mut() = path.into();
+                        return Err(refused);
+                    }
                 }
+                listed
             }
-            Err(Stop::Wait) => wait = true,
-            Err(refused) => {
-                *at.borrow_mut() = path.into();
-                return Err(refused);
-            }
-        }
+        };
+        count.listed.rows += own.rows;
+        count.listed.octets += own.octets;
         count.nodes.push(path);
     }
     if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
+}
+
+/// The rows of `nodes` and what lies below, all of them: for a list that is short.
+fn keep<'s>(view: &View<'s>, state: &State, list: List, nodes: Vec<Node<'s>>) -> Result<Count, Stop> {
+    let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
+    let mut cursor = Cursor::of_objects(nodes);
+    while let Some(node) = cursor.next(view)? {
+        own(view, state, list, &node, |item| {
+            item.count(&mut count.listed);
+            count.kept.push(item);
+        })?;
+    }
+    Ok(count)
 }
 
 /// A name of an RPC as a pattern. Searches and references belong to the other protocol.
