@@ -1,9 +1,9 @@
 //! Carrying out what the ACS asks: each RPC against the data model.
 
+use super::Agent;
 use super::job::{Done, Running, Step};
 use super::rendering::{Item, Rendering, own};
 use super::watch::{self, NoChange};
-use super::{Agent, NotCommitted};
 use crate::config::EmptySecret;
 use crate::cwmp::fault::Fault;
 use crate::cwmp::rpc::{
@@ -321,8 +321,8 @@ fn measure<'s>(
     while let Some(node) = cursor.next(view)? {
         let path: Box<str> = node.path(view)?.into();
         let known = ready.get(&path).copied();
-        let own = match known {
-            Some(own) => own,
+        let size = match known {
+            Some(size) => size,
             None => {
                 let mut listed = Listed::new(list);
                 match own(view, state, list, &node, |item| item.count(&mut listed)) {
@@ -336,8 +336,8 @@ fn measure<'s>(
                 listed
             }
         };
-        count.listed.rows += own.rows;
-        count.listed.octets += own.octets;
+        count.listed.rows += size.rows;
+        count.listed.octets += size.octets;
         count.nodes.push(path);
     }
     if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
@@ -378,11 +378,4 @@ fn wish(new: &NewValue) -> Wish {
 //= TR-069 A.3.2.1: status 1 is validated and committed, but not yet applied.
 fn applied(plan: &Plan) -> Applied {
     if plan.edits.iter().any(|edit| edit.source.starts_with("uci:")) { Applied::Later } else { Applied::Now }
-}
-
-/// What a failed commit means to whoever asked.
-impl From<Refusal> for NotCommitted {
-    fn from(why: Refusal) -> NotCommitted {
-        NotCommitted::Refused(why)
-    }
 }

@@ -1,4 +1,4 @@
-//! Taking settings up, and the actions that writing a parameter triggers.
+//! Taking settings up.
 
 use super::job::{Job, Running, Step};
 use super::names::DEVICE_ID;

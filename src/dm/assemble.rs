@@ -133,17 +133,10 @@ fn object(
     mut mistake: impl FnMut(usize, String),
 ) -> Assembled {
     let mut object = Assembled {
-        path: table.path.clone(),
         file: file.to_string(),
-        each: None,
-        needs: None,
-        add: None,
-        delete: None,
-        params: Vec::new(),
-        locals: Vec::new(),
         unique: node.facts.functional_keys.iter().map(|key| key.join(",")).collect(),
         enable: node.facts.enable.clone(),
-        pending: None,
+        ..bare(&table.path)
     };
     let entry = |key: &str| table.entries.iter().find(|entry| entry.key == key);
     let text = |key: &str| entry(key).map(|entry| entry.text.as_str());
@@ -325,7 +318,8 @@ fn bare(path: &str) -> Assembled {
     }
 }
 
-fn above(path: &str) -> Option<&str> {
+/// The schema path right above, or `None` for a root.
+pub fn above(path: &str) -> Option<&str> {
     let own = path.strip_suffix("{i}.").unwrap_or(path);
     let own = own.strip_suffix('.').unwrap_or(own);
     own.rfind('.').and_then(|dot| own.get(..=dot))

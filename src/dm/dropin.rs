@@ -4,13 +4,13 @@
 //! brings its type. A file with a mistake is left out as a whole and said why, with file and line; nothing that is
 //! shipped can be changed by one. Reads no files: whoever does hands in their texts.
 
-use super::assemble::invertible;
+use super::assemble::{above, invertible};
 use super::language::{self, Rhs};
 use super::line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step, Text};
 use super::mapfile::{self, Entry, Table};
 use super::named::Named;
 use super::path::{Kind, Template};
-use super::schema::{Delete, DerivedFn, Flags, How, NamedPipe, Object, Param, Write, above};
+use super::schema::{Delete, DerivedFn, Flags, How, NamedPipe, Object, Param, Write};
 use super::value::{Choice, Limits, Range, Span, Syntax, Type};
 
 /// Most files that are read.
@@ -169,20 +169,7 @@ impl Merge {
         if self.place(&sibling).is_some() || is_param {
             return Err(format!("{own} is something else already"));
         }
-        Ok(Object {
-            path: leak(&table.path),
-            each: None,
-            needs: None,
-            add: None,
-            add_fn: None,
-            delete: Delete::No,
-            params: &[],
-            locals: &[],
-            unique: &[],
-            enable: None,
-            pending: None,
-            file: "models.d",
-        })
+        Ok(Object::bare(leak(&table.path), "models.d"))
     }
 
     fn each(&self, table: &Table, entry: &Entry, locals: &[(&str, Line)]) -> Result<Each, String> {
@@ -427,20 +414,7 @@ pub fn exercise(data: &[u8]) {
             assert_eq!(super::path::Path::parse(path.as_str()).as_ref(), Ok(&path));
         }
     }
-    let root = Object {
-        path: "Device.",
-        each: None,
-        needs: None,
-        add: None,
-        add_fn: None,
-        delete: Delete::No,
-        params: &[],
-        locals: &[],
-        unique: &[],
-        enable: None,
-        pending: None,
-        file: "",
-    };
+    let root = Object::bare("Device.", "");
     let platform = Platform { pipes: &[], derived: &[] };
     let (objects, mistakes) = merge(vec![root], platform, &[("x".into(), text)]);
     assert!(mistakes.is_empty() || objects.len() == 1, "a wrong file adds nothing");

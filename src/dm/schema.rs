@@ -3,6 +3,7 @@
 //! `build.rs` turns the mapping files into static tables of these types; drop-ins are added at start. Reads are
 //! [`super::view`]'s, writes [`super::write`]'s.
 
+use super::assemble::above;
 use super::error::Refusal;
 use super::line::{Add, Each, Line};
 use super::source::Stop;
@@ -150,6 +151,24 @@ pub enum Delete {
 }
 
 impl Object {
+    /// An object that is there and no more: single, without parameters.
+    pub const fn bare(path: &'static str, file: &'static str) -> Object {
+        Object {
+            path,
+            each: None,
+            needs: None,
+            add: None,
+            add_fn: None,
+            delete: Delete::No,
+            params: &[],
+            locals: &[],
+            unique: &[],
+            enable: None,
+            pending: None,
+            file,
+        }
+    }
+
     /// Whether it is a table.
     pub fn is_table(&self) -> bool {
         self.path.ends_with("{i}.")
@@ -247,13 +266,6 @@ impl Model {
     pub fn derived(&self, name: &str) -> Option<DerivedFn> {
         self.derived.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
     }
-}
-
-/// The schema path right above, or `None` for a root.
-pub fn above(path: &str) -> Option<&str> {
-    let own = path.strip_suffix("{i}.").unwrap_or(path);
-    let own = own.strip_suffix('.').unwrap_or(own);
-    own.rfind('.').and_then(|dot| own.get(..=dot))
 }
 
 /// Paths sort by their names, a parent before what is below it.

@@ -1,8 +1,8 @@
 //! The one loop: brings events to [`Agent`] and carries its actions out, in order.
 //!
 //! Owns the sockets, tasks and stores of a running agent. Each action that must be durable is done before the next
-//! one is taken out. Reads of files are short and made in place; disk writes, names, TLS and connections are waited
-//! for elsewhere, and come back as events.
+//! one is taken out. Files are read and written in place, so a write to flash holds the loop up while it lasts; names,
+//! TLS, connections and a live ubus are waited for in tasks of their own and come back as events.
 
 use super::body::ListingBody;
 use super::commit::{self, Request};

@@ -62,8 +62,7 @@ impl Sockets {
             in_session: InSession::Afterwards,
         };
         let address = device.listening_address(config);
-        let port =
-            self.listen(device, &self.rules.enabled.clone(), address, wanted.port, &device.route(config));
+        let port = self.listen(device, self.rules.enabled, address, wanted.port, &device.route(config));
         let mut facts =
             vec![("ConnectionRequestPort", port.map(|port| port.to_string()).unwrap_or_default())];
         let host = if device.is_folder() { "127.0.0.1" } else { "" };
@@ -76,7 +75,7 @@ impl Sockets {
     fn listen(
         &mut self,
         device: &Device,
-        on: &bool,
+        on: bool,
         address: Option<IpAddr>,
         port: u16,
         route: &Route,
