@@ -192,11 +192,9 @@ fn what_is_written_becomes_these_options() {
         (WR, &["Radio.1.RegulatoryDomain=ATI"], &["radio0.country: DE -> AT", "radio0.country3: - -> 0x49"]),
         (WR, &["Radio.1.RegulatoryDomain=DE "], &[]),
         (WR, &["Radio.1.TransmitPower=50"], &["radio0.txpower: - -> 17"]),
-        (WR, &["Radio.1.TransmitPower=47"], &["radio0.txpower: - -> 17"]),
         (BPI, &["Radio.1.TransmitPower=100"], &["radio0.txpower: 17 -> -"]),
         (WR, &["Radio.1.BeaconPeriod=200"], &["radio0.beacon_int: - -> 200"]),
         (WR, &["Radio.1.DTIMPeriod=300"], &["default_radio0.dtim_period: - -> 3"]),
-        (WR, &["Radio.1.DTIMPeriod=3"], &["default_radio0.dtim_period: - -> 3"]),
         (WR, &["Radio.1.RTSThreshold=2000"], &["radio0.rts: - -> 2000"]),
         (WR, &["Radio.1.RTSThreshold=2347", "Radio.1.FragmentationThreshold=2346"], &[]),
         (
@@ -357,7 +355,11 @@ fn what_openwrt_cannot_hold_is_refused() {
         (WR, &["Radio.2.ExtensionChannel=AboveControlChannel"]),
         (WR, &["Radio.1.TransmitPower=-1"]),
         (WR, &["Radio.1.BeaconPeriod=14"]),
+        (WR, &["Radio.1.TransmitPower=47"]),
         (WR, &["Radio.1.DTIMPeriod=30000"]),
+        (WR, &["Radio.1.DTIMPeriod=3"]),
+        (WR, &["Radio.1.DTIMPeriod=310"]),
+        (WR, &["Radio.1.DTIMPeriod=0"]),
         (WR, &["Radio.1.GuardInterval=400nsec"]),
         (WR, &["Radio.1.PreambleType=auto"]),
         (WR, &["Radio.1.IEEE80211hEnabled=true"]),
@@ -398,17 +400,21 @@ fn what_openwrt_cannot_hold_is_refused() {
     }
 }
 
-//= TR-181 Device.WiFi.Radio.{i}.TransmitPower: what was rounded is told as it came to be.
+//= TR-181 WiFi.Radio.{i}.TransmitPower: one of TransmitPowerSupported.
 #[test]
-fn a_rounded_value_is_reported_as_it_reads_back() {
-    let root = device(WR);
-    let written =
-        |set: &str| plan(&local(root.path()), |planner| planner.set(&wishes(&[set]))).unwrap().written;
-    assert_eq!(
-        written("Radio.1.TransmitPower=47"),
-        [("Device.WiFi.Radio.1.TransmitPower".into(), "50".into())]
-    );
-    assert_eq!(written("Radio.1.DTIMPeriod=3"), [("Device.WiFi.Radio.1.DTIMPeriod".into(), "300".into())]);
+fn of_transmit_powers_exactly_the_supported_ones_are_taken() {
+    for (name, (_, local)) in routers() {
+        for radio in values(&local, "Device.WiFi.Radio.*.TransmitPowerSupported") {
+            let (path, levels) = radio.split_once("Supported = ").unwrap();
+            let levels: Vec<u32> = levels.split(',').filter_map(|level| level.parse().ok()).collect();
+            for percent in 0..=100 {
+                let wish = format!("{}={percent}", path.trim_start_matches("Device.WiFi."));
+                let taken = set(&local, &[&wish]).is_ok();
+                // A radio that tells no levels is at its limit.
+                assert_eq!(taken, levels.contains(&percent) || percent == 100, "{name} {wish} of {levels:?}");
+            }
+        }
+    }
 }
 
 //= TR-069 A.3.2.6: a row starts at its defaults, disabled.

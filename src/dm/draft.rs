@@ -26,14 +26,12 @@ pub struct Draft {
     /// What is to be called once the change is made and its answer has left, each as a key such as
     /// `ubus:network.interface.wan renew`.
     pub calls: Vec<String>,
-    /// A setter says that it took the nearest value the router has: the check takes what reads back.
-    pub nearest: bool,
 }
 
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new(), nearest: false }
+        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new() }
     }
 
     /// Applies one edit to the draft.

@@ -85,8 +85,6 @@ pub struct Planner<'m> {
     pub(super) lost: Vec<Kept>,
     /// Keys that were missing, of every step so far.
     noted: BTreeSet<Box<str>>,
-    /// Parameters whose setter took the nearest value the router has.
-    rounded: BTreeSet<String>,
 }
 
 impl<'m> Planner<'m> {
@@ -101,7 +99,6 @@ impl<'m> Planner<'m> {
             renumbered: false,
             lost: Vec::new(),
             noted: BTreeSet::new(),
-            rounded: BTreeSet::new(),
         }
     }
 
@@ -269,11 +266,7 @@ impl<'m> Planner<'m> {
         if let Some(named) = self.step(|planner, view| planner.name_section(view, &set.path))? {
             self.step(|planner, view| planner.renamed(view, &named))?;
         }
-        self.draft.nearest = false;
         self.step(|planner, view| planner.written(view, set))?;
-        if std::mem::take(&mut self.draft.nearest) {
-            self.rounded.insert(set.path.clone());
-        }
         self.settle()?;
         self.promote()
     }
@@ -379,7 +372,6 @@ impl<'m> Planner<'m> {
         let param = view.param(&place, at)?;
         let read = view.raw(&place, param)?;
         if *read == *set.value
-            || self.rounded.contains(&set.path)
             || (param.syntax.lists > 0 && same_items(&read, &set.value))
             || (read.starts_with("Device.") && same_items(&read, &set.value))
         {
@@ -552,7 +544,7 @@ fn values<'s>(
     Ok(Some(out))
 }
 
-/// A written parameter and its value as it came to be: rounded, or a list in the source's order.
+/// A written parameter and its value as it came to be: a list may be in the source's order.
 fn told(view: &View<'_>, set: &Set) -> Result<(String, String), Stop> {
     if set.skip || set.command {
         return Ok((set.path.clone(), set.value.clone()));

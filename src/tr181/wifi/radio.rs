@@ -256,18 +256,22 @@ pub fn power<'s>(at: &At<'_, 's>) -> Value<'s> {
     Ok(below.map(|(percent, _)| percent.to_string().into()))
 }
 
-/// Writes the nearest level the radio has; 100 takes the option away.
+/// Writes one of the radio's levels; 100 takes the option away.
+//= TR-181 WiFi.Radio.{i}.TransmitPower: one of TransmitPowerSupported.
 pub fn set_power(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    let levels = levels(at)?;
-    let wanted = value.parse::<u64>().ok().filter(|percent| *percent <= 100);
-    let Some(wanted) = wanted else { return Err(refused("0 to 100")) };
-    if wanted == 100 {
+    if power(at)?.as_deref() == Some(value) {
+        return Ok(());
+    }
+    if value == "100" {
         return put(at, draft, "txpower", None);
     }
-    let nearest = levels.iter().rev().min_by_key(|(percent, _)| percent.abs_diff(wanted));
-    let Some((percent, dbm)) = nearest else { return Err(refused("100, as the radio tells no levels")) };
-    draft.nearest = *percent != wanted;
-    put(at, draft, "txpower", (*percent < 100).then(|| dbm.to_string()).as_deref())
+    let levels = levels(at)?;
+    let level = levels.iter().rev().find(|(percent, _)| value.parse() == Ok(*percent));
+    match level {
+        Some((_, dbm)) => put(at, draft, "txpower", Some(&dbm.to_string())),
+        None if levels.is_empty() => Err(refused("100, as the radio tells no levels")),
+        None => Err(refused(power_levels(at)?.unwrap_or_default())),
+    }
 }
 
 /// `GuardInterval`: long where every short one is switched off, else what driver and station agree on.
@@ -385,21 +389,17 @@ pub fn dtim<'s>(at: &At<'_, 's>) -> Value<'s> {
     text(beacons.saturating_mul(beacon_period(at)).to_string())
 }
 
-/// Writes the number of beacons to all access points of the radio.
-///
-/// A value below the beacon period is taken as the count itself, which is what many managers write; another one goes
-/// to the nearest multiple.
+/// Writes the number of beacons to all access points of the radio; refuses what is no multiple of the beacon period.
 pub fn set_dtim(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
     if dtim(at)?.as_deref() == Some(value) {
         return Ok(());
     }
     let period = beacon_period(at);
-    let wanted: u32 = value.parse().map_err(|_| refused("a number"))?;
-    let beacons = if wanted < period { wanted } else { wanted.saturating_add(period / 2) / period };
-    if !(1..=255).contains(&beacons) {
-        return Err(refused(format!("1 to 255 beacons of {period} ms")));
-    }
-    draft.nearest = beacons.checked_mul(period) != Some(wanted);
+    let wanted = value.parse::<u32>().ok().filter(|wanted| wanted.is_multiple_of(period));
+    let beacons = wanted.map(|wanted| wanted / period).filter(|beacons| (1..=255).contains(beacons));
+    let Some(beacons) = beacons else {
+        return Err(refused(format!("1 to 255 times the beacon period of {period} ms")));
+    };
     set_all(at, draft, "dtim_period", &beacons.to_string())
 }
 
