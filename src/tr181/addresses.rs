@@ -2,7 +2,7 @@
 //!
 //! Configured ones come from `network` and stay while the interface is off; learnt ones from netifd's state, and
 //! link-local ones from the kernel. Keys do not hold what a lease changes, so that a row keeps its number over
-//! renewals. Setters are in [`super::ip`].
+//! renewals. Setters are in `super::ip::items`.
 
 use super::layers::net::{DUMP, NETWORK, cellular, netbool, ppp, words};
 use crate::dm::source::Stop;
@@ -23,6 +23,21 @@ struct Sources<'s> {
     parents: BTreeMap<(&'s str, &'s str), String>,
     /// odhcpd's sections by interface.
     pools: BTreeMap<&'s str, &'s Tree>,
+}
+
+/// What the rows of one interface are made from.
+struct Interface<'a, 's> {
+    sources: &'a Sources<'s>,
+    /// The key of its row.
+    name: &'a str,
+    /// netifd's states of the interface and of those that are part of its row.
+    states: Vec<&'s Tree>,
+    /// Its section, if addresses can be configured in it.
+    fixed: Option<&'a Tree>,
+    /// It is switched off or has no protocol.
+    off: bool,
+    /// The kernel's IPv6 addresses of its netdev.
+    kernel: &'a [&'s Tree],
 }
 
 /// One row's fields.
@@ -91,9 +106,11 @@ fn interface(sources: &Sources<'_>, name: &str, row: &Tree, section: Option<&Tre
         if proto == "none" { section.str("cpe_proto").unwrap_or("static") } else { proto }
     });
     let fixed = section.filter(|_| own == Some("static"));
-    let prefixes = prefixes(sources, name, &states, fixed, off, row);
-    let v4 = four(&states, fixed, off);
-    let v6 = six(sources, name, &states, fixed, off, row, &prefixes);
+    let kernel = row.str("l3").and_then(|l3| sources.kernel.get(l3)).map_or(&[][..], Vec::as_slice);
+    let of = Interface { sources, name, states, fixed, off, kernel };
+    let prefixes = prefixes(&of);
+    let v4 = four(&of);
+    let v6 = six(&of, &prefixes);
     Tree::map([("v4", rows(v4)), ("v6", rows(v6)), ("prefixes", rows(prefixes))])
 }
 
@@ -140,7 +157,7 @@ fn status(off: bool, live: bool) -> String {
     if live && !off { "Enabled" } else { "Disabled" }.into()
 }
 
-fn four(states: &[&Tree], fixed: Option<&Tree>, off: bool) -> Vec<(String, Item)> {
+fn four(&Interface { ref states, fixed, off, .. }: &Interface<'_, '_>) -> Vec<(String, Item)> {
     let mut out: Vec<(String, Item)> = Vec::new();
     let live = live(states, "ipv4-address");
     let mask = fixed.and_then(|section| section.str("netmask"));
@@ -200,16 +217,8 @@ fn within(prefix: &str, address: Ipv6Addr) -> bool {
     length <= 128 && cut(base) == cut(address)
 }
 
-fn six(
-    sources: &Sources<'_>,
-    name: &str,
-    states: &[&Tree],
-    fixed: Option<&Tree>,
-    off: bool,
-    row: &Tree,
-    prefixes: &[(String, Item)],
-) -> Vec<(String, Item)> {
-    let kernel = row.str("l3").and_then(|l3| sources.kernel.get(l3)).map_or(&[][..], Vec::as_slice);
+fn six(interface: &Interface<'_, '_>, prefixes: &[(String, Item)]) -> Vec<(String, Item)> {
+    let &Interface { sources, name, ref states, fixed, off, kernel } = interface;
     let same = |text: Option<&str>, address: Ipv6Addr| text.and_then(|t| t.parse().ok()) == Some(address);
     // The narrowest prefix of the interface that has the address.
     let of = |address: Ipv6Addr| {
@@ -303,14 +312,8 @@ fn assigned_key(sources: &Sources<'_>, name: &str, entry: &Tree) -> String {
     }
 }
 
-fn prefixes(
-    sources: &Sources<'_>,
-    name: &str,
-    states: &[&Tree],
-    fixed: Option<&Tree>,
-    off: bool,
-    row: &Tree,
-) -> Vec<(String, Item)> {
+fn prefixes(interface: &Interface<'_, '_>) -> Vec<(String, Item)> {
+    let &Interface { sources, name, ref states, fixed, off, kernel } = interface;
     let mut out: Vec<(String, Item)> = Vec::new();
     let mut push = |key: String, text: String, origin: &str, entry: Option<&Tree>, more: Item| {
         let mut fields = vec![
@@ -374,7 +377,6 @@ fn prefixes(
             push(key, text, "RouterAdvertisement", Some(route), more);
         }
     }
-    let kernel = row.str("l3").and_then(|l3| sources.kernel.get(l3)).map_or(&[][..], Vec::as_slice);
     if let Some(info) = kernel.iter().find(|info| info.str("scope") == Some("link")) {
         push(
             "fe80".into(),

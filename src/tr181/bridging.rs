@@ -27,6 +27,15 @@ fn refused<T>(allowed: &str) -> Result<T, Stop> {
     Err(Refusal::OutOfRange { allowed: allowed.into() }.into())
 }
 
+/// The port that stands for the bridge device is the management port; none becomes it, and it stays so.
+pub fn set_management(at: &At<'_, '_>, value: &str, _draft: &mut Draft) -> Result<(), Stop> {
+    match (at.field("management").unwrap_or("false") == value, value) {
+        (true, _) => Ok(()),
+        (false, "true") => refused("false: a bridge has its management port by itself"),
+        (false, _) => refused("true: a bridge has its management port while it is there"),
+    }
+}
+
 /// Whether the bridge is up.
 pub fn bridge_status<'s>(at: &At<'_, 's>) -> Value<'s> {
     let state = netdev::state(at.view, at.field("name").unwrap_or_default())?;
