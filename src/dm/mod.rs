@@ -3,6 +3,7 @@
 //! Pure, and free of any protocol and of OpenWrt: it sees opaque source keys (`uci:dhcp`,
 //! `ubus:network.interface dump`, `file:/sys/…`, `nl:neighbour`, `agent:…`) and generic trees of text.
 
+pub mod acl;
 pub mod assemble;
 pub mod draft;
 pub mod dropin;

@@ -403,6 +403,12 @@ impl Pattern {
         if row { Pattern::parse(&format!("{text}.")) } else { Pattern::parse(text) }
     }
 
+    /// A pattern that ends in a name, taken as that of an object written without its dot; `None` for another one.
+    pub fn without_dot(&self) -> Option<Pattern> {
+        let named = self.kind == Kind::Parameter;
+        named.then(|| Pattern { steps: self.steps.clone(), kind: Kind::Object })
+    }
+
     /// Its parts from the root on; none for the empty text.
     pub fn steps(&self) -> &[Step] {
         &self.steps
