@@ -10,6 +10,7 @@
 //! | [`openwrt`] | UCI text, ubus frames, netlink messages |
 //! | [`tr181`] | the mapping of Device:2 onto OpenWrt |
 //! | [`cwmp`] | TR-069: messages, sessions, faults |
+//! | `usp` | TR-369: Records, messages, faults (a feature) |
 //! | [`wake`] | connection requests over HTTP and UDP |
 //! | [`journal`] [`state`] [`config`] | commits; what survives a reboot; typed settings |
 //! | [`agent`] | owns the above: event in, actions out |
@@ -34,4 +35,6 @@ pub mod secret;
 pub mod state;
 pub mod time;
 pub mod tr181;
+#[cfg(feature = "usp")]
+pub mod usp;
 pub mod wake;

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["dm"]),
     ("config", &["dm"]),
     ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config"]),
-    ("io", &["agent", "openwrt", "dm", "cwmp", "wake", "journal", "state", "config"]),
+    ("io", &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "journal", "state", "config"]),
 ];
 
 /// They wire the rest together and may use all of it.
@@ -71,7 +71,8 @@ const NEVER: &[&str] = &[".unwrap(", "todo!", "unimplemented!", "dbg!"];
 const MAX_LINES: usize = 800;
 
 /// Files beyond [`MAX_LINES`], each with its reason.
-const LONG: &[(&str, &str)] = &[];
+const LONG: &[(&str, &str)] =
+    &[("src/usp/pb.rs", "the one schema of the messages: a table of fields and tags")];
 
 struct File {
     /// From the root of the repository.
