@@ -10,6 +10,7 @@ use super::fetch::Fetch;
 use super::http::client::{Client, Settings};
 use super::http::coding::Coding;
 use super::http::connect::{Family, Route, Waits};
+use super::pool;
 use super::tls::{self, Setup, Tls};
 use super::ubus::{self, Ubus};
 use crate::config::{Acs, Compression, Config};
@@ -112,23 +113,6 @@ impl Device {
     /// Where sources are read.
     pub fn sources(&self) -> Fetch {
         self.fetch.clone()
-    }
-
-    /// Whether it has a ubus to ask, so that reading a source may take its time.
-    pub fn is_live(&self) -> bool {
-        self.ubus.is_some()
-    }
-
-    /// A package and the checksum of its text.
-    pub fn package(&self, name: &str) -> (Source, Option<Box<str>>) {
-        match read_package(&*self.disk, name) {
-            Ok((text, sum)) => match uci::parse(&text, uci::Mode::Strict) {
-                Ok(file) => (Source::ready(file.tree()), Some(sum.into())),
-                Err(error) => (Source::Failed(format!("/etc/config/{name}: {error}")), None),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, None),
-            Err(error) => (Source::Failed(error.to_string()), None),
-        }
     }
 
     /// What makes a client for one session with the ACS.
@@ -262,6 +246,18 @@ impl Device {
     }
 }
 
+/// A package and the checksum of its text.
+pub fn package(disk: &dyn Disk, name: &str) -> (Source, Option<Box<str>>) {
+    match read_package(disk, name) {
+        Ok((text, sum)) => match uci::parse(&text, uci::Mode::Strict) {
+            Ok(file) => (Source::ready(file.tree()), Some(sum.into())),
+            Err(error) => (Source::Failed(format!("/etc/config/{name}: {error}")), None),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, None),
+        Err(error) => (Source::Failed(error.to_string()), None),
+    }
+}
+
 /// Makes the client of a session: reads certificates, and finds the device of the network that leads to the ACS.
 pub struct Connector {
     fetch: Fetch,
@@ -285,7 +281,10 @@ impl Connector {
             pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
             floor: Some(tls::built()),
         };
-        let tls = match Tls::load(&setup).and_then(|tls| tls.session(self.now.wall)) {
+        let wall = self.now.wall;
+        // Some hundred certificates are read and parsed.
+        let loaded = pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(wall))).await;
+        let tls = match loaded {
             Ok(session) => Some(session),
             // Plain HTTP may lead to HTTPS, but need not.
             Err(_) if url.starts_with("http:") => None,

@@ -15,6 +15,7 @@ pub mod local;
 pub mod log;
 pub mod netlink;
 pub mod notice;
+pub mod pool;
 pub mod program;
 pub mod random;
 pub mod run;

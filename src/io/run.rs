@@ -1,17 +1,20 @@
 //! The one loop: brings events to [`Agent`] and carries its actions out, in order.
 //!
 //! Owns the sockets, tasks and stores of a running agent. Each action that must be durable is done before the next
-//! one is taken out. Files are read and written in place, so a write to flash holds the loop up while it lasts; names,
-//! TLS, connections and a live ubus are waited for in tasks of their own and come back as events.
+//! one is taken out. Nothing blocks the loop: files, names and TLS handshakes have threads of their own ([`pool`]), ubus
+//! and connections tasks of their own. While a write to flash lasts, sockets are served and connection requests
+//! answered; every other event waits for its turn.
 
 use super::body::ListingBody;
 use super::commit::{self, Request};
-use super::device::{Device, Exit};
+use super::device::{Device, Exit, package};
+use super::disk::Disk;
 use super::http::body::{Body, Whole};
 use super::http::client::Client;
 use super::listener::Call;
 use super::local::{Asked, Local};
 use super::notice::Notice;
+use super::pool;
 use super::sockets::Sockets;
 use super::store::{self, Store};
 use super::stun;
@@ -25,6 +28,8 @@ use crate::openwrt::json;
 use crate::rng::Rng;
 use crate::state::Start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -40,15 +45,19 @@ pub(super) enum Told {
     Posted(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
     /// It could not even begin.
     NotPosted(u64, String),
-    /// Sources were read.
-    Fetched(Vec<(Box<str>, Source)>),
+    /// Sources were read, packages with the checksums of their texts.
+    Fetched(Vec<(Box<str>, Source)>, Sums),
 }
+
+/// By the key of a package the checksum of its text; `None` where there is no text to plan on.
+type Sums = Vec<(Box<str>, Option<Box<str>>)>;
 
 /// A running agent and all it holds.
 struct Loop {
     agent: Agent,
     device: Device,
-    store: Store,
+    /// Held by one piece of work on the pool at a time.
+    store: Arc<Mutex<Store>>,
     rng: Rng,
     /// Checksums of the packages as they were last read.
     read: BTreeMap<Box<str>, Box<str>>,
@@ -58,6 +67,9 @@ struct Loop {
     post: u64,
     told: mpsc::Sender<Told>,
     sockets: Sockets,
+    calls: mpsc::Receiver<Call>,
+    /// A connection request came while an action was carried out.
+    woken: bool,
     local: Local,
 }
 
@@ -95,7 +107,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let mut agent = Agent::new(model, state, ledger, Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
     let (told, mut told_rx) = mpsc::channel(QUEUE);
-    let (calls, mut calls_rx) = mpsc::channel(QUEUE);
+    let (calls, calls_rx) = mpsc::channel(QUEUE);
     let (stuns, mut stuns_rx) = mpsc::channel(QUEUE);
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
     let mut notice = Notice::open(&device);
@@ -108,7 +120,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let mut this = Loop {
         agent,
         device,
-        store,
+        store: Arc::new(Mutex::new(store)),
         rng,
         read: BTreeMap::new(),
         client: None,
@@ -116,6 +128,8 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         post: 0,
         told,
         sockets,
+        calls: calls_rx,
+        woken: false,
         local,
     };
     let mut ended = super::signals::ended();
@@ -131,16 +145,13 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
                 Some(event) => event,
                 None => continue,
             },
-            Some(call) = calls_rx.recv() => match call {
-                Call::Ask(asked, answer) => {
-                    let now = this.device.clock().now();
-                    let in_session = this.agent.is_in_session();
-                    let judged = this.sockets.judge(now, in_session, &asked, &mut this.rng);
-                    let _ = answer.send(judged);
-                    continue;
+            Some(call) = this.calls.recv() => {
+                this.called(call);
+                match std::mem::take(&mut this.woken) {
+                    true => Event::Woken,
+                    false => continue,
                 }
-                Call::Wake => Event::Woken,
-            },
+            }
             Some(event) = stuns_rx.recv() => match event {
                 stun::Event::Wake => Event::Woken,
                 stun::Event::Address(address) => Event::Runtime(Sockets::udp_facts(&address)),
@@ -175,29 +186,68 @@ impl Loop {
                     Next::Exit(exit) => return Some(exit),
                 }
             }
+            if std::mem::take(&mut self.woken) {
+                events.push_back(Event::Woken);
+            }
         }
         None
     }
 
+    /// Answers a connection request, or notes that one is to be followed.
+    fn called(&mut self, call: Call) {
+        match call {
+            Call::Ask(asked, answer) => {
+                let now = self.device.clock().now();
+                let judged = self.sockets.judge(now, self.agent.is_in_session(), &asked, &mut self.rng);
+                let _ = answer.send(judged);
+            }
+            Call::Wake => self.woken = true,
+        }
+    }
+
+    /// Waits for what an action takes; connection requests are answered meanwhile, all other events wait.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                Some(call) = self.calls.recv() => self.called(call),
+            }
+        }
+    }
+
+    /// Has work on the disk and the store done on the pool. The action is over when this returns.
+    async fn on_disk<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&dyn Disk, &mut Store) -> T + Send + 'static,
+    ) -> T {
+        let (disk, store) = (self.device.disk(), self.store.clone());
+        let work = pool::run(move || work(&*disk, &mut store.lock().unwrap_or_else(PoisonError::into_inner)));
+        self.meanwhile(work).await
+    }
+
     async fn act(&mut self, action: Action) -> Next {
         match action {
-            Action::Fetch(keys) => return self.fetch(keys).await,
+            Action::Fetch(keys) => self.fetch(keys),
             Action::Commit(edits, sources) => {
                 let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
                 let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
                 let request = Request { edits, read, keep: false };
-                let disk = self.device.disk();
-                let done = commit::commit(&*disk, &mut self.store, &request);
+                let done = self.on_disk(move |disk, store| commit::commit(disk, store, &request)).await;
                 let done = done.map(|done| (done.sequence, done.packages)).map_err(not_committed);
                 return Next::Event(Box::new(Event::Committed(done)));
             }
             Action::Save(state) => {
-                let disk = self.device.disk();
-                if let Err(error) = self.store.save(&*disk, *state) {
+                if let Err(error) = self.on_disk(move |disk, store| store.save(disk, *state)).await {
                     log::error!("the agent's state is not written: {error}");
                 }
             }
-            Action::Note(records, whole) => self.note(&records, &whole),
+            Action::Note(records, whole) => {
+                if let Err(error) = self.on_disk(move |disk, store| note(disk, store, &records, &whole)).await
+                {
+                    log::error!("an event is not written: {error}");
+                }
+            }
             Action::Post(outgoing) => self.post(outgoing),
             Action::Close => {
                 if let Some(posting) = self.posting.take() {
@@ -226,44 +276,23 @@ impl Loop {
         Next::Nothing
     }
 
-    /// Reads sources: files at once, what may take its time in a task of its own.
-    async fn fetch(&mut self, keys: BTreeSet<Box<str>>) -> Next {
+    /// Reads sources in a task of its own.
+    fn fetch(&mut self, keys: BTreeSet<Box<str>>) {
         let (packages, others): (BTreeSet<_>, BTreeSet<_>) =
             keys.into_iter().partition(|key| key.starts_with("uci:"));
-        let mut sources = Vec::with_capacity(packages.len() + others.len());
-        for key in packages {
-            let (source, sum) = self.device.package(key.trim_start_matches("uci:"));
-            match sum {
-                Some(sum) => drop(self.read.insert(key.clone(), sum)),
-                None => drop(self.read.remove(&key)),
-            }
-            sources.push((key, source));
-        }
-        let fetch = self.device.sources();
-        if !self.device.is_live() {
-            sources.extend(fetch.fetch_all(others).await);
-            return Next::Event(Box::new(fetched(sources)));
-        }
-        let told = self.told.clone();
+        let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
         tokio::spawn(async move {
-            sources.extend(fetch.fetch_all(others).await);
-            let _ = told.send(Told::Fetched(sources)).await;
+            let read = pool::run(move || {
+                let read = packages.into_iter().map(|key| {
+                    let (source, sum) = package(&*disk, key.trim_start_matches("uci:"));
+                    ((key.clone(), source), (key, sum))
+                });
+                read.unzip::<_, _, Vec<_>, Sums>()
+            });
+            let ((mut sources, sums), others) = tokio::join!(read, fetch.fetch_all(others));
+            sources.extend(others);
+            let _ = told.send(Told::Fetched(sources, sums)).await;
         });
-        Next::Nothing
-    }
-
-    fn note(&mut self, records: &[Record], whole: &[Record]) {
-        let disk = self.device.disk();
-        let text = |record: &Record| json::write(&record.to_tree());
-        let done = if whole.is_empty() || self.store.events().iter().count() + records.len() > MAX_RECORDS {
-            let texts: Vec<String> = whole.iter().map(text).collect();
-            self.store.set_events(&*disk, &texts)
-        } else {
-            records.iter().try_for_each(|record| self.store.add_event(&*disk, &text(record)).map(drop))
-        };
-        if let Err(error) = done {
-            log::error!("an event is not written: {error}");
-        }
     }
 
     fn post(&mut self, outgoing: Outgoing) {
@@ -300,7 +329,15 @@ impl Loop {
 
     fn posted(&mut self, told: Told) -> Option<Event> {
         match told {
-            Told::Fetched(sources) => Some(fetched(sources)),
+            Told::Fetched(sources, sums) => {
+                for (key, sum) in sums {
+                    match sum {
+                        Some(sum) => drop(self.read.insert(key, sum)),
+                        None => drop(self.read.remove(&key)),
+                    }
+                }
+                Some(fetched(sources))
+            }
             Told::Posted(number, client, reply) if number == self.post => {
                 self.posting = None;
                 let now = self.device.clock().now();
@@ -323,6 +360,16 @@ impl Loop {
             Told::Posted(..) | Told::NotPosted(..) => None,
         }
     }
+}
+
+/// Keeps the events of an action; the log is written anew when it is to be empty or has grown.
+fn note(disk: &dyn Disk, store: &mut Store, records: &[Record], whole: &[Record]) -> std::io::Result<()> {
+    let text = |record: &Record| json::write(&record.to_tree());
+    if whole.is_empty() || store.events().iter().count() + records.len() > MAX_RECORDS {
+        let texts: Vec<String> = whole.iter().map(text).collect();
+        return store.set_events(disk, &texts);
+    }
+    records.iter().try_for_each(|record| store.add_event(disk, &text(record)).map(drop))
 }
 
 /// What an action is followed by.

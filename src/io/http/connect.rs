@@ -4,7 +4,7 @@
 
 use super::error::{Error, Stage};
 use super::url::Url;
-use crate::io::tls;
+use crate::io::{pool, tls};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -209,9 +209,10 @@ async fn finish(
     let name = rustls::pki_types::ServerName::try_from(url.host.clone())
         .map_err(|_| Error::Tls(format!("{} cannot be the name of a certificate", url.host)))?;
     let connector = tokio_rustls::TlsConnector::from(session.config());
-    let stream = timeout(waits.tls, connector.connect(name, stream))
+    let stream = timeout(waits.tls, pool::compute(connector.connect(name, stream)))
         .await
         .map_err(|_| Error::Timeout(Stage::Tls))?
+        .ok_or_else(|| Error::Lost("the program ends".into()))?
         .map_err(|e| Error::Tls(tls_words(&e)))?;
     let verified = session.verified(&url.host, stream.get_ref().1);
     Ok(Connection { stream: Box::new(stream), peer, local, verified })

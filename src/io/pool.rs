@@ -1,0 +1,102 @@
+//! Work that blocks, on a few threads of its own, so that the one loop never does.
+//!
+//! What is forced out to flash, what is read from files, names that are looked up, and TLS handshakes, whose elliptic
+//! curves take tens of milliseconds on a small router. Owns the runtime, because the threads are part of it.
+
+use std::io;
+use std::panic::resume_unwind;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Most threads. One each for the disk, sources, a name and a handshake; the others are for what hangs.
+pub const THREADS: usize = 8;
+/// How long a thread without work is kept.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long work under way may last on when the program ends; a name that is looked up is not waited for.
+pub const LAST_WAIT: Duration = Duration::from_secs(2);
+/// One handshake at a time: two would take twice as long each.
+static HANDSHAKES: Semaphore = Semaphore::const_new(1);
+
+/// The runtime of the program: one loop, and the threads of the pool.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).thread_keep_alive(IDLE).build()
+}
+
+/// Does work that blocks. Once begun it is carried through, also where nobody waits for it any more.
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+        // The runtime is on its way down, and this task with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Runs a future that computes for long between its waits, on a thread of the pool; one at a time.
+///
+/// Dropped, it ends at its next wait. `None` where the thread ends without a result, as it does when the runtime does.
+pub async fn compute<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let _turn = HANDSHAKES.acquire().await.ok()?;
+    let (kept, dropped) = oneshot::channel::<()>();
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                done = work => Some(done),
+                _ = dropped => None,
+            }
+        })
+    });
+    let done = done.await.ok().flatten();
+    drop(kept);
+    done
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn the_loop_goes_on_while_work_blocks() {
+        runtime().unwrap().block_on(async {
+            let (go, wait) = mpsc::channel();
+            let (there, mut begun) = tokio::sync::mpsc::channel(1);
+            let work = tokio::spawn(run(move || {
+                there.blocking_send(std::thread::current().id()).unwrap();
+                wait.recv().unwrap()
+            }));
+            let thread = begun.recv().await.unwrap();
+            assert_ne!(thread, std::thread::current().id());
+            go.send(7).unwrap();
+            assert_eq!(work.await.unwrap(), 7);
+        });
+    }
+
+    #[test]
+    fn what_computes_runs_elsewhere_uses_sockets_and_ends_when_nobody_waits() {
+        runtime().unwrap().block_on(async {
+            let here = std::thread::current().id();
+            let done = compute(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let to = listener.local_addr().unwrap();
+                let (near, far) = tokio::join!(tokio::net::TcpStream::connect(to), listener.accept());
+                (near.is_ok() && far.is_ok(), std::thread::current().id() != here)
+            });
+            assert_eq!(done.await, Some((true, true)));
+            let (alive, mut gone) = tokio::sync::mpsc::channel::<()>(1);
+            let (there, mut begun) = tokio::sync::mpsc::channel(1);
+            let endless = tokio::spawn(compute(async move {
+                let _alive = alive;
+                there.send(()).await.unwrap();
+                std::future::pending::<()>().await;
+            }));
+            begun.recv().await.unwrap();
+            endless.abort();
+            assert!(gone.recv().await.is_none(), "it was dropped");
+            assert_eq!(compute(async { 1 }).await, Some(1), "and its turn is over");
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! The running agent, its loop, sockets and files, on a copy of a recorded router, against the workbench's ACS.
+#![cfg(feature = "bench")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "common/device.rs"]
+mod device;
+
+use cpeagent::bench::acs::{Acs, Settings};
+use cpeagent::bench::rpc::{Rpc, Value};
+use cpeagent::io::device::{Device, Exit};
+use cpeagent::io::disk::{Disk, RealDisk};
+use cpeagent::io::pool;
+use cpeagent::{io, tr181};
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, yield_now};
+
+const DEVICE: &str = "wr4000-25.12";
+
+/// An ACS that keeps its sessions open while a test thinks.
+async fn acs() -> Acs {
+    Acs::start(Settings { linger: Duration::from_secs(20), ..Settings::default() }).await.unwrap()
+}
+
+fn set_up(root: &Path, acs: &Acs) {
+    let settings = format!("config acs 'acs'\n\toption url '{}'\n\toption allow_plain_http '1'\n", acs.url());
+    std::fs::write(root.join("etc/config/cpeagent"), settings).unwrap();
+}
+
+/// The agent on the folder; it lives on the thread of the test, as it does on that of the program.
+fn run(root: &Path) -> JoinHandle<Result<Exit, String>> {
+    let device = Device::open(Some(root)).unwrap();
+    let model = Box::leak(Box::new(tr181::model().unwrap()));
+    tokio::task::spawn_local(io::run::run(device, model))
+}
+
+/// Runs `story` as the program runs: one loop, and the threads of the pool.
+fn play(story: impl Future<Output = ()>) {
+    let runtime = pool::runtime().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, story);
+    runtime.shutdown_background();
+}
+
+/// What a GET without a login is answered.
+async fn knock(url: &str) -> String {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[test]
+fn connection_requests_are_answered_while_a_commit_waits_for_the_disk() {
+    let router = device::device(DEVICE);
+    play(async {
+        let acs = acs().await;
+        set_up(router.path(), &acs);
+        let informed = acs.next_inform();
+        let agent = run(router.path());
+        let (device, _) = informed.await;
+        let wake = device.summary().unwrap().wake_url.unwrap();
+        // The packages of a commit are locked by name: dhcp is taken, and this one is waited for.
+        let disk = RealDisk::new(router.path()).unwrap();
+        let held = disk.lock("/etc/config/system", Duration::ZERO).unwrap();
+        let values = vec![
+            Value::new("Device.DHCPv4.Server.Pool.1.LeaseTime", "int", "3600"),
+            Value::new("Device.DeviceInfo.HostName", "string", "gateway"),
+        ];
+        let asked = {
+            let device = device.clone();
+            tokio::spawn(
+                async move { device.call(Rpc::SetParameterValues { values, key: "k".into() }).await },
+            )
+        };
+        while disk.lock("/etc/config/dhcp", Duration::ZERO).is_ok() {
+            assert!(!asked.is_finished() && !agent.is_finished());
+            yield_now().await;
+        }
+        let answer = knock(&wake).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(!asked.is_finished(), "the answer comes behind the commit");
+        drop(held);
+        asked.await.unwrap().unwrap();
+        let written = disk.read_text("/etc/config/system").unwrap();
+        assert!(written.contains("gateway"), "{written}");
+        agent.abort();
+    });
+}
