@@ -284,6 +284,11 @@ pub fn delete_server(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     replace(at, &place, Some(text), None, draft)
 }
 
+/// `Client.Enable` has one value: the plan's check refuses another.
+pub fn client_enable(_: &At<'_, '_>, _: &str, _: &mut Draft) -> Result<(), Stop> {
+    Ok(())
+}
+
 /// `Relay.Enable`: port 0 switches dnsmasq's DNS off.
 pub fn relay_enable<'s>(at: &At<'_, 's>) -> Value<'s> {
     let dnsmasq = at.view.sections(DHCP, "dnsmasq")?;

@@ -110,6 +110,11 @@ pub fn last_change<'s>(at: &At<'_, 's>) -> Value<'s> {
     Ok(seconds.map(|seconds| Cow::Owned(crate::time::Wall::at(seconds).to_string())))
 }
 
+/// `Config` has one value: the plan's check refuses another.
+pub fn config(_: &At<'_, '_>, _: &str, _: &mut Draft) -> Result<(), Stop> {
+    Ok(())
+}
+
 /// `AdvancedLevel`: the only level.
 pub fn advanced_level<'s>(at: &At<'_, 's>) -> Value<'s> {
     Ok(at.view.path_of("Device.Firewall.Level", "defaults")?.map(Cow::Owned))

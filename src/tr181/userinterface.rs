@@ -102,6 +102,41 @@ pub fn set_access_port(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Resul
     carry(at, (at.field("protocol").unwrap_or_default(), value), enabled, draft)
 }
 
+/// Makes the waiting row's entries, for every address of both families, where uhttpd does not read them.
+pub fn add_access(at: &At<'_, '_>, _: u32, draft: &mut Draft) -> Result<(), Stop> {
+    let (protocol, to) = (at.field("Protocol").unwrap_or_default(), at.field("Port").unwrap_or_default());
+    if http_access(at.view)?.entries().iter().any(|(_, row)| row.str("port") == Some(to)) {
+        return Err(Refusal::OutOfRange { allowed: "a port that no other row has".into() }.into());
+    }
+    let Some(option) = list(protocol, false) else {
+        return Err(Refusal::OutOfRange { allowed: "HTTP or HTTPS".into() }.into());
+    };
+    let section = at.tree(PACKAGE)?.and_then(|package| package.get(SECTION));
+    let mut entries = entries(section, option);
+    entries.extend([format!("0.0.0.0:{to}"), format!("[::]:{to}")]);
+    put(section, option, entries, draft)
+}
+
+/// Takes the row's entries out of the list they are in.
+pub fn delete_access(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
+    let protocol = at.field("protocol").unwrap_or_default();
+    let Some(option) = list(protocol, at.field("enabled") == Some("true")) else { return Ok(()) };
+    let section = at.tree(PACKAGE)?.and_then(|package| package.get(SECTION));
+    let own = at.field("port").unwrap_or_default();
+    let others = entries(section, option).into_iter().filter(|entry| port(entry) != own);
+    put(section, option, others.collect(), draft)
+}
+
+/// The option that holds a protocol's entries.
+fn list(protocol: &str, enabled: bool) -> Option<&'static str> {
+    let known = LISTS.iter().find(|(known, ..)| *known == protocol);
+    known.map(|(_, live, off)| if enabled { *live } else { *off })
+}
+
+fn entries(section: Option<&Tree>, option: &str) -> Vec<String> {
+    words(section.and_then(|section| section.get(option))).into_iter().map(str::to_string).collect()
+}
+
 /// Takes the row's entries out of their list and puts them, with a port, into the one of a protocol.
 ///
 /// Refuses what another row is already.
@@ -111,10 +146,6 @@ fn carry(
     enabled: bool,
     draft: &mut Draft,
 ) -> Result<(), Stop> {
-    let list = |protocol: &str, enabled: bool| {
-        let known = LISTS.iter().find(|(known, ..)| *known == protocol);
-        known.map(|(_, live, off)| if enabled { *live } else { *off })
-    };
     let was = (at.field("protocol").unwrap_or_default(), at.field("enabled") == Some("true"));
     let (Some(from), Some(into)) = (list(was.0, was.1), list(protocol, enabled)) else {
         return Err(Refusal::OutOfRange { allowed: "HTTP or HTTPS".into() }.into());
@@ -130,14 +161,11 @@ fn carry(
         return Err(Refusal::OutOfRange { allowed: "a port that no other row has".into() }.into());
     }
     let section = at.tree(PACKAGE)?.and_then(|package| package.get(SECTION));
-    let entries = |option: &str| -> Vec<String> {
-        words(section.and_then(|section| section.get(option))).into_iter().map(str::to_string).collect()
-    };
     let renamed = |entry: &String| match entry.rsplit_once(':') {
         Some((address, _)) => format!("{address}:{to}"),
         None => to.to_string(),
     };
-    let found = entries(from);
+    let found = entries(section, from);
     if from == into {
         let changed =
             found.iter().map(|entry| if port(entry) == own { renamed(entry) } else { entry.clone() });
@@ -145,7 +173,7 @@ fn carry(
     } else {
         let (mine, others): (Vec<String>, Vec<String>) =
             found.into_iter().partition(|entry| port(entry) == own);
-        let mut target = entries(into);
+        let mut target = entries(section, into);
         target.extend(mine.iter().map(renamed));
         put(section, from, others, draft)?;
         put(section, into, target, draft)?;
