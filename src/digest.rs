@@ -38,6 +38,17 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// SHA-1 of the parts, one after the other. For the opening of WebSockets only: it protects nothing.
+pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
+    for part in parts {
+        hash.update(part);
+    }
+    let mut out = [0; 20];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
 /// HMAC-SHA1 of `text` under `key`, as STUN and UDP connection requests use it.
 pub fn hmac_sha1(key: &[u8], text: &[u8]) -> [u8; 20] {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
@@ -124,7 +135,7 @@ pub fn exercise(octets: &[u8]) {
 mod tests {
     use super::*;
 
-    /// RFC 1321 A.5, FIPS 180-4, RFC 2202 (case 2), RFC 4231 (case 2).
+    /// RFC 1321 A.5, FIPS 180-4 (SHA-1 and SHA-256), RFC 2202 (case 2), RFC 4231 (case 2).
     #[test]
     fn hashes_are_those_of_their_standards() {
         assert_eq!(hex(&md5(&[b"message", b" digest"])), "f96b697d7cb7938d525a2f31aaf161d0");
@@ -132,6 +143,7 @@ mod tests {
             hex(&sha256(&[b"a", b"bc"])),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+        assert_eq!(hex(&sha1(&[b"a", b"bc"])), "a9993e364706816aba3e25717850c26c9cd0d89d");
         let text = b"what do ya want for nothing?";
         assert_eq!(hex(&hmac_sha1(b"Jefe", text)), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
         assert_eq!(

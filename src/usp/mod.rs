@@ -5,4 +5,5 @@
 
 pub mod endpoint;
 pub mod error;
+pub mod mtp;
 pub mod pb;

@@ -1,4 +1,4 @@
-//! The two things of a certificate that rustls does not tell: its dates and its public key. Pure.
+//! What rustls does not tell of a certificate: dates, public key, issuer, serial number, names. Pure.
 //!
 //! Checks nothing: the certificate has been or will be verified by others.
 
@@ -13,13 +13,44 @@ pub struct Certificate<'a> {
     pub not_after: Wall,
     /// SubjectPublicKeyInfo, its tag and length included; what key pins are the hash of (RFC 7469 2.4).
     pub public_key: &'a [u8],
+    /// The serial number's octets.
+    pub serial: &'a [u8],
+    /// The issuer's name: the relative names, without their outer tag.
+    pub issuer: &'a [u8],
+    /// The extensions, without their outer tags; empty where there are none.
+    extensions: &'a [u8],
 }
 
+/// Most alternative names and parts of a name that are read.
+pub const MAX_NAMES: usize = 64;
+/// Longest printed name, in octets.
+const MAX_PRINTED: usize = 1024;
+
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT: u8 = 0x06;
+const SET: u8 = 0x31;
 const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
+const UNIQUE_IDS: [u8; 2] = [0x81, 0x82];
+const EXTENSIONS: u8 = 0xa3;
+const DNS_NAME: u8 = 0x82;
+const URI: u8 = 0x86;
+/// 2.5.29.17, subjectAltName.
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+/// Attribute types with a short name. Source: RFC 4514 3.
+const ATTRIBUTES: [(&[u8], &str); 7] = [
+    (&[0x55, 4, 3], "CN"),
+    (&[0x55, 4, 6], "C"),
+    (&[0x55, 4, 7], "L"),
+    (&[0x55, 4, 8], "ST"),
+    (&[0x55, 4, 10], "O"),
+    (&[0x55, 4, 11], "OU"),
+    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25], "DC"),
+];
 
 /// Reads a DER certificate; `None` if it is not one. Source: RFC 5280 4.1.
 pub fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
@@ -28,16 +59,150 @@ pub fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     if let Some((_, rest)) = element(tbs.content, VERSION) {
         tbs.content = rest;
     }
-    let mut rest = tbs.content;
-    for tag in [INTEGER, SEQUENCE, SEQUENCE] {
-        rest = element(rest, tag)?.1;
-    }
+    let (serial, rest) = element(tbs.content, INTEGER)?;
+    let (_algorithm, rest) = element(rest, SEQUENCE)?;
+    let (issuer, rest) = element(rest, SEQUENCE)?;
     let (validity, rest) = element(rest, SEQUENCE)?;
     let (_subject, rest) = element(rest, SEQUENCE)?;
-    let (public_key, _) = element(rest, SEQUENCE)?;
+    let (public_key, mut rest) = element(rest, SEQUENCE)?;
     let (not_before, after) = time(validity.content)?;
     let (not_after, _) = time(after)?;
-    Some(Certificate { not_before, not_after, public_key: public_key.whole })
+    for tag in UNIQUE_IDS {
+        rest = element(rest, tag).map_or(rest, |(_, after)| after);
+    }
+    let extensions = match element(rest, EXTENSIONS) {
+        Some((tagged, _)) => element(tagged.content, SEQUENCE)?.0.content,
+        None => &[],
+    };
+    Some(Certificate {
+        not_before,
+        not_after,
+        public_key: public_key.whole,
+        serial: serial.content,
+        issuer: issuer.content,
+        extensions,
+    })
+}
+
+impl Certificate<'_> {
+    /// The serial number in upper-case hex, without the octet that only keeps it positive.
+    pub fn serial_hex(&self) -> String {
+        let octets = match self.serial {
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            whole => whole,
+        };
+        crate::digest::hex(octets).to_ascii_uppercase()
+    }
+
+    /// The issuer's name, the most specific part first. Source: RFC 4514 2.
+    pub fn issuer_name(&self) -> String {
+        let mut parts = Vec::new();
+        let mut rest = self.issuer;
+        while let Some((set, after)) = element(rest, SET)
+            && parts.len() < MAX_NAMES
+        {
+            let printed: Vec<String> = Sequences(set.content).take(MAX_NAMES).filter_map(attribute).collect();
+            parts.push(printed.join("+"));
+            rest = after;
+        }
+        parts.reverse();
+        let mut name = parts.join(",");
+        while name.len() > MAX_PRINTED {
+            name.pop();
+        }
+        name
+    }
+
+    /// The names of subjectAltName that are URIs.
+    pub fn uris(&self) -> Vec<&str> {
+        self.alternatives(URI)
+    }
+
+    /// The names of subjectAltName that are dNSNames.
+    pub fn dns_names(&self) -> Vec<&str> {
+        self.alternatives(DNS_NAME)
+    }
+
+    fn alternatives(&self, wanted: u8) -> Vec<&str> {
+        let value = Sequences(self.extensions).take(MAX_NAMES).find_map(|extension| {
+            let (id, rest) = element(extension, OBJECT)?;
+            let rest = element(rest, BOOLEAN).map_or(rest, |(_, after)| after);
+            let (value, _) = element(rest, OCTET_STRING)?;
+            (id.content == ALTERNATIVE_NAMES).then_some(value.content)
+        });
+        let Some((names, _)) = value.and_then(|value| element(value, SEQUENCE)) else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut rest = names.content;
+        while let Some((tag, name, after)) = any(rest)
+            && found.len() < MAX_NAMES
+        {
+            // IA5String: what is not ASCII is no such name.
+            if tag == wanted
+                && let Ok(name) = std::str::from_utf8(name.content)
+                && name.is_ascii()
+            {
+                found.push(name);
+            }
+            rest = after;
+        }
+        found
+    }
+}
+
+/// The contents of the sequences that follow one another.
+struct Sequences<'a>(&'a [u8]);
+
+impl<'a> Iterator for Sequences<'a> {
+    type Item = &'a [u8];
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (found, rest) = element(self.0, SEQUENCE)?;
+        self.0 = rest;
+        Some(found.content)
+    }
+}
+
+/// A type and a value as `CN=value`.
+fn attribute(der: &[u8]) -> Option<String> {
+    let (kind, rest) = element(der, OBJECT)?;
+    let (_, value, _) = any(rest)?;
+    let known = ATTRIBUTES.iter().find(|(id, _)| *id == kind.content);
+    let Some((_, short)) = known else {
+        return Some(format!("{}=#{}", dotted(kind.content)?, crate::digest::hex(value.whole)));
+    };
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(value.content).chars().filter(|c| !c.is_control()) {
+        if ",+\"\\<>;".contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    Some(format!("{short}={text}"))
+}
+
+/// An object identifier as numbers with dots. Source: X.690 8.19.
+fn dotted(octets: &[u8]) -> Option<String> {
+    let mut numbers: Vec<u64> = Vec::new();
+    let mut number = 0u64;
+    for octet in octets {
+        number = number.checked_mul(128)? + u64::from(octet & 0x7f);
+        if octet & 0x80 == 0 {
+            if numbers.is_empty() {
+                numbers.push((number / 40).min(2));
+                number -= 40 * (number / 40).min(2);
+            }
+            numbers.push(std::mem::take(&mut number));
+        }
+    }
+    let texts: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    Some(texts.join("."))
+}
+
+#[doc(hidden)]
+/// Reads arbitrary octets as a certificate, with all that is taken from one; returns at all times.
+pub fn exercise(octets: &[u8]) {
+    if let Some(found) = certificate(octets) {
+        let _ = (found.serial_hex(), found.issuer_name(), found.uris(), found.dns_names());
+    }
 }
 
 struct Element<'a> {
@@ -47,6 +212,11 @@ struct Element<'a> {
 
 /// The element of that tag at the start of `der`, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
+    any(der).filter(|(found, ..)| *found == tag).map(|(_, element, rest)| (element, rest))
+}
+
+/// The element at the start of `der` with its tag, and what follows it.
+fn any(der: &[u8]) -> Option<(u8, Element<'_>, &[u8])> {
     let [found, first, after @ ..] = der else { return None };
     let (size, header) = match *first {
         short @ 0..=0x7f => (usize::from(short), 2),
@@ -58,7 +228,7 @@ fn element(der: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
     };
     let end = header.checked_add(size)?;
     let element = Element { content: der.get(header..end)?, whole: der.get(..end)? };
-    (*found == tag).then_some((element, der.get(end..)?))
+    Some((*found, element, der.get(end..)?))
 }
 
 fn time(der: &[u8]) -> Option<(Wall, &[u8])> {
@@ -85,6 +255,36 @@ fn time(der: &[u8]) -> Option<(Wall, &[u8])> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn issuer_serial_and_names_of_a_certificate_are_found() {
+        use rcgen::{DnType, SanType, SerialNumber};
+        let mut params = rcgen::CertificateParams::new(vec!["acs.example".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CountryName, "DE");
+        params.distinguished_name.push(DnType::OrganizationName, "A, B \\ C");
+        params.distinguished_name.push(DnType::CommonName, "controller");
+        params.distinguished_name.push(DnType::CustomDnType(vec![1, 2, 3]), "x");
+        params.serial_number = Some(SerialNumber::from_slice(&[0x80, 0xab, 1]));
+        for uri in ["urn:bbf:usp:id:oui:00256D:one", "urn:bbf:usp:id:os::00256D-2"] {
+            params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        let found = certificate(&der).unwrap();
+        assert_eq!(found.serial_hex(), "80AB01");
+        assert_eq!(found.issuer_name(), "1.2.3=#0c0178,CN=controller,O=A\\, B \\\\ C,C=DE");
+        assert_eq!(found.uris(), ["urn:bbf:usp:id:oui:00256D:one", "urn:bbf:usp:id:os::00256D-2"]);
+        assert_eq!(found.dns_names(), ["acs.example"]);
+        // Whatever octet is spoilt, reading comes to an end without a panic.
+        for at in 0..der.len() {
+            for spoilt in [0, 0x30, 0x7f, 0x84, 0xff] {
+                let mut der = der.clone();
+                *der.get_mut(at).unwrap() = spoilt;
+                exercise(&der);
+            }
+        }
+    }
 
     #[test]
     fn dates_and_key_of_a_certificate_are_found() {

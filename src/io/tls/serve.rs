@@ -1,0 +1,125 @@
+//! TLS for a port of ours: our certificate, and what is asked of those who connect.
+//!
+//! The same trust as towards servers: CA files or pinned keys, and dates that count once the clock is known.
+
+use super::peer::{Part, certified};
+use super::{Error, Tls, at_moments, check_pin, is_about_dates, words};
+use crate::time::Wall;
+use crate::usp::mtp::Certified;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use std::sync::Arc;
+
+/// Whom a port speaks to.
+#[derive(Debug)]
+struct Clients {
+    provider: Arc<CryptoProvider>,
+    chain: Option<Arc<dyn ClientCertVerifier>>,
+    pins: Vec<[u8; 32]>,
+    wall: Option<Wall>,
+    floor: Wall,
+    required: bool,
+}
+
+impl Tls {
+    /// The configuration for handshakes at a port of ours, with the calendar time as known now.
+    ///
+    /// Those who connect are asked for a certificate; `required` turns those away who have none. Refused without a
+    /// certificate of our own.
+    pub fn port(&self, wall: Option<Wall>, required: bool) -> Result<Arc<ServerConfig>, Error> {
+        let Some((own, key)) = &self.client else {
+            return Err(Error("a port with TLS needs a certificate and a key".into()));
+        };
+        let chain = if self.trusted.store.is_empty() {
+            None
+        } else {
+            let builder = WebPkiClientVerifier::builder_with_provider(
+                self.trusted.store.clone(),
+                self.provider.clone(),
+            );
+            Some(builder.build().map_err(|e| Error(e.to_string()))?)
+        };
+        let clients = Clients {
+            provider: self.provider.clone(),
+            chain,
+            pins: self.pins.clone(),
+            wall,
+            floor: self.floor,
+            required,
+        };
+        //= TR-369 R-WS.22: TLS with certificates, for sessions that are accepted too.
+        let config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|e| Error(e.to_string()))?
+            .with_client_cert_verifier(Arc::new(clients))
+            .with_single_cert(own.clone(), key.clone_key())
+            .map_err(|e| Error(format!("the certificate and its key: {}", words(&e))))?;
+        Ok(Arc::new(config))
+    }
+
+    /// What is told of the client of a finished handshake; `None` where it showed no certificate.
+    pub fn certified_client(
+        &self,
+        wall: Option<Wall>,
+        connection: &rustls::ServerConnection,
+    ) -> Option<Certified> {
+        let trusted = self.pins.is_empty().then_some(&self.trusted);
+        certified(trusted, connection.peer_certificates()?, Part::Client, wall, self.floor)
+    }
+}
+
+impl ClientCertVerifier for Clients {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // The names of a whole bundle would not fit into what small peers read.
+        &[]
+    }
+
+    //= TR-369 R-MTP.1: with TLS the peer must have a certificate.
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        if !self.pins.is_empty() {
+            check_pin(&self.pins, end_entity, self.wall, self.floor)?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        //= TR-369 R-MTP.2: dates count once the time is known.
+        //= TR-369 R-MTP.3: and then they must hold.
+        at_moments(end_entity, intermediates, self.wall, self.floor, is_about_dates, |time| {
+            chain.verify_client_cert(end_entity, intermediates, time)
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
