@@ -28,8 +28,8 @@ mod time;
 #[path = "src/dm/value.rs"]
 mod value;
 
-use assemble::{Assembled, MappedParam, ReadBy, WriteBy};
-use line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step};
+use assemble::{Assembled, MappedCommand, MappedParam, ReadBy, WriteBy};
+use line::{Add, Each, Line, Piece, Pipe, Rows, Run, Src, Step};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -107,16 +107,25 @@ fn emit(assembled: &[Assembled]) -> String {
             object.locals.iter().map(|(name, l)| format!("({name:?}, {}), ", line(l))).collect();
         let needs =
             object.needs.as_ref().map_or("None".into(), |needs| format!("Some({})", condition(needs)));
+        let commands: String =
+            object.commands.iter().map(|command| emit_command(command, &object.file, &mut limits)).collect();
+        let events: String = object
+            .events
+            .iter()
+            .map(|(name, arguments)| format!("EventDef {{ name: {name:?}, arguments: &{arguments:?} }}, "))
+            .collect();
         let _ = write!(
             body,
             "Object {{ path: {:?}, each: {}, needs: {needs}, add: {}, add_fn: {add_fn}, delete: {delete}, params: &[\n{params}], \
-             locals: &[{locals}], unique: &{:?}, enable: {:?}, pending: {:?}, file: {:?} }},\n",
+             locals: &[{locals}], unique: &{:?}, enable: {:?}, pending: {:?}, known: {}, commands: &[{commands}], events: &[{events}], \
+             file: {:?} }},\n",
             object.path,
             object.each.as_ref().map_or("None".into(), |e| format!("Some({})", each(e))),
             object.add.as_ref().map_or("None".into(), |a| format!("Some({})", add(a))),
             object.unique,
             object.enable,
             object.pending,
+            known(object.protocols),
             object.file,
         );
     }
@@ -127,13 +136,53 @@ fn emit(assembled: &[Assembled]) -> String {
     body
 }
 
-fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, String>) -> String {
-    let limits = if param.node.facts.is_unlimited() {
-        "&Limits::NONE".to_string()
-    } else {
-        let next = format!("L{}", limits.len());
-        format!("&{}", limits.entry(param.node.facts.limits_literal()).or_insert(next))
+fn known(protocols: standard::Protocols) -> &'static str {
+    match protocols {
+        standard::Protocols::Both => "Known::All",
+        standard::Protocols::Cwmp => "Known::Cwmp",
+        standard::Protocols::Usp => "Known::Usp",
+    }
+}
+
+/// The name of the static that holds the limits of a node.
+fn limits_of(node: &standard::StandardNode, limits: &mut BTreeMap<String, String>) -> String {
+    if node.facts.is_unlimited() {
+        return "&Limits::NONE".to_string();
+    }
+    let next = format!("L{}", limits.len());
+    format!("&{}", limits.entry(node.facts.limits_literal()).or_insert(next))
+}
+
+fn emit_command(command: &MappedCommand, file: &str, limits: &mut BTreeMap<String, String>) -> String {
+    let inputs: String = command
+        .inputs
+        .iter()
+        .map(|input| {
+            let limits = limits_of(&input.node, limits);
+            let syntax = input.node.syntax_literal(&limits).expect("an argument has a type");
+            let facts = &input.node.facts;
+            format!(
+                "Argument {{ name: {:?}, syntax: {syntax}, mandatory: {}, assumed: {:?} }}, ",
+                input.name, facts.mandatory, facts.assumed
+            )
+        })
+        .collect();
+    let (run, function) = match command.run {
+        Run::Call(calls) => {
+            let calls: String = calls.iter().map(|call| format!("{}, ", text(call))).collect();
+            (format!("Run::Call(&[{calls}])"), "None".to_string())
+        }
+        Run::Rust(name) => (format!("Run::Rust({name:?})"), format!("Some(crate::tr181::{file}::{name})")),
+        Run::Agent(name) => (format!("Run::Agent({name:?})"), "None".to_string()),
     };
+    format!(
+        "Command {{ name: {:?}, asynchronous: {}, inputs: &[{inputs}], outputs: &{:?}, run: {run}, function: {function} }}, ",
+        command.name, command.asynchronous, command.outputs
+    )
+}
+
+fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, String>) -> String {
+    let limits = limits_of(&param.node, limits);
     let syntax = param.node.syntax_literal(&limits).expect("a parameter has a type");
     let function = |name: &str| format!("crate::tr181::{file}::{name}");
     let read = match &param.read {
@@ -157,12 +206,15 @@ fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, Str
         standard::Notify::ForceDefaultEnabled => "OnByDefault",
     };
     format!(
-        "Param {{ name: {:?}, syntax: {syntax}, flags: Flags {{ hidden: {}, command: {}, forced_inform: {}, notify: Notify::{notify} }}, \
+        "Param {{ name: {:?}, syntax: {syntax}, flags: Flags {{ hidden: {}, command: {}, forced_inform: {}, known: {}, once: {}, \
+         notify: Notify::{notify} }}, \
          read: {read}, write: {write}, reason: {:?} }},\n",
         param.name,
         facts.hidden || facts.secured,
         facts.command,
         facts.forced_inform,
+        known(param.node.protocols),
+        param.node.usp_access == standard::Access::WriteOnce,
         param.reason,
     )
 }

@@ -6,6 +6,7 @@ use crate::cwmp::rpc::{Answer, Rpc};
 use crate::cwmp::soap::writer::Listed;
 use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
+use crate::dm::schema::Audience;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
@@ -39,6 +40,14 @@ pub enum Job {
 }
 
 impl Job {
+    /// For whom it reads and writes.
+    pub fn audience(&self) -> Audience {
+        match self {
+            Job::Gather | Job::Serve(_) => Audience::Cwmp,
+            Job::Configure | Job::Start | Job::Look | Job::Local(..) => Audience::All,
+        }
+    }
+
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
         matches!(self, Job::Configure | Job::Look)
@@ -198,6 +207,7 @@ impl Agent {
             Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
                 running.replans += 1;
                 running.snapshot = self.snapshot();
+                running.snapshot.audience = running.job.audience();
                 self.running = Some(running);
                 self.run();
             }

@@ -308,7 +308,9 @@ impl Agent {
                 return;
             }
             let Some(job) = self.jobs.pop_front() else { return };
-            self.running = Some(Running::new(job, self.snapshot()));
+            let mut snapshot = self.snapshot();
+            snapshot.audience = job.audience();
+            self.running = Some(Running::new(job, snapshot));
             self.run();
         }
     }

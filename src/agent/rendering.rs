@@ -116,7 +116,10 @@ pub(super) fn own<'s>(
             if matches!(node, Node::Object(_)) {
                 // All of them are tried, so that one pass finds every source that is missing.
                 let mut wait = false;
-                for at in 0..view.model.object(place.object)?.params.len() {
+                for (at, own) in view.model.object(place.object)?.params.iter().enumerate() {
+                    if !view.knows(own) {
+                        continue;
+                    }
                     match param(view, state, list, place, at) {
                         Ok(item) => give(item),
                         Err(Stop::Wait) => wait = true,

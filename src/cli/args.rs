@@ -90,6 +90,14 @@ pub fn command() -> Command {
                         .default_value("text")
                         .help("tsv: path, type and access between tabs"),
                 )
+                .arg(
+                    Arg::new("protocol")
+                        .long("protocol")
+                        .value_name("PROTOCOL")
+                        .value_parser(PossibleValuesParser::new(["cwmp", "usp"]))
+                        .default_value("cwmp")
+                        .help("For whom: some names are of one protocol only, commands and events are USP's"),
+                )
                 .arg(flag("all", "What this build knows, whether the router has it or not"))
                 .arg(flag("coverage", "How much of Device:2 is there, per top-level object")),
         )

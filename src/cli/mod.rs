@@ -15,6 +15,7 @@ mod run;
 mod socket;
 mod status;
 
+use crate::dm::schema::Audience;
 use crate::io::log;
 use ::log::LevelFilter;
 use clap::ArgMatches;
@@ -133,7 +134,11 @@ fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
         "add" => data::add(&global, &text("table"), args.get_flag("plan")),
         "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
         "names" => data::names(&global, &text("path")),
-        "model" => model::print(&global, &text("format"), args.get_flag("all"), args.get_flag("coverage")),
+        "model" => {
+            let audience = if text("protocol") == "usp" { Audience::Usp } else { Audience::Cwmp };
+            let (all, covered) = (args.get_flag("all"), args.get_flag("coverage"));
+            model::print(&global, &text("format"), audience, all, covered)
+        }
         "capture" => capture::capture(&global, &text("dir")),
         "doctor" => doctor::doctor(&global),
         "recover" => once::recover(&global),

@@ -2,7 +2,7 @@
 
 use super::router::Router;
 use super::{Done, Fail, Global};
-use crate::dm::schema::{Delete, Object, Param, Write};
+use crate::dm::schema::{Audience, Delete, Object, Param, Write};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
@@ -10,15 +10,24 @@ use crate::openwrt::json;
 use crate::tr181::{self, STANDARD_COUNTS};
 use std::collections::BTreeMap;
 
-/// Prints the model: of this router, or `all` that this build knows.
-pub(super) fn print(global: &Global, format: &str, all: bool, covered: bool) -> Result<Done, Fail> {
+/// Prints the model as `audience` sees it: of this router, or `all` that this build knows.
+pub(super) fn print(
+    global: &Global,
+    format: &str,
+    audience: Audience,
+    all: bool,
+    covered: bool,
+) -> Result<Done, Fail> {
+    let known = |object: &&Object| audience.sees(object.known);
+    let lines = |object: &Object| lines(object, audience);
     let lines = if all {
         let model = tr181::model().map_err(Fail::Refused)?;
-        model.objects().iter().flat_map(lines).collect()
+        model.objects().iter().filter(known).flat_map(lines).collect()
     } else {
         let router = Router::open(global)?;
         let places = router.local.read(supported).map_err(|why| Fail::Refused(why.to_string()))?;
-        places.into_iter().flat_map(|at| router.local.model.objects().get(at)).flat_map(lines).collect()
+        let objects = places.into_iter().flat_map(|at| router.local.model.objects().get(at));
+        objects.filter(known).flat_map(lines).collect()
     };
     let lines: Vec<Line> = lines;
     Ok(match (covered, global.json, format) {
@@ -60,7 +69,7 @@ fn supported(view: &View<'_>) -> Result<Vec<usize>, Stop> {
     if wait { Err(Stop::Wait) } else { Ok(places) }
 }
 
-fn lines(object: &Object) -> Vec<Line> {
+fn lines(object: &Object, audience: Audience) -> Vec<Line> {
     let access = match (object.add.is_some(), !matches!(object.delete, Delete::No)) {
         (true, true) => "createDelete",
         (true, false) => "createOnly",
@@ -71,9 +80,25 @@ fn lines(object: &Object) -> Vec<Line> {
     let param = |param: &Param| Line {
         path: format!("{}{}", object.path, param.name),
         kind: format!("{}{}", param.syntax.base.name(), if param.syntax.lists > 0 { "[]" } else { "" }),
-        access: if matches!(param.write, Write::No) { "readOnly" } else { "readWrite" },
+        access: match (param.write, param.flags.once && audience == Audience::Usp) {
+            (Write::No, _) => "readOnly",
+            (_, true) => "writeOnceReadOnly",
+            (_, false) => "readWrite",
+        },
     };
-    std::iter::once(head).chain(object.params.iter().map(param)).collect()
+    let params = object.params.iter().filter(|param| audience.sees(param.flags.known)).map(param);
+    let mut lines: Vec<Line> = std::iter::once(head).chain(params).collect();
+    if audience != Audience::Cwmp {
+        let action = |name: &str, kind: &str| Line {
+            path: format!("{}{name}", object.path),
+            kind: kind.into(),
+            access: "-",
+        };
+        let kind = |asynchronous| if asynchronous { "async" } else { "sync" };
+        lines.extend(object.commands.iter().map(|own| action(own.name, kind(own.asynchronous))));
+        lines.extend(object.events.iter().map(|own| action(own.name, "event")));
+    }
+    lines
 }
 
 fn text(line: &Line) -> String {
@@ -88,7 +113,9 @@ fn text(line: &Line) -> String {
 /// How many of the standard's parameters are there, per top-level object; vendor names do not count.
 fn coverage(lines: &[Line], json: bool) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let own = lines.iter().filter(|line| line.kind != "object" && !line.path.contains(".X_"));
+    let own = lines.iter().filter(|line| {
+        !["object", "sync", "async", "event"].contains(&line.kind.as_str()) && !line.path.contains(".X_")
+    });
     for line in own {
         let top =
             if line.path.matches('.').count() < 2 { "" } else { line.path.split('.').nth(1).unwrap_or("") };
@@ -125,7 +152,7 @@ mod tests {
     #[test]
     fn no_top_level_object_has_more_parameters_than_the_standard() {
         let model = tr181::model().unwrap();
-        let all: Vec<Line> = model.objects().iter().flat_map(lines).collect();
+        let all: Vec<Line> = model.objects().iter().flat_map(|own| lines(own, Audience::Cwmp)).collect();
         let mut counted = 0;
         for line in coverage(&all, false).lines() {
             let words: Vec<&str> = line.split_whitespace().collect();

@@ -4,9 +4,10 @@
 //! vendor names only. Every mistake is reported, each with file and line.
 
 use super::language::{self, Rhs};
-use super::line::{Add, Each, Line, Pipe, Src, Step};
+use super::line::{Add, Each, Line, Pipe, Run, Src, Step};
 use super::mapfile::{Entry, Table};
-use super::standard::{self, Access, Protocols, StandardNode, nearest};
+use super::path::Kind;
+use super::standard::{self, Access, Protocols, StandardArgument, StandardNode, nearest};
 use std::collections::BTreeMap;
 
 /// An object with its mapping.
@@ -34,6 +35,27 @@ pub struct Assembled {
     pub enable: Option<String>,
     /// The parameters without which a row cannot become a section.
     pub pending: Option<String>,
+    /// Who knows it.
+    pub protocols: Protocols,
+    /// Its commands.
+    pub commands: Vec<MappedCommand>,
+    /// Its events with the names of their arguments.
+    pub events: Vec<(String, Vec<String>)>,
+}
+
+/// A command with its mapping.
+#[derive(Debug)]
+pub struct MappedCommand {
+    /// Its name with `()`.
+    pub name: String,
+    /// Whether its results come later.
+    pub asynchronous: bool,
+    /// What goes in.
+    pub inputs: Vec<StandardArgument>,
+    /// The names of what comes out.
+    pub outputs: Vec<String>,
+    /// What it does.
+    pub run: Run,
 }
 
 /// A parameter with its mapping.
@@ -97,9 +119,19 @@ pub fn nodes(table: &str) -> Result<BTreeMap<String, StandardNode>, Vec<String>>
     if mistakes.is_empty() { Ok(nodes) } else { Err(mistakes) }
 }
 
+/// The arguments of every command and event, by its path.
+fn arguments(table: &str) -> Result<BTreeMap<String, Vec<StandardArgument>>, Vec<String>> {
+    let mut out: BTreeMap<String, Vec<StandardArgument>> = BTreeMap::new();
+    for (line, argument) in standard::arguments(table) {
+        let argument = argument.map_err(|why| vec![format!("standard.tsv:{line}: {why}")])?;
+        out.entry(argument.owner.clone()).or_default().push(argument);
+    }
+    Ok(out)
+}
+
 /// Checks files against the table; the objects in path order, ancestors included. Or every mistake there is.
 pub fn assemble(table: &str, files: &[(String, Vec<Table>)]) -> Result<Vec<Assembled>, Vec<String>> {
-    let nodes = nodes(table)?;
+    let (nodes, arguments) = (nodes(table)?, arguments(table)?);
     let mut objects: BTreeMap<String, Assembled> = BTreeMap::new();
     let mut mistakes = Vec::new();
     for (file, tables) in files {
@@ -117,7 +149,8 @@ pub fn assemble(table: &str, files: &[(String, Vec<Table>)]) -> Result<Vec<Assem
                 mistakes.push(at(table.line, format!("{} is mapped elsewhere too", table.path)));
                 continue;
             }
-            let object = object(file, table, node, &nodes, |line, what| mistakes.push(at(line, what)));
+            let object =
+                object(file, table, node, (&nodes, &arguments), |line, what| mistakes.push(at(line, what)));
             objects.insert(table.path.clone(), object);
         }
     }
@@ -129,13 +162,14 @@ fn object(
     file: &str,
     table: &Table,
     node: &StandardNode,
-    nodes: &BTreeMap<String, StandardNode>,
+    (nodes, arguments): (&BTreeMap<String, StandardNode>, &BTreeMap<String, Vec<StandardArgument>>),
     mut mistake: impl FnMut(usize, String),
 ) -> Assembled {
     let mut object = Assembled {
         file: file.to_string(),
         unique: node.facts.functional_keys.iter().map(|key| key.join(",")).collect(),
         enable: node.facts.enable.clone(),
+        protocols: node.protocols,
         ..bare(&table.path)
     };
     let entry = |key: &str| table.entries.iter().find(|entry| entry.key == key);
@@ -161,6 +195,9 @@ fn object(
             local if local.starts_with(|c: char| c.is_ascii_lowercase()) => {
                 language::line(&entry.text).map(|line| object.locals.push((local.to_string(), line)))
             }
+            name if name.ends_with("()") || name.ends_with('!') => {
+                action(entry, &table.path, (nodes, arguments), &mut object)
+            }
             _ => {
                 let gate =
                     text("pending").is_some_and(|words| words.split(' ').any(|word| word == entry.key));
@@ -180,6 +217,38 @@ fn object(
         mistake(table.line, format!("the standard lets nobody add to {}", table.path));
     }
     object
+}
+
+/// A command or an event.
+fn action(
+    entry: &Entry,
+    object: &str,
+    (nodes, arguments): (&BTreeMap<String, StandardNode>, &BTreeMap<String, Vec<StandardArgument>>),
+    into: &mut Assembled,
+) -> Result<(), String> {
+    let path = format!("{object}{}", entry.key);
+    let Some(node) = nodes.get(&path) else {
+        let below = nodes.keys().filter_map(|known| known.strip_prefix(object));
+        let hint = nearest(&entry.key, below.filter(|name| name.ends_with([')', '!']))).unwrap_or("nothing");
+        return Err(format!("the standard has no such command or event; nearest is {hint}"));
+    };
+    let known = arguments.get(&path).map_or(&[][..], Vec::as_slice);
+    let out = || known.iter().filter(|argument| !argument.input).map(|argument| argument.name.clone());
+    if node.kind == Kind::Event {
+        if entry.text != "agent" {
+            return Err("an event is raised by the agent: \"agent\"".into());
+        }
+        into.events.push((entry.key.clone(), out().collect()));
+        return Ok(());
+    }
+    into.commands.push(MappedCommand {
+        name: entry.key.clone(),
+        asynchronous: node.asynchronous,
+        inputs: known.iter().filter(|argument| argument.input).cloned().collect(),
+        outputs: out().collect(),
+        run: language::run(&entry.text)?,
+    });
+    Ok(())
 }
 
 /// `gate`: writing it moves the row between its source and the agent's state, so the line need not be written.
@@ -270,7 +339,8 @@ fn complete(objects: &mut BTreeMap<String, Assembled>, nodes: &BTreeMap<String, 
         let mut here = path.as_str();
         while let Some(above) = above(here) {
             if !objects.contains_key(above) {
-                objects.insert(above.to_string(), bare(above));
+                let protocols = nodes.get(above).map_or(Protocols::Both, |node| node.protocols);
+                objects.insert(above.to_string(), Assembled { protocols, ..bare(above) });
             }
             here = above;
         }
@@ -315,6 +385,9 @@ fn bare(path: &str) -> Assembled {
         unique: Vec::new(),
         enable: None,
         pending: None,
+        protocols: Protocols::Both,
+        commands: Vec::new(),
+        events: Vec::new(),
     }
 }
 

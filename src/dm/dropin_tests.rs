@@ -26,6 +26,7 @@ fn shipped() -> Vec<Object> {
         enable: None,
         pending: None,
         file: "shipped",
+        ..Object::bare(path, "shipped")
     };
     const NAME: &[Param] = &[Param {
         name: "Name",
@@ -35,6 +36,8 @@ fn shipped() -> Vec<Object> {
             command: false,
             forced_inform: false,
             notify: crate::dm::schema::Notify::Normal,
+            known: crate::dm::schema::Known::All,
+            once: false,
         },
         read: How::Line(Line {
             source: Src::Option { up: 0, option: &[Piece::Lit("name")] },

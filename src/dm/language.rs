@@ -3,7 +3,7 @@
 //! Grammar only; whether a name is in the standard or a function exists is asked by whoever assembles the model.
 //! Strings are leaked, because every file is read once: by `build.rs`, or by the agent at start.
 
-use super::line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step, Text};
+use super::line::{Add, Each, Line, Piece, Pipe, Rows, Run, Src, Step, Text};
 
 /// Most pipes in one line.
 const MAX_PIPES: usize = 8;
@@ -53,6 +53,26 @@ pub fn rhs(text: &str) -> Result<Rhs, String> {
         return Err("const and ro want a reason: -- why".into());
     }
     Ok(Rhs { read, stored, read_only, brings, reason })
+}
+
+/// Reads what a command does: `call OBJECT METHOD [; …]`, `rust NAME` or `agent NAME`.
+pub fn run(text: &str) -> Result<Run, String> {
+    let text = text.split(" -- ").next().unwrap_or_default().trim();
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "call" => {
+            let calls: Vec<&str> = rest.split(';').map(str::trim).collect();
+            if calls.iter().any(|call| call.split(' ').count() != 2) {
+                return Err("call wants an object and a method".into());
+            }
+            let texts: Result<Vec<Text>, String> =
+                calls.iter().map(|call| self::text(&format!("ubus:{call}"))).collect();
+            Ok(Run::Call(texts?.leak()))
+        }
+        "rust" if name(rest) => Ok(Run::Rust(leak(rest))),
+        "agent" if name(rest) => Ok(Run::Agent(leak(rest))),
+        _ => Err("a command is `call OBJECT METHOD`, `rust NAME` or `agent NAME`".into()),
+    }
 }
 
 /// Reads one line: a source, pipes, and the value where the source has none.

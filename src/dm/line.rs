@@ -163,3 +163,14 @@ pub enum Add {
     /// `rust name`: a function returns the edits.
     Rust(&'static str),
 }
+
+/// What a command does: `"Renew()" = "call network.interface.{.name} renew"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// Methods of ubus without arguments, one after the other, such as `ubus:network.interface.wan renew`.
+    Call(&'static [Text]),
+    /// `rust name`: a function plans edits and calls.
+    Rust(&'static str),
+    /// `agent name`: the agent itself, which answers now or when it is done.
+    Agent(&'static str),
+}

@@ -39,7 +39,7 @@ pub struct Table {
 /// One `key = "text"` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The key: a TR-181 name, or lower case for what is local to the table.
+    /// The key: a TR-181 name, with `()` of a command and `!` of an event, or lower case for what is local to the table.
     pub key: String,
     /// The unquoted right-hand side.
     pub text: String,
@@ -75,8 +75,12 @@ pub fn tables(text: &str) -> Result<Vec<Table>, Mistake> {
         }
         let (key, rest) = body.split_once('=').ok_or_else(|| wrong("expected key = \"text\""))?;
         let key = key.trim();
-        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || "_-!()".contains(c)) {
-            return Err(wrong("a key is letters, digits, - and _"));
+        // Of TOML's quoted keys those of commands and events: "Reset()", "Boot!".
+        let bare = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+        let bare = bare.and_then(|key| key.strip_suffix("()").or(key.strip_suffix('!'))).unwrap_or(key);
+        let key = key.trim_matches('"');
+        if bare.is_empty() || !bare.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
+            return Err(wrong("a key is letters, digits, - and _; of a command or an event in quotes"));
         }
         let (text, tail) =
             string(rest.trim_start()).ok_or_else(|| wrong("the right-hand side is a quoted string"))?;
@@ -138,6 +142,9 @@ mod tests {
             ("[\"D.\"]\nA = \"x", Err(2)),
             ("[D]\n", Err(1)),
             ("[\"D.\"]\nA b = \"x\"", Err(2)),
+            ("[\"D.\"]\n\"A()\" = \"x\"\n\"B!\" = \"x\"", Ok(2)),
+            ("[\"D.\"]\nA() = \"x\"", Err(2)),
+            ("[\"D.\"]\n\"A\" = \"x\"", Err(2)),
         ] {
             let got = tables(text).map(|tables| tables[0].entries.len()).map_err(|mistake| mistake.line);
             assert_eq!(got, want, "{text:?}");

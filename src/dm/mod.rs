@@ -16,6 +16,7 @@ pub mod language;
 pub mod line;
 pub mod mapfile;
 pub mod named;
+pub mod operate;
 pub mod path;
 pub mod pattern;
 pub mod pending;

@@ -409,6 +409,16 @@ impl Pattern {
         named.then(|| Pattern { steps: self.steps.clone(), kind: Kind::Object })
     }
 
+    /// The object and the last name of what is no object: a parameter, a command or an event.
+    pub fn owner(&self) -> Option<(Pattern, &str)> {
+        match (self.kind, self.steps.split_last()) {
+            (Kind::Parameter | Kind::Command | Kind::Event, Some((Step::Name(name), above))) => {
+                Some((Pattern { steps: above.to_vec(), kind: Kind::Object }, name))
+            }
+            _ => None,
+        }
+    }
+
     /// Its parts from the root on; none for the empty text.
     pub fn steps(&self) -> &[Step] {
         &self.steps

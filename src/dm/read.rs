@@ -120,7 +120,8 @@ impl<'s> View<'s> {
         match (&from, step) {
             (Node::Object(place), Step::Name(name)) => {
                 if rest.is_empty() && kind == Kind::Parameter {
-                    if let Some((at, _)) = self.model.object(place.object)?.param(name) {
+                    let found = self.model.object(place.object)?.param(name);
+                    if let Some((at, _)) = found.filter(|(_, param)| self.knows(param)) {
                         out.push(Node::Param(place.clone(), at));
                     }
                     return Ok(());
@@ -161,6 +162,32 @@ impl<'s> View<'s> {
         }
     }
 
+    /// Whether the parameter is there for whom the snapshot was taken.
+    pub fn knows(&self, param: &Param) -> bool {
+        self.snapshot.audience.sees(param.flags.known)
+    }
+
+    /// The objects whose command or event a pattern names, with its name as the model writes it (`Reset()`, `Boot!`).
+    ///
+    /// Refuses one that is not in the supported model and a row that is not there; a search may find nothing.
+    pub fn actions(&self, pattern: &Pattern) -> Result<(Vec<Place<'s>>, String), Stop> {
+        let Some((owner, name)) = pattern.owner() else { return Err(Refusal::UnknownPath.into()) };
+        let name = format!("{name}{}", pattern.kind().suffix());
+        let found = self.resolve(&owner)?;
+        let mut places = Vec::new();
+        for node in found {
+            let (Node::Object(place), object) = (&node, self.model.object(node.place().object)?) else {
+                return Err(Refusal::UnknownPath.into());
+            };
+            let event = object.events.iter().any(|event| event.name == name);
+            if !event && object.command(&name).is_none() {
+                return Err(Refusal::UnknownPath.into());
+            }
+            places.push(place.clone());
+        }
+        Ok((places, name))
+    }
+
     /// The alias of a row.
     pub fn alias(&self, row: &Row<'s>) -> Result<String, Stop> {
         let table = self.table_path(row.object, row.parent.as_ref())?;
@@ -177,7 +204,8 @@ impl<'s> View<'s> {
                 Step::Name(name) => {
                     if at == last && pattern.kind() == Kind::Parameter {
                         let Some(object) = here else { return Ok(false) };
-                        return Ok(!within_table && self.model.object(object)?.param(name).is_some());
+                        let found = self.model.object(object)?.param(name);
+                        return Ok(!within_table && found.is_some_and(|(_, param)| self.knows(param)));
                     }
                     let next = objects
                         .iter()
@@ -271,7 +299,8 @@ impl<'s> View<'s> {
             Node::Object(place) => {
                 if params {
                     let params = self.model.object(place.object)?.params;
-                    out.extend((0..params.len()).map(|at| Node::Param(place.clone(), at)));
+                    let mine = params.iter().enumerate().filter(|(_, param)| self.knows(param));
+                    out.extend(mine.map(|(at, _)| Node::Param(place.clone(), at)));
                 }
                 for child in self.model.children(place.object) {
                     if self.supported(*child)? {

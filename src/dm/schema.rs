@@ -5,7 +5,7 @@
 
 use super::assemble::above;
 use super::error::Refusal;
-use super::line::{Add, Each, Line};
+use super::line::{Add, Each, Line, Run};
 use super::source::Stop;
 use super::tree::Tree;
 use super::value::Syntax;
@@ -24,6 +24,11 @@ pub type WriteFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b str, &'b mut Draft) ->
 pub type DerivedFn = for<'a, 's> fn(&'a View<'s>) -> Result<Tree, Stop>;
 /// A `rust` add: the edits that make row `number` (its key is found by reading the table again).
 pub type AddFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, u32, &'b mut Draft) -> Result<(), Stop>;
+/// A `rust` command: adds what it changes and calls to the draft; its results.
+pub type CommandFn =
+    for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b Arguments, &'b mut Draft) -> Result<Arguments, Stop>;
+/// The arguments of a command or an event by their names; those of rows as `Result.1.Status`.
+pub type Arguments = BTreeMap<String, String>;
 /// A `rust` delete of the row it is called at.
 pub type DeleteFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b mut Draft) -> Result<(), Stop>;
 
@@ -83,6 +88,76 @@ pub enum Write {
     Alias,
 }
 
+/// Which protocols know an object or a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Every one.
+    #[default]
+    All,
+    /// CWMP only.
+    Cwmp,
+    /// USP only.
+    Usp,
+}
+
+/// For whom the model is read: another protocol's own objects and parameters are not there for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody: a person at the router.
+    #[default]
+    All,
+    /// An ACS.
+    Cwmp,
+    /// A USP controller.
+    Usp,
+}
+
+impl Audience {
+    /// Whether what is `known` is there for it.
+    pub fn sees(self, known: Known) -> bool {
+        !matches!((self, known), (Audience::Cwmp, Known::Usp) | (Audience::Usp, Known::Cwmp))
+    }
+}
+
+/// A command of USP.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// Its name with `()`.
+    pub name: &'static str,
+    /// Whether its results come later, by a notice.
+    pub asynchronous: bool,
+    /// What it takes.
+    pub inputs: &'static [Argument],
+    /// The names of what it gives; rows as `Result.{i}.Status`.
+    pub outputs: &'static [&'static str],
+    /// What it does.
+    pub run: Run,
+    /// The function behind `rust …`.
+    pub function: Option<CommandFn>,
+}
+
+/// An argument that goes in.
+#[derive(Clone, Copy)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type and limits.
+    pub syntax: Syntax,
+    /// Whether the command is refused without it.
+    pub mandatory: bool,
+    /// What it is when left out.
+    pub assumed: Option<&'static str>,
+}
+
+/// An event of USP.
+#[derive(Clone, Copy)]
+pub struct EventDef {
+    /// Its name with `!`.
+    pub name: &'static str,
+    /// The names of its arguments.
+    pub arguments: &'static [&'static str],
+}
+
 /// Flags of the standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
@@ -92,6 +167,10 @@ pub struct Flags {
     pub command: bool,
     /// Part of every Inform.
     pub forced_inform: bool,
+    /// Who knows it.
+    pub known: Known,
+    /// A USP controller may write it only when it creates the row.
+    pub once: bool,
     /// What the standard says of active notification.
     pub notify: Notify,
 }
@@ -135,6 +214,12 @@ pub struct Object {
     pub enable: Option<&'static str>,
     /// A row that UCI cannot hold before these parameters (comma list) are set and it is enabled.
     pub pending: Option<&'static str>,
+    /// Who knows it.
+    pub known: Known,
+    /// Its commands.
+    pub commands: &'static [Command],
+    /// Its events.
+    pub events: &'static [EventDef],
     /// The file that maps it, for messages.
     pub file: &'static str,
 }
@@ -165,6 +250,9 @@ impl Object {
             unique: &[],
             enable: None,
             pending: None,
+            known: Known::All,
+            commands: &[],
+            events: &[],
             file,
         }
     }
@@ -177,6 +265,11 @@ impl Object {
     /// The parameter `name` and its place.
     pub fn param(&self, name: &str) -> Option<(usize, &'static Param)> {
         self.params.iter().enumerate().find(|(_, param)| param.name == name)
+    }
+
+    /// The command `name`, such as `Reset()`.
+    pub fn command(&self, name: &str) -> Option<&'static Command> {
+        self.commands.iter().find(|command| command.name == name)
     }
 
     /// The last name of its path, without `{i}`.

@@ -4,6 +4,7 @@
 //! driver supplies what was noted and runs the same function again. One fetch per source and message.
 
 use super::error::{Error, Refusal};
+use super::schema::Audience;
 use super::tree::Tree;
 use crate::time::Now;
 use std::cell::RefCell;
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub unapplied: BTreeSet<Box<str>>,
     /// When the message came.
     pub now: Now,
+    /// For whom it is read.
+    pub audience: Audience,
 }
 
 impl Snapshot {

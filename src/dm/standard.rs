@@ -140,6 +140,23 @@ pub struct Facts {
     pub keys: Vec<Vec<String>>,
     /// The device fixes the rows.
     pub fixed: bool,
+    /// An argument that must be given.
+    pub mandatory: bool,
+    /// The value of an argument left out.
+    pub assumed: Option<String>,
+}
+
+/// An argument of a command or an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandardArgument {
+    /// The command or event, such as `Device.Reboot()`.
+    pub owner: String,
+    /// Whether it goes in; of a command's results and an event's arguments it comes out.
+    pub input: bool,
+    /// Its name, with what it lies in: `Result.{i}.Status`.
+    pub name: String,
+    /// Its type and facts.
+    pub node: StandardNode,
 }
 
 /// A [`Choice`] that owns its text.
@@ -153,12 +170,46 @@ pub struct OwnedChoice {
     pub optional: bool,
 }
 
-/// The rows of the table with their line numbers from 1; comments and empty lines are left out.
+/// The rows of the table with their line numbers from 1; comments, empty lines and arguments are left out.
 pub fn read(table: &str) -> impl Iterator<Item = (usize, Result<StandardNode, String>)> + '_ {
+    let own = rows(table).filter(|(_, line)| owner(line).is_none());
+    own.map(|(at, line)| (at, StandardNode::parse(line)))
+}
+
+/// The arguments of commands and events, in the table's order; objects among them are left out, their parameters' names
+/// say where they lie.
+pub fn arguments(table: &str) -> impl Iterator<Item = (usize, Result<StandardArgument, String>)> + '_ {
+    rows(table).filter_map(|(at, line)| {
+        let (owner, rest) = owner(line)?;
+        let (input, rest) = match (rest.strip_prefix("Input."), rest.strip_prefix("Output.")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => (false, rest),
+        };
+        let name = rest.split('\t').next().unwrap_or_default();
+        if name.ends_with('.') {
+            return None;
+        }
+        let argument = StandardNode::parse(&format!("Device.{rest}")).map(|node| StandardArgument {
+            owner: owner.to_owned(),
+            input,
+            name: name.to_owned(),
+            node,
+        });
+        Some((at, argument))
+    })
+}
+
+fn rows(table: &str) -> impl Iterator<Item = (usize, &str)> + '_ {
     let lines = table.lines().enumerate().map(|(at, line)| (at + 1, line));
-    lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(at, line)| (at, StandardNode::parse(line)))
+    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The command or event that the row is an argument of, and the row behind it.
+fn owner(line: &str) -> Option<(&str, &str)> {
+    let path = line.split('\t').next()?;
+    let end = path.find("().").map(|at| at + 2).or_else(|| path.find("!.").map(|at| at + 1))?;
+    Some((line.get(..end)?, line.get(end + 1..)?))
 }
 
 impl StandardNode {
@@ -279,6 +330,8 @@ impl Facts {
                 "ukey" => f.functional_keys.push(value.split(',').map(decoded).collect()),
                 "nkey" => f.keys.push(value.split(',').map(decoded).collect()),
                 "fixed" => f.fixed = true,
+                "mandatory" => f.mandatory = true,
+                "pdef" => f.assumed = some(),
                 other => return Err(format!("unknown fact {other}")),
             }
         }

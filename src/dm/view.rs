@@ -112,6 +112,9 @@ impl<'s> View<'s> {
 
     /// Whether an object belongs to the supported model here: its own condition and those above it hold.
     pub fn supported(&self, object: usize) -> Result<bool, Stop> {
+        if !self.snapshot.audience.sees(self.model.object(object)?.known) {
+            return Ok(false);
+        }
         if let Some(known) = self.needs.borrow().get(&object) {
             return Ok(*known);
         }

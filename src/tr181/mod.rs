@@ -40,9 +40,11 @@ use crate::dm::schema::{DerivedFn, Model};
 /// The tables that `build.rs` made.
 #[allow(clippy::all, missing_docs, unused_imports, unused_qualifications)]
 mod tables {
-    use crate::dm::line::{Add, Each, Line, Piece, Pipe, Rows, Src, Step};
+    use crate::dm::line::{Add, Each, Line, Piece, Pipe, Rows, Run, Src, Step};
     use crate::dm::named::Named;
-    use crate::dm::schema::{Delete, Flags, How, Notify, Object, Param, Write};
+    use crate::dm::schema::{
+        Argument, Command, Delete, EventDef, Flags, How, Known, Notify, Object, Param, Write,
+    };
     use crate::dm::value::{Choice, Limits, Range, Span, Syntax, Type};
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }

@@ -1,0 +1,185 @@
+//! Commands of objects: what goes in is checked, what is done is planned like any other change.
+//!
+//! A command of the mapping plans edits and calls ([`Planner`]); one of the agent's own is only checked here and given
+//! back by its name, for the agent to carry out. Knows no protocol: who may call what is decided before.
+
+use super::error::{Error, Refusal};
+use super::line::Run;
+use super::path::Pattern;
+use super::read::Place;
+use super::schema::{Argument, Arguments, Command};
+use super::source::Stop;
+use super::value::Invalid;
+use super::view::{At, View};
+use super::write::{NoPlan, Planner};
+
+/// Most arguments one call of a command may bring.
+pub const MAX_ARGUMENTS: usize = 256;
+
+/// What calling a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operated {
+    /// It is planned; these are its results once the plan is carried out.
+    Planned(Arguments),
+    /// The agent carries it out: the name behind `agent` in the mapping, the object's path, and what goes in.
+    Agent(&'static str, String, Arguments),
+}
+
+impl Planner<'_> {
+    /// Plans the command `path` (of one object, such as `Device.IP.Interface.1.Reset()`) with `given`.
+    ///
+    /// Refuses a path that is no command of the supported model, a missing mandatory argument and a value that is not
+    /// allowed. Arguments that the command does not know are ignored.
+    pub fn operate(&mut self, path: &str, given: &Arguments) -> Result<Operated, NoPlan> {
+        let done = self.step(|planner, view| planner.operated(view, path, given));
+        done.map_err(|stop| match stop {
+            Stop::Wait => NoPlan::Wait,
+            Stop::Refused(why) => NoPlan::Refused(vec![Error::new(path, why)]),
+        })
+    }
+
+    fn operated(&mut self, view: &View<'_>, path: &str, given: &Arguments) -> Result<Operated, Stop> {
+        let (place, command) = command(view, path)?;
+        let inputs = inputs(command, given)?;
+        let here = At { view, object: place.object, row: place.row.as_ref() };
+        match (command.run, command.function) {
+            (Run::Agent(name), _) => Ok(Operated::Agent(name, place.path.to_string(), inputs)),
+            (Run::Rust(_), Some(function)) => {
+                Ok(Operated::Planned(function(&here, &inputs, &mut self.draft)?))
+            }
+            (Run::Rust(name), None) => Err(Refusal::Backend(format!("no function {name}")).into()),
+            (Run::Call(calls), _) => {
+                for call in calls {
+                    let text = here.text(call)?;
+                    // A place that could not be filled must not become a call of something else.
+                    if text.split([' ', '.']).any(str::is_empty) {
+                        return Err(Refusal::Backend(format!("nothing to call: {text:?}")).into());
+                    }
+                    self.draft.calls.push(text);
+                }
+                Ok(Operated::Planned(Arguments::new()))
+            }
+        }
+    }
+}
+
+/// The one object and the command of it that a path names.
+fn command<'s>(view: &View<'s>, path: &str) -> Result<(Place<'s>, &'s Command), Stop> {
+    let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
+    let (places, name) = view.actions(&pattern)?;
+    let [place] = places.as_slice() else { return Err(Refusal::UnknownPath.into()) };
+    let command = view.model.object(place.object)?.command(&name).ok_or(Refusal::UnknownPath)?;
+    Ok((place.clone(), command))
+}
+
+/// What goes into a command: canonical values, with those left out that have a default.
+//= TR-369 R-OPR.5: a mandatory argument that is missing fails the command.
+//= TR-369 R-OPR.6: an argument that is not known is ignored.
+//= TR-369 R-OPR.7: an optional argument left out has its default.
+pub fn inputs(command: &Command, given: &Arguments) -> Result<Arguments, Refusal> {
+    if given.len() > MAX_ARGUMENTS {
+        return Err(Refusal::Exhausted("arguments of one command".into()));
+    }
+    let mut out = Arguments::new();
+    for (name, value) in given {
+        let Some(argument) = command.inputs.iter().find(|argument| is_named(argument, name)) else {
+            continue;
+        };
+        let canonical = argument.syntax.canonical(value).map_err(|why| {
+            Refusal::InvalidArguments(match why {
+                Invalid::Type { expected } => format!("{name} is not of type {expected}"),
+                Invalid::Value { allowed } => format!("{name}: wanted {allowed}"),
+            })
+        })?;
+        out.insert(name.clone(), canonical);
+    }
+    for argument in command.inputs {
+        let there = out.keys().any(|name| is_named(argument, name));
+        match (there, argument.assumed) {
+            (true, _) => {}
+            (false, Some(value)) if !argument.name.contains("{i}") => {
+                out.insert(argument.name.into(), value.into());
+            }
+            (false, _) if argument.mandatory && !argument.name.contains("{i}") => {
+                return Err(Refusal::InvalidArguments(format!("{} is missing", argument.name)));
+            }
+            (false, _) => {}
+        }
+    }
+    Ok(out)
+}
+
+/// Whether `name` is the argument's, with numbers where it has `{i}`.
+fn is_named(argument: &Argument, name: &str) -> bool {
+    let (mut known, mut given) = (argument.name.split('.'), name.split('.'));
+    loop {
+        match (known.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{i}"), Some(number)) if number.parse::<u32>().is_ok_and(|number| number > 0) => {}
+            (Some(one), Some(other)) if one == other => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::dm::value::{Syntax, Type};
+
+    const INPUTS: &[Argument] = &[
+        Argument { name: "Host", syntax: Syntax::plain(Type::String), mandatory: true, assumed: None },
+        Argument {
+            name: "Count",
+            syntax: Syntax::plain(Type::UnsignedInt),
+            mandatory: false,
+            assumed: Some("3"),
+        },
+        Argument {
+            name: "Row.{i}.On",
+            syntax: Syntax::plain(Type::Boolean),
+            mandatory: false,
+            assumed: None,
+        },
+    ];
+    const PING: Command = Command {
+        name: "Ping()",
+        asynchronous: true,
+        inputs: INPUTS,
+        outputs: &[],
+        run: Run::Agent("ping"),
+        function: None,
+    };
+
+    fn given(text: &str) -> Arguments {
+        let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    //= TR-369 R-OPR.5: a mandatory argument that is missing fails the command.
+    //= TR-369 R-OPR.6: an argument that is not known is ignored.
+    //= TR-369 R-OPR.7: an optional argument left out has its default.
+    #[test]
+    fn arguments_are_checked_completed_and_strangers_ignored() {
+        for (text, want) in [
+            ("Host=a", Ok("Count=3 Host=a")),
+            ("Host=a Count=007", Ok("Count=7 Host=a")),
+            ("Host=a Other=1 Row.1.Off=1", Ok("Count=3 Host=a")),
+            ("Host=a Row.2.On=1", Ok("Count=3 Host=a Row.2.On=true")),
+            ("Host=a Row.0.On=1", Ok("Count=3 Host=a")),
+            ("Count=1", Err("Host is missing")),
+            ("Host=a Count=x", Err("Count is not of type unsignedInt")),
+        ] {
+            let got = inputs(&PING, &given(text));
+            let want = want.map(given).map_err(|why| Refusal::InvalidArguments(why.into()));
+            assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn more_arguments_than_the_bound_are_refused() {
+        let many: Arguments = (0..=MAX_ARGUMENTS).map(|n| (format!("A{n}"), String::new())).collect();
+        assert!(matches!(inputs(&PING, &many), Err(Refusal::Exhausted(_))));
+    }
+}
