@@ -244,7 +244,7 @@ impl State {
     /// Keeps instance numbers and aliases in place of those before.
     ///
     /// Refuses more than [`MAX_TABLES`] tables.
-    //= TR-106 A.2.2.1: an instance number is not given again to another row.
+    //= TR-069 A.3.2.6, TR-369 R-ARC.8: an instance number is not given again to another row.
     pub fn set_instances(&mut self, instances: &Instances) -> Result<(), Full> {
         let sections: Vec<(String, Tree)> = instances.sections().collect();
         if sections.len() > MAX_TABLES {

@@ -476,7 +476,7 @@ fn requests_are_served_one_after_the_other_and_answered_with_their_id() {
     assert_eq!(sim.nothing().actions, [Action::Close, Action::Ended(Outcome::Done)]);
 }
 
-//= TR-069 A.5.1, 3.5
+//= TR-069 A.5.1, 3.5, SOAP 1.1 4.1.2
 #[test]
 fn what_cannot_be_served_is_answered_by_its_fault_and_the_session_goes_on() {
     let strange = "<x:Strange xmlns:x='urn:x' s:mustUnderstand='1'/>";

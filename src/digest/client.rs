@@ -318,7 +318,7 @@ mod tests {
     }
 
     /// The worked examples of RFC 2617 3.5, RFC 7616 3.9.1 (both hashes) and RFC 2069 2.4 (erratum 749).
-    //= RFC 2617 3.2.2.1
+    //= RFC 2617 3.2.2.1, RFC 7616 3.4.1
     #[test]
     fn the_examples_of_the_standards_give_their_responses() {
         let rfc2617 = Exchange {
@@ -348,6 +348,7 @@ mod tests {
         }
     }
 
+    //= RFC 2617 3.2.2.2: with -sess the hashed secret is made once, from the first cnonce.
     #[test]
     fn a_session_algorithm_binds_the_secret_to_the_first_cnonce() {
         let mut authorizer = Authorizer::new(credentials("u", "p"), Basic::Always);
@@ -415,6 +416,7 @@ mod tests {
         );
     }
 
+    //= RFC 2617 3.2.1: only stale=true is a reason to try the same password again.
     #[test]
     fn what_cannot_be_answered_says_why() {
         let digest = "Digest realm=r, nonce=n, qop=auth";

@@ -324,7 +324,7 @@ impl Merge {
 }
 
 /// The Alias that every row has.
-//= TR-106 3.6.1: a row of a table that can be configured has an Alias of at most 64 characters.
+//= TR-069 3.6.1: a row that can be addressed by it has an Alias of at most 64 characters.
 fn alias() -> Param {
     const LIMITS: Limits = Limits { len: &[Span { min: 0, max: 64 }], ..Limits::NONE };
     Param {
@@ -385,7 +385,7 @@ fn syntax(text: &str) -> Result<(Syntax, bool), String> {
 }
 
 /// `X_` with six hexadecimal digits in upper case or a domain, `_` and a name.
-//= TR-106 3.3: a vendor's names begin with X_ and the vendor's OUI or domain name, dots as hyphens.
+//= TR-369 R-ARC.7: a vendor's names begin with X_ and the vendor's OUI or domain name, dots as hyphens.
 fn is_vendor(name: &str) -> bool {
     let Some((vendor, own)) = name.strip_prefix("X_").and_then(|rest| rest.split_once('_')) else {
         return false;

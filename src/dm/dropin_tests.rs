@@ -69,6 +69,7 @@ fn merged(text: &str) -> (Vec<Object>, Vec<String>) {
     merge(shipped(), platform(), &[("x.toml".into(), text.into())])
 }
 
+//= TR-369 R-ARC.7: a vendor's names begin with X_ and the vendor.
 #[test]
 fn a_wrong_file_is_refused_with_its_line_and_adds_nothing() {
     let pool = "[\"Device.Pool.{i}.\"]\n";
@@ -159,6 +160,7 @@ Color  = "uci .color | type string rw"
 Open   = "uci ^.open | bool | type boolean"
 "#;
 
+//= TR-069 3.6.1: a row that can be addressed by it has an Alias of at most 64 characters.
 #[test]
 fn a_right_file_is_read_written_added_to_and_counted() {
     let (objects, mistakes) = merged(RIGHT);
@@ -199,6 +201,11 @@ fn a_right_file_is_read_written_added_to_and_counted() {
         ]
     );
     let policy = Policy { keep_secret_on_empty: true };
+    for (length, good) in [(64, true), (65, false)] {
+        let mut planner = Planner::new(&model, &snapshot, &instances.borrow(), policy);
+        let wish = Wish { path: "Device.X_ACME_Box.1.Alias".into(), value: "a".repeat(length), said: None };
+        assert_eq!(planner.set(&[wish]).is_ok(), good, "an alias of {length} characters");
+    }
     for (path, value, good) in [
         ("Device.Pool.1.X_ACME_Mode", "Off", true),
         ("Device.Pool.1.X_ACME_Mode", "Maybe", false),

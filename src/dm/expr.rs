@@ -102,7 +102,7 @@ impl Expr {
     }
 
     /// Reads from behind `[` up to the closing `]`, which is left to the caller.
-    //= TR-369 2.5: terms are joined by && only; there is no OR, and [] is invalid.
+    //= TR-369 R-ARC.7: terms are joined by && only; there is no OR, and [] is invalid.
     pub(super) fn read(c: &mut Cursor<'_>) -> Result<Expr, ParseError> {
         let mut terms = Vec::new();
         loop {
@@ -162,14 +162,14 @@ impl Term {
     /// Whether the term holds for a parameter of `syntax` that reads `actual`.
     ///
     /// `Err` says why the comparison makes no sense for that type; the request is then refused, not just empty.
-    //= TR-369 2.6.1: strings and booleans know only equality, `~=` asks a list, order is for numbers and times.
+    //= TR-369 R-ARC.7: strings and booleans know only equality, `~=` asks a list, order is for numbers and times.
     pub fn holds(&self, syntax: &Syntax, actual: &str) -> Result<bool, &'static str> {
         let listed = syntax.lists > 0;
         if self.op == Op::Holds {
             return if listed { self.in_list(syntax, actual) } else { Err("~= asks a list") };
         }
         let order = if listed {
-            //= TR-369 2.6.1: a list is compared as the text it is.
+            //= TR-369 R-ARC.7: a list is compared as the text it is.
             let wanted = syntax.check_read(self.value.text()).map_err(|_| "no such list")?;
             let actual = syntax.check_read(actual).unwrap_or_else(|_| actual.to_owned());
             Some(if wanted == actual { Ordering::Equal } else { Ordering::Less })
@@ -235,7 +235,7 @@ impl Literal {
             if !c.eat("\"") {
                 return Err(c.fail("a \" must follow"));
             }
-            //= TR-369 2.6.1: within quotes " is %22 and % is %25; any other % stands for itself.
+            //= TR-369 R-ARC.7: within quotes " is %22 and % is %25; any other % stands for itself.
             return Ok(Literal::Quoted(text.replace("%22", "\"").replace("%25", "%").into()));
         }
         let text = c.take(|ch| ch.is_ascii_alphanumeric() || "+-.:_".contains(ch));
@@ -313,7 +313,7 @@ mod tests {
         }
     }
 
-    //= TR-369 2.6.1: values compare by what they mean, and each type knows some operators only.
+    //= TR-369 R-ARC.7: values compare by what they mean, and each type knows some operators only.
     #[test]
     fn terms_compare_by_value_and_refuse_what_makes_no_sense() {
         let plain = Syntax::plain;

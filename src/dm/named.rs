@@ -73,7 +73,7 @@ impl Named {
 
     /// The one text the value is kept as: addresses in their shortest form, hardware addresses in lower case.
     pub(super) fn canonical(self, text: &str) -> Result<String, Invalid> {
-        //= TR-181: an address, a prefix or a hardware address that is not known is the empty text.
+        //= TR-181 IPAddress, IPPrefix, MACAddress: an address, a prefix or a hardware address that is not known is the empty text.
         let (found, allowed) = match self {
             Named::None | Named::Counter32 | Named::Counter64 => return Ok(text.to_owned()),
             Named::Alias => (is_alias(text).then(|| text.to_owned()), "an alias of 1 to 64 characters"),

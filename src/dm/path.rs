@@ -98,7 +98,7 @@ impl Path {
     }
 
     /// Reads the value of a reference parameter, where a row is written without its closing dot.
-    //= TR-106 3.2.4: a reference to an object carries no trailing dot; both forms are taken.
+    //= TR-369 R-ARC.7: a reference to an object carries no trailing dot; both forms are taken.
     pub fn parse_reference(text: &str) -> Result<Path, ParseError> {
         let row = text.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
         if row { Path::parse(&format!("{text}.")) } else { Path::parse(text) }
@@ -222,7 +222,7 @@ impl Template {
     }
 
     /// Reads what a controller asks of the supported model: numbers and `{i}` mean the same.
-    //= TR-369 2.5: a supported-model path may hold numbers, but none behind the first `{i}`.
+    //= TR-369 R-ARC.7: a supported-model path may hold numbers, but none behind the first `{i}`.
     pub fn parse_supported(text: &str) -> Result<Template, ParseError> {
         walk(text, Form::Supported, &mut |_| ())?;
         Ok(Template(Cow::Owned(placeholders(text))))

@@ -35,7 +35,7 @@ pub enum Part<'a> {
 }
 
 /// Reads a whole text, gives its parts to `sink` from the root on, and returns what it names.
-//= TR-106 3.1: names are joined by dots, a row follows its table, an object ends with a dot.
+//= TR-369 R-ARC.7: names are joined by dots, a row follows its table, an object ends with a dot.
 pub fn walk<'a>(text: &'a str, form: Form, sink: &mut dyn FnMut(Part<'a>)) -> Result<Kind, ParseError> {
     if text.len() > MAX_LENGTH {
         return Err(ParseError { at: MAX_LENGTH, what: "longer than a path may be" });

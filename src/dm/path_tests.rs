@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::expr::{Expr, Hop, Literal, Op, Term};
 use super::*;
 
+//= TR-369 R-ARC.7: names are joined by dots, a row follows its table, an object ends with a dot.
 #[test]
 fn a_concrete_path_is_names_and_numbers_under_a_known_root() {
     for (text, want) in [
@@ -78,7 +79,7 @@ fn rows_are_ordered_by_number_and_a_tree_by_its_parts() {
     assert_eq!(paths.iter().map(Path::as_str).collect::<Vec<_>>(), sorted);
 }
 
-//= TR-106 3.2.4: a reference to a row carries no trailing dot.
+//= TR-369 R-ARC.7: a reference to a row carries no trailing dot.
 #[test]
 fn a_reference_is_read_with_and_without_its_dot() {
     for (text, want) in [
@@ -107,7 +108,7 @@ fn a_template_gives_paths_and_recognises_them() {
     assert!(Template::parse("Device.IP.Interface.1.").is_err());
 }
 
-//= TR-369 2.5: the supported model is asked for with numbers or {i}, no number behind {i}.
+//= TR-369 R-ARC.7: the supported model is asked for with numbers or {i}, no number behind {i}.
 #[test]
 fn the_supported_model_is_asked_with_numbers_or_slots() {
     for (text, want) in [
@@ -157,6 +158,7 @@ fn blanks_in_an_expression_do_not_count() {
     assert_eq!(spaced.to_string(), "Device.A.[B==\"c d\"&&E<=5].F");
 }
 
+//= TR-369 R-ARC.7: terms are joined by && only; there is no OR, and [] is invalid.
 #[test]
 fn a_wrong_pattern_is_refused_where_it_is_wrong() {
     for (text, at, what) in [

@@ -69,7 +69,7 @@ impl Type {
     }
 
     /// The type behind an `xsi:type`, its prefix cut off; `None` for a generic or unknown one.
-    //= TR-069 A.2: base64 goes under its XML Schema and its SOAP name; all that ACSs send are taken.
+    //= TR-069 3.5: base64 goes under its XML Schema and its SOAP name; all that ACSs send are taken.
     pub fn from_xsd(local: &str) -> Option<Type> {
         if local == "base64Binary" { Some(Type::Base64) } else { Type::from_name(local) }
     }
@@ -305,8 +305,8 @@ impl Syntax {
         Ok(list)
     }
 
-    //= TR-106 3.2.3: items are separated by commas, blanks around them do not count, an empty text is an empty list.
-    //= TR-106 3.2.3: a list within a list is set in square brackets.
+    //= TR-106 3.2: items are separated by commas, blanks around them do not count, an empty text is an empty list.
+    //= TR-106 3.2: a list within a list is set in square brackets.
     fn list(&self, text: &str, levels: u8, counts: &[Span], usage: Use) -> Result<String, Invalid> {
         let nested = levels > 1 || self.limits.nested;
         let items = split(text, nested).ok_or_else(|| value("a list with closed brackets"))?;
@@ -369,7 +369,7 @@ impl Syntax {
                 self.in_range(scaled)?;
                 Ok(decimal(scaled))
             }
-            //= TR-106 3.2.1: local time is told with its offset from UTC, all other moments in UTC.
+            //= TR-106 3.2: local time is told with its offset from UTC, all other moments in UTC.
             Type::DateTime => match (Wall::parse(tight), usage) {
                 (Some(_), Use::Read) if !tight.ends_with('Z') => Ok(tight.to_string()),
                 (moment, _) => moment.map(|moment| moment.to_string()).ok_or_else(wrong),

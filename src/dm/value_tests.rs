@@ -9,7 +9,8 @@ fn shown(result: Result<String, Invalid>) -> String {
     result.unwrap_or_else(|invalid| format!("! {invalid}"))
 }
 
-//= TR-106 3.2: the texts of each type; TR-069 A.3.2.1: wrong type and wrong value are told apart.
+//= TR-106 3.2: the texts of each type.
+//= TR-069 A.3.2.1: wrong type and wrong value are told apart.
 #[test]
 fn every_type_has_one_text_for_each_value_and_refuses_the_rest() {
     for (base, text, want) in [
@@ -109,7 +110,7 @@ const FEW: Limits = Limits { items: &[span(1, 3)], list_len: 8, ..Limits::NONE }
 const PAIRS: Limits = Limits { items: &[span(0, 2), span(2, 2)], nested: true, ..Limits::NONE };
 const TABLE: Limits = Limits { patterns: &["[0-7],[0-1]"], nested: true, ..Limits::NONE };
 
-//= TR-106 3.2.3: items are separated by commas, blanks around them do not count.
+//= TR-106 3.2: items are separated by commas, blanks around them do not count.
 #[test]
 fn lists_lose_their_blanks_and_keep_their_limits() {
     for (base, lists, limits, text, want) in [
@@ -137,8 +138,12 @@ fn lists_lose_their_blanks_and_keep_their_limits() {
     assert!(many.canonical(&"1,".repeat(MAX_ITEMS + 1)).is_err());
 }
 
+//= RFC 5952 4: one way to write an IPv6 address, in lower case and shortened.
+//= TR-181 IPAddress, IPPrefix, MACAddress: what is not known is the empty text.
+//= TR-069 3.6.1: an alias has 1 to 64 characters and begins with a letter.
 #[test]
 fn named_types_have_rules_of_their_own() {
+    let (longest, longer) = ("a".repeat(64), "a".repeat(65));
     for (named, text, want) in [
         (Named::Ipv4Address, "192.168.001.1", "192.168.1.1"),
         (Named::Ipv4Address, "", ""),
@@ -146,6 +151,12 @@ fn named_types_have_rules_of_their_own() {
         (Named::Ipv4Address, "192.168.1.256", "! allowed: an IPv4 address"),
         (Named::Ipv4Address, "+1.2.3.4", "! allowed: an IPv4 address"),
         (Named::Ipv6Address, "2001:DB8:0:0::1", "2001:db8::1"),
+        (Named::Ipv6Address, "2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"),
+        (Named::Ipv6Address, "2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+        (Named::Ipv6Address, "", ""),
+        (Named::IpAddress, "", ""),
+        (Named::IpPrefix, "", ""),
+        (Named::MacAddress, "", ""),
         (Named::Ipv6Address, "10.0.0.1", "! allowed: an IPv6 address"),
         (Named::IpAddress, "fe80::1", "fe80::1"),
         (Named::IpAddress, "10.0.0.1", "10.0.0.1"),
@@ -164,6 +175,8 @@ fn named_types_have_rules_of_their_own() {
         (Named::Uuid, "00000000-0000-0000-0000-00000000000A", "00000000-0000-0000-0000-00000000000a"),
         (Named::Uuid, "", "! allowed: a UUID"),
         (Named::Alias, "cpe-1", "cpe-1"),
+        (Named::Alias, &longest, &longest),
+        (Named::Alias, &longer, "! allowed: an alias of 1 to 64 characters"),
         (Named::Alias, "", "! allowed: an alias of 1 to 64 characters"),
         (Named::Alias, "1a", "! allowed: an alias of 1 to 64 characters"),
         (Named::Alias, "a]", "! allowed: an alias of 1 to 64 characters"),
@@ -174,7 +187,7 @@ fn named_types_have_rules_of_their_own() {
     }
 }
 
-//= TR-069 A.2: the types on the wire carry their XML Schema names.
+//= TR-069 3.5: the types on the wire carry their XML Schema names.
 #[test]
 fn a_type_has_a_name_on_the_wire_and_in_the_model() {
     for (name, base) in Type::ALL {

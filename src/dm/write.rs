@@ -256,7 +256,7 @@ impl<'m> Planner<'m> {
             return Ok(());
         }
         if set.command {
-            //= TR-106 3.2.8: a command is triggered by writing true; false does nothing.
+            //= TR-106 3.2: a command is triggered by writing true; false does nothing.
             return if set.value == "true" {
                 self.step(|planner, view| planner.written(view, set))
             } else {

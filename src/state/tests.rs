@@ -13,7 +13,7 @@ fn numbered(keys: &[&str]) -> Instances {
     instances
 }
 
-//= TR-106 A.2.2.1
+//= TR-069 A.3.2.6, TR-369 R-ARC.8
 #[test]
 fn a_number_is_never_given_to_another_row_over_a_restart() {
     let mut state = State::factory();

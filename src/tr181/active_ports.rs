@@ -62,6 +62,7 @@ fn endpoint(text: &str, little: bool) -> Option<(IpAddr, u16)> {
 mod tests {
     use super::*;
 
+    //= TR-181 IP.ActivePort: a listening socket has no remote side.
     #[test]
     fn sockets_are_read_in_the_byte_order_of_the_cpu() {
         for (line, little, want) in [

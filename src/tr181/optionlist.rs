@@ -212,6 +212,22 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    //= RFC 2132 2: tags 224 to 254 are free for local use, no others.
+    #[test]
+    fn a_free_tag_is_the_lowest_of_those_for_local_use() {
+        let tags =
+            |range: std::ops::RangeInclusive<u32>| range.map(|tag| tag.to_string()).collect::<Vec<_>>();
+        for (taken, want) in [
+            (vec![], Some("224")),
+            (tags(224..=230), Some("231")),
+            (tags(225..=254), Some("224")),
+            (tags(224..=253), Some("254")),
+            (tags(224..=254), None),
+        ] {
+            assert_eq!(free_tag(&taken).ok().as_deref(), want, "{taken:?}");
+        }
+    }
+
     #[test]
     fn hexadecimal_digits_are_read_with_and_without_colons() {
         for (text, want) in [

@@ -348,6 +348,24 @@ pub fn set_mask(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
 mod tests {
     use super::*;
 
+    //= TR-181 Routing.Router.{i}.IPv4Forwarding.{i}.DestIPAddress: empty or 0.0.0.0 stands for a default route
+    #[test]
+    fn a_default_route_has_neither_address_nor_mask() {
+        for (target, mask, want) in [
+            (None, None, ("", "")),
+            (None, Some("0.0.0.0"), ("", "")),
+            (Some("0.0.0.0"), Some("0.0.0.0"), ("", "")),
+            (Some("0.0.0.0/0"), None, ("", "")),
+            (Some("10.0.0.0"), Some("255.0.0.0"), ("10.0.0.0", "255.0.0.0")),
+            (Some("10.0.0.1"), None, ("10.0.0.1", "255.255.255.255")),
+        ] {
+            let options = [("target", target), ("netmask", mask)];
+            let section = options.into_iter().filter_map(|(option, text)| Some((option, Tree::from(text?))));
+            let got = destination(&Tree::map(section));
+            assert_eq!((got.0.as_str(), got.1.as_str()), want, "{target:?} {mask:?}");
+        }
+    }
+
     #[test]
     fn destinations_are_compared_without_the_bits_behind_their_length() {
         for (text, mask, want) in [

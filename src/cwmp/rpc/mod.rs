@@ -212,7 +212,7 @@ impl<'e, 'a> Arguments<'e, 'a> {
         }
     }
 
-    //= TR-069 A.2.1: a boolean is 0, 1, false or true.
+    //= TR-106 3.2: a boolean is 0, 1, false or true.
     fn boolean(self, name: &'static str) -> Result<bool, Fault> {
         match self.one(name)?.text.trim() {
             "0" | "false" => Ok(false),
@@ -275,7 +275,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// The qualified name, in the prefixes the writer binds.
-    //= TR-069 A.2.1: base64 is SOAP's type, all others are those of XML Schema.
+    //= TR-069 3.5: base64 is SOAP's type, all others are those of XML Schema.
     pub const fn qualified(self) -> &'static str {
         match self {
             ValueType::String => "xsd:string",
@@ -315,4 +315,31 @@ pub(crate) fn body(xml: &mut Xml, name: &str, inside: impl FnOnce(&mut Xml)) {
     xml.open(&qualified);
     inside(xml);
     xml.close(&qualified);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= TR-069 3.5: base64 is SOAP's type, all others are those of XML Schema, and all are taken back.
+    #[test]
+    fn a_type_goes_out_under_its_own_namespace_and_is_known_again() {
+        for (kind, want) in [
+            (ValueType::String, "xsd:string"),
+            (ValueType::Int, "xsd:int"),
+            (ValueType::UnsignedInt, "xsd:unsignedInt"),
+            (ValueType::Long, "xsd:long"),
+            (ValueType::UnsignedLong, "xsd:unsignedLong"),
+            (ValueType::Boolean, "xsd:boolean"),
+            (ValueType::DateTime, "xsd:dateTime"),
+            (ValueType::Base64, "soap-enc:base64"),
+            (ValueType::HexBinary, "xsd:hexBinary"),
+            (ValueType::Decimal, "xsd:decimal"),
+        ] {
+            assert_eq!(kind.qualified(), want);
+            assert_eq!(want.split_once(':').and_then(|(_, local)| ValueType::parse(local)), Some(kind));
+        }
+        assert_eq!(ValueType::parse("base64Binary"), Some(ValueType::Base64));
+        assert_eq!(ValueType::parse("float"), None);
+    }
 }

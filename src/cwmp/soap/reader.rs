@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    //= TR-069 A.5.1
+    //= TR-069 A.5.1, TR-106 3.2
     #[test]
     fn an_unknown_method_is_9000_and_a_wrong_argument_9003() {
         for (body, code) in [

@@ -193,6 +193,7 @@ fn a_file_changed_after_the_plan_is_told_and_nothing_is_written() {
     assert_eq!(disk.steps(), before);
 }
 
+//= libuci: what is staged names anonymous sections by their place, so other edits can send it astray.
 #[test]
 fn what_others_have_staged_on_the_same_sections_is_a_reason_to_refuse() {
     let remove = |disk: &SimDisk, section: &str| {

@@ -136,13 +136,14 @@ mod tests {
     }
 
     //= TR-069 3.4.2
+    //= RFC 6265 5.4: longer paths first, then older cookies first.
     #[test]
     fn several_cookies_are_returned_together() {
         let jar = jar("acs", "/cwmp", &["a=1; Path=/", "b=two words; HttpOnly", "c=x=y; path=/cwmp"]);
         assert_eq!(jar.header("acs", "/cwmp", false).as_deref(), Some("c=x=y; a=1; b=two words"));
     }
 
-    //= RFC 6265 5.1.3, 5.1.4
+    //= RFC 6265 5.1.3, 5.1.4, 5.2
     #[test]
     fn a_cookie_goes_only_where_domain_and_path_say() {
         for (cookie, host, path, sent) in [
@@ -178,6 +179,7 @@ mod tests {
         assert_eq!(jar.header("acs", "/", false), None);
     }
 
+    //= RFC 6265 5.3: a cookie of the same name, domain and path takes the place of the old one.
     #[test]
     fn a_cookie_is_replaced_and_removed() {
         let replaced = jar("acs", "/", &["a=1", "a=2"]);

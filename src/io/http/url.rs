@@ -21,7 +21,7 @@ pub struct Url {
 impl Url {
     /// Reads an absolute URL; `None` for another scheme, an empty host, a bad port, or characters that may not
     /// stand in a request line.
-    //= TR-069 4: an ACS URL without a port means 80, or 443 for https; 7547 is never implied.
+    //= TR-069 3.1: an ACS URL without a port means 80, or 443 for https; 7547 is never implied.
     pub fn parse(text: &str) -> Option<Url> {
         let (scheme, rest) = text.split_once("://")?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
@@ -136,6 +136,21 @@ fn without_dots(target: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    //= TR-069 3.1: without a port it is 80, or 443 for https; 7547 is never implied.
+    #[test]
+    fn a_url_without_a_port_means_the_port_of_its_scheme() {
+        for (text, want) in [
+            ("http://acs.example/cwmp", 80),
+            ("https://acs.example/cwmp", 443),
+            ("https://acs.example:/cwmp", 443),
+            ("http://[2001:db8::1]", 80),
+            ("http://acs.example:443", 443),
+            ("https://acs.example:7547", 7547),
+        ] {
+            assert_eq!(Url::parse(text).map(|url| url.port), Some(want), "{text}");
+        }
+    }
 
     #[test]
     fn only_http_urls_with_a_host_are_read() {

@@ -190,6 +190,7 @@ fn routes(parts: &[&str]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    //= RFC 1035 3.1, RFC 3442
     #[test]
     fn what_dnsmasq_sends_for_an_item_is_read_from_its_text() {
         for (item, want) in [
