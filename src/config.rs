@@ -3,21 +3,25 @@
 //! Every option is declared once, in [`table`]; here it becomes a field. A value that is not allowed is reported and
 //! its default used, so that a typing error never stops the agent. Reads no file and writes none.
 
+mod reader;
 pub mod table;
+pub mod usp;
+
+pub use reader::flag;
 
 use crate::dm::tree::Tree;
 use crate::retry::Curve;
 use crate::secret::Secret;
-use crate::time::{UNKNOWN, Wall};
+use crate::time::Wall;
+use reader::Reader;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
-use table::{Kind, SECTIONS, SETTINGS, Setting};
 
 /// The package's file, for messages.
 pub const FILE: &str = "/etc/config/cpeagent";
 /// The most digests in a list.
-const MAX_DIGESTS: usize = 8;
+pub const MAX_DIGESTS: usize = 8;
 
 /// A value that is not allowed; its default is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub identity: Identity,
     /// The ACS.
     pub acs: Acs,
+    /// USP: the agent's side of TR-369.
+    pub usp: usp::Usp,
 }
 
 /// The section `agent`.
@@ -217,46 +223,11 @@ impl Default for Config {
 impl Config {
     /// The settings of a package, and every value of it that is not allowed.
     pub fn read(package: &Tree) -> (Config, Vec<Fault>) {
-        let mut from = Reader { package, faults: unknown(package) };
-        let config = Config { agent: from.agent(), identity: from.identity(), acs: from.acs() };
+        let mut from = Reader::new(package);
+        let (agent, identity, acs) = (from.agent(), from.identity(), from.acs());
+        let config = Config { agent, identity, acs, usp: from.usp() };
         (config, from.faults)
     }
-}
-
-/// Sections and options that mean nothing here, most often a typing error.
-fn unknown(package: &Tree) -> Vec<Fault> {
-    let fault = |section: &str, option: &str, why: String| Fault {
-        section: section.into(),
-        option: option.into(),
-        why,
-    };
-    let mut faults = Vec::new();
-    for (name, section) in package.entries() {
-        let kind = section.str(".type").unwrap_or_default();
-        let known = |name: &str| SECTIONS.iter().any(|(section, _)| *section == name);
-        if known(kind) && **name != *kind {
-            faults.push(fault(
-                name,
-                "",
-                format!("ignored: a section of type {kind} must have the name '{kind}'"),
-            ));
-        } else if known(name) && **name != *kind {
-            faults.push(fault(name, "", format!("its type should be {name}")));
-        }
-        for (option, _) in
-            section.entries().iter().filter(|(option, _)| known(name) && !option.starts_with('.'))
-        {
-            if !SETTINGS.iter().any(|setting| setting.section == &**name && setting.option == &**option) {
-                faults.push(fault(name, option, "no such option".into()));
-            }
-        }
-    }
-    faults
-}
-
-struct Reader<'a> {
-    package: &'a Tree,
-    faults: Vec<Fault>,
 }
 
 impl Reader<'_> {
@@ -327,9 +298,9 @@ impl Reader<'_> {
                 _ => Compression::Disabled,
             },
             upgrades_managed: self.flag("acs", "upgrades_managed"),
-            tls: self.tls(),
+            tls: self.tls("acs"),
             allow_plain_http,
-            network: self.network(),
+            network: self.network("acs"),
         }
     }
 
@@ -346,146 +317,38 @@ impl Reader<'_> {
         }
     }
 
-    fn tls(&mut self) -> Tls {
-        let (cert, key) = (self.some("acs", "client_cert"), self.some("acs", "client_key"));
+    fn tls(&mut self, section: &str) -> Tls {
+        let (cert, key) = (self.some(section, "client_cert"), self.some(section, "client_key"));
         if cert.is_some() != key.is_some() {
             let alone = if cert.is_some() { "client_cert" } else { "client_key" };
-            self.fault("acs", alone, "ignored: client_cert and client_key need each other".into());
+            self.fault(section, alone, "ignored: client_cert and client_key need each other".into());
         }
-        let pins = self.text("acs", "pin_sha256").to_ascii_lowercase();
+        let pins = self.text(section, "pin_sha256").to_ascii_lowercase();
         Tls {
-            ca_file: self.text("acs", "ca_file"),
+            ca_file: self.text(section, "ca_file"),
             client: cert.zip(key),
             pins: pins.split_whitespace().map(str::to_string).collect(),
         }
     }
 
-    fn network(&mut self) -> Network {
-        let mark = self.u32("acs", "mark");
+    fn network(&mut self, section: &str) -> Network {
+        let mark = self.u32(section, "mark");
         Network {
-            interface: self.text("acs", "interface"),
-            source_address: self.text("acs", "source_address").parse().ok(),
-            family: match self.text("acs", "family").as_str() {
+            interface: self.text(section, "interface"),
+            source_address: self.text(section, "source_address").parse().ok(),
+            family: match self.text(section, "family").as_str() {
                 "ipv4" => Family::Ipv4,
                 "ipv6" => Family::Ipv6,
                 _ => Family::Any,
             },
-            dscp: self.u32("acs", "dscp") as u8,
+            dscp: self.u32(section, "dscp") as u8,
             mark: (mark != 0).then_some(mark),
         }
-    }
-
-    fn fault(&mut self, section: &str, option: &str, why: String) {
-        self.faults.push(Fault { section: section.into(), option: option.into(), why });
-    }
-
-    /// The value as text, allowed by its kind; the default where it is not there or not allowed.
-    fn text(&mut self, section: &str, option: &str) -> String {
-        let setting = SETTINGS.iter().find(|known| known.section == section && known.option == option);
-        let Some(setting) = setting else { return String::new() };
-        let value = match self.package.get(section).and_then(|entries| entries.get(option)) {
-            None | Some(Tree::Map(_)) => return setting.default.into(),
-            Some(Tree::Text(text)) => text.to_string(),
-            Some(Tree::List(items)) => items.iter().filter_map(Tree::as_str).collect::<Vec<_>>().join(" "),
-        };
-        match allowed(setting, &value) {
-            _ if value.is_empty() => setting.default.into(),
-            true => value,
-            false => {
-                let why = format!("not allowed; must be {}", setting.kind.words().replace('`', ""));
-                let instead = match setting.default {
-                    "" => "ignored".to_string(),
-                    default => format!("{default} is used"),
-                };
-                self.fault(section, option, format!("{why}; {instead}"));
-                setting.default.into()
-            }
-        }
-    }
-
-    fn some(&mut self, section: &str, option: &str) -> Option<String> {
-        Some(self.text(section, option)).filter(|text| !text.is_empty())
-    }
-
-    fn secret(&mut self, section: &str, option: &str) -> Secret {
-        Secret::new(self.text(section, option))
-    }
-
-    fn flag(&mut self, section: &str, option: &str) -> bool {
-        flag(&self.text(section, option)).unwrap_or_default()
-    }
-
-    fn number(&mut self, section: &str, option: &str) -> i64 {
-        number(&self.text(section, option)).unwrap_or_default()
-    }
-
-    fn u32(&mut self, section: &str, option: &str) -> u32 {
-        u32::try_from(self.number(section, option)).unwrap_or_default()
-    }
-
-    fn seconds(&mut self, section: &str, option: &str) -> Duration {
-        Duration::from_secs(self.u32(section, option).into())
-    }
-
-    fn time(&mut self, section: &str, option: &str) -> Option<Wall> {
-        let time = Wall::parse(&self.text(section, option))?;
-        (Wall::parse(UNKNOWN) != Some(time)).then_some(time)
-    }
-}
-
-fn allowed(setting: &Setting, value: &str) -> bool {
-    let plain = |max| value.chars().count() <= max && !value.chars().any(char::is_control);
-    match setting.kind {
-        Kind::Flag => flag(value).is_some(),
-        Kind::Number(low, high) => number(value).is_some_and(|number| (low..=high).contains(&number)),
-        Kind::Choice(words) => words.contains(&value),
-        Kind::Text(max) | Kind::Secret(max) => plain(max),
-        Kind::Url => is_url(value),
-        Kind::File => plain(256) && value.starts_with('/'),
-        Kind::Time => Wall::parse(value).is_some(),
-        Kind::Address => value.parse::<IpAddr>().is_ok(),
-        Kind::Oui => value.len() == 6 && value.bytes().all(|digit| digit.is_ascii_hexdigit()),
-        Kind::Digests => {
-            let mut digests = value.split_whitespace();
-            let hex =
-                |digest: &str| digest.len() == 64 && digest.bytes().all(|digit| digit.is_ascii_hexdigit());
-            digests.by_ref().take(MAX_DIGESTS).all(hex) && digests.next().is_none()
-        }
-    }
-}
-
-/// Reads a UCI boolean in any of its spellings.
-pub fn flag(text: &str) -> Option<bool> {
-    match text {
-        "1" | "on" | "true" | "yes" | "enabled" => Some(true),
-        "0" | "off" | "false" | "no" | "disabled" => Some(false),
-        _ => None,
-    }
-}
-
-fn number(text: &str) -> Option<i64> {
-    match text.strip_prefix("0x") {
-        Some(digits) if !digits.starts_with(['+', '-']) => i64::from_str_radix(digits, 16).ok(),
-        Some(_) => None,
-        None => text.parse().ok(),
     }
 }
 
 fn is_plain(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
-}
-
-/// An absolute URL with a host. Names and passwords in it are refused: they have options of their own.
-fn is_url(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else { return false };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    known
-        && url.len() <= 256
-        && !host.is_empty()
-        && !host.starts_with(':')
-        && !host.contains('@')
-        && url.chars().all(|c| c.is_ascii_graphic())
 }
 
 #[cfg(test)]

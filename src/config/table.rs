@@ -30,12 +30,18 @@ pub enum Kind {
     Oui,
     /// A list of SHA-256 digests, 64 hexadecimal digits each, at most 8.
     Digests,
+    /// A list of names of sections, or of words.
+    Names,
+    /// A list of paths of the data model, as permissions know them.
+    Paths,
+    /// `rwxn`, with `-` for a letter that is not given.
+    Letters,
 }
 
 /// One option.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// The name of its section, which is also the section's type.
+    /// The type of its section.
     pub section: &'static str,
     /// Its name.
     pub option: &'static str,
@@ -47,11 +53,43 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-/// The sections and what they are for.
-pub const SECTIONS: &[(&str, &str)] = &[
-    ("agent", "The agent itself."),
-    ("identity", "Who this device is. Left out, a value is taken from the board."),
-    ("acs", "The ACS and the way to it (`Device.ManagementServer.`)."),
+/// A type of sections.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// The type.
+    pub kind: &'static str,
+    /// Whether there may be any number, with any names; else there is one, named as its type.
+    pub many: bool,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+const fn one(kind: &'static str, about: &'static str) -> Section {
+    Section { kind, many: false, about }
+}
+
+const fn many(kind: &'static str, about: &'static str) -> Section {
+    Section { kind, many: true, about }
+}
+
+/// The types of sections and what they are for.
+#[rustfmt::skip]
+pub const SECTIONS: &[Section] = &[
+    one("agent", "The agent itself."),
+    one("identity", "Who this device is. Left out, a value is taken from the board."),
+    one("acs", "The ACS and the way to it (`Device.ManagementServer.`)."),
+    one("usp", "USP: this device as an agent of TR-369 (`Device.LocalAgent.`)."),
+    many("controller", "A controller (`Device.LocalAgent.Controller.{i}.`)."),
+    many("controller_mtp", "A way to a controller (`Device.LocalAgent.Controller.{i}.MTP.{i}.`)."),
+    many("boot_parameter", "What a controller is told in `Boot!` (`Device.LocalAgent.Controller.{i}.BootParameter.{i}.`)."),
+    many("mtp", "A way on which controllers reach this device (`Device.LocalAgent.MTP.{i}.`)."),
+    many("mqtt", "A connection to a broker (`Device.MQTT.Client.{i}.`)."),
+    many("mqtt_subscription", "A topic asked for at a broker (`Device.MQTT.Client.{i}.Subscription.{i}.`)."),
+    many("role", "What controllers may be (`Device.LocalAgent.ControllerTrust.Role.{i}.`)."),
+    many("permission", "What a role may do (`Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.`)."),
+    many("certificate", "A certificate that is known (`Device.LocalAgent.Certificate.{i}.`)."),
+    many("credential", "Who is trusted by a certificate (`Device.LocalAgent.ControllerTrust.Credential.{i}.`)."),
+    many("challenge", "How a controller gets a role by a secret (`Device.LocalAgent.ControllerTrust.Challenge.{i}.`)."),
 ];
 
 const fn setting(
@@ -129,6 +167,145 @@ pub const SETTINGS: &[Setting] = &[
     setting("acs", "dscp", Kind::Number(0, 63), "0", "The DSCP of what is sent to the ACS."),
     setting("acs", "mark", Kind::Number(0, U32), "0", "The routing mark (`SO_MARK`) of it; 0 for none."),
 
+    setting("usp", "enable", Kind::Flag, "1", "Whether there are links to controllers at all."),
+    setting("usp", "endpoint_id", Kind::Text(128), "",
+        "The endpoint id of this device. Empty: `os::OUI-SerialNumber`. Must never change once a controller knows it."),
+    setting("usp", "device_subtype", Kind::Names, "", "Subtypes that discovery advertises."),
+    setting("usp", "adoption_time", Kind::Number(5, U32), "10", "The most seconds until a changed subscription counts."),
+    setting("usp", "untrusted_role", Kind::Text(64), "", "The role of a controller that no other is given to. Empty: it may do nothing."),
+    setting("usp", "banned_role", Kind::Text(64), "", "The role of a controller whose certificate is revoked."),
+    setting("usp", "secured_role", Kind::Names, "", "Roles that are shown passwords and keys."),
+    setting("usp", "trust_on_first_use", Kind::Flag, "0",
+        "Whether a controller with a certificate that nobody vouches for is taken up, with the untrusted role."),
+    setting("usp", "trust_inactivity", Kind::Number(0, U32), "0",
+        "Seconds after which such a controller is cut off if it says nothing; 0 for never."),
+    setting("usp", "ca_file", Kind::File, "/etc/ssl/certs/ca-certificates.crt",
+        "The certificates, in PEM, that the certificates of controllers and brokers may lead to, besides credentials."),
+    setting("usp", "client_cert", Kind::File, "", "The certificate, in PEM, that this device shows. Needs `client_key`."),
+    setting("usp", "client_key", Kind::File, "", "Its private key, in PEM."),
+    setting("usp", "interface", Kind::Text(15), "wan", "The network (section of `/etc/config/network`) that leads to the controllers."),
+    setting("usp", "source_address", Kind::Address, "", "The address to talk from. Empty: the system chooses."),
+    setting("usp", "family", Kind::Choice(&["any", "ipv4", "ipv6"]), "any", "The address families to use."),
+    setting("usp", "dscp", Kind::Number(0, 63), "0", "The DSCP of what is sent to controllers."),
+    setting("usp", "mark", Kind::Number(0, U32), "0", "The routing mark (`SO_MARK`) of it; 0 for none."),
+
+    setting("controller", "enable", Kind::Flag, "0", "Whether it may do anything."),
+    setting("controller", "endpoint_id", Kind::Text(128), "", "Its endpoint id."),
+    setting("controller", "role", Kind::Names, "", "Its roles."),
+    setting("controller", "certificate", Kind::Names, "", "The certificates that are known to be its own."),
+    setting("controller", "controller_code", Kind::Text(128), "", "A text of its own."),
+    setting("controller", "provisioning_code", Kind::Text(64), "", "The provisioning code it gave."),
+    setting("controller", "periodic_interval", Kind::Number(1, U32), "86400", "Seconds between its `Periodic!` events."),
+    setting("controller", "periodic_time", Kind::Time, "0001-01-01T00:00:00Z",
+        "A moment that they are counted from; the default lets the device choose."),
+    setting("controller", "retry_minimum_wait", Kind::Number(1, 65_535), "5",
+        "Seconds, lower end of the wait after a notification that was not answered."),
+    setting("controller", "retry_multiplier", Kind::Number(1_000, 65_535), "2000",
+        "How that wait grows with each failure, in thousandths."),
+    setting("controller", "onboarding_complete", Kind::Flag, "0", "Whether it has taken up this device; until then it is asked to."),
+    setting("controller", "onboarding_restart", Kind::Number(0, U32), "0", "Seconds after which it is asked again; 0 for never."),
+    setting("controller", "transfer_results", Kind::Choice(&["Success", "Failure", "Both"]), "Both",
+        "Of which transfers it is told the end."),
+
+    setting("controller_mtp", "controller", Kind::Text(64), "", "Its controller."),
+    setting("controller_mtp", "enable", Kind::Flag, "0", "Whether it is used."),
+    setting("controller_mtp", "order", Kind::Number(1, U32), "1", "Lower ones are tried first."),
+    setting("controller_mtp", "protocol", Kind::Choice(&["WebSocket", "MQTT"]), "WebSocket", "How it is reached."),
+    setting("controller_mtp", "host", Kind::Text(256), "", "WebSocket: its name or address."),
+    setting("controller_mtp", "port", Kind::Number(1, 65_535), "443", "WebSocket: its TCP port."),
+    setting("controller_mtp", "path", Kind::Text(256), "", "WebSocket: the path in its URL."),
+    setting("controller_mtp", "encryption", Kind::Flag, "1", "WebSocket: TLS. Without, anyone on the way can take over."),
+    setting("controller_mtp", "keepalive", Kind::Number(1, U32), "60", "WebSocket: seconds between pings."),
+    setting("controller_mtp", "retry_minimum_wait", Kind::Number(1, 65_535), "5",
+        "WebSocket: seconds, lower end of the wait after a session failed."),
+    setting("controller_mtp", "retry_multiplier", Kind::Number(1_000, 65_535), "2000",
+        "WebSocket: how that wait grows with each failure, in thousandths."),
+    setting("controller_mtp", "pin_sha256", Kind::Digests, "",
+        "If any: the key (SubjectPublicKeyInfo) of the controller must have one of these SHA-256 digests."),
+    setting("controller_mtp", "mtp", Kind::Text(64), "", "MQTT: the section `mtp` of this device that it is reached through."),
+    setting("controller_mtp", "topic", Kind::Text(1_024), "", "MQTT: the topic at which it listens."),
+    setting("controller_mtp", "retain_response", Kind::Flag, "0", "MQTT: whether the broker keeps answers to it."),
+    setting("controller_mtp", "retain_notify", Kind::Flag, "0", "MQTT: whether the broker keeps notifications to it."),
+
+    setting("boot_parameter", "controller", Kind::Text(64), "", "Its controller."),
+    setting("boot_parameter", "enable", Kind::Flag, "0", "Whether it is told."),
+    setting("boot_parameter", "parameter", Kind::Text(256), "", "The path of the parameter, or a search."),
+
+    setting("mtp", "enable", Kind::Flag, "0", "Whether it is used."),
+    setting("mtp", "protocol", Kind::Choice(&["WebSocket", "MQTT"]), "WebSocket", "How this device is reached."),
+    setting("mtp", "port", Kind::Number(1, 65_535), "8443", "WebSocket: the TCP port that controllers connect to."),
+    setting("mtp", "path", Kind::Text(256), "", "WebSocket: the path in the URL."),
+    setting("mtp", "encryption", Kind::Flag, "1", "WebSocket: TLS, with `usp.client_cert`. Without, anyone on the way can take over."),
+    setting("mtp", "keepalive", Kind::Number(1, U32), "60", "WebSocket: seconds between pings."),
+    setting("mtp", "interface", Kind::Names, "", "WebSocket: the networks to listen on. Empty: all."),
+    setting("mtp", "mqtt", Kind::Text(64), "", "MQTT: the section `mqtt` of the broker."),
+    setting("mtp", "response_topic", Kind::Text(1_024), "", "MQTT: the topic at which this device listens, where the broker tells none."),
+    setting("mtp", "publish_qos", Kind::Number(0, 2), "1", "MQTT: the quality of service of what is sent."),
+
+    setting("mqtt", "name", Kind::Text(64), "", "A name. Empty: that of the section."),
+    setting("mqtt", "enable", Kind::Flag, "0", "Whether there is a connection."),
+    setting("mqtt", "broker", Kind::Text(256), "", "The broker's name or address."),
+    setting("mqtt", "port", Kind::Number(1, 65_535), "1883", "Its TCP port."),
+    setting("mqtt", "transport", Kind::Choice(&["TCP/IP", "TLS"]), "TCP/IP", "TLS or none. Without, anyone on the way can take over."),
+    setting("mqtt", "version", Kind::Choice(&["3.1.1", "5.0"]), "5.0", "The version of MQTT."),
+    setting("mqtt", "client_id", Kind::Text(256), "", "The client id. Empty: one that the broker chooses, which is then kept here."),
+    setting("mqtt", "username", Kind::Text(256), "", "The name given to the broker."),
+    setting("mqtt", "password", Kind::Secret(256), "", "Its password."),
+    setting("mqtt", "keepalive", Kind::Number(0, 65_535), "60", "Seconds of silence after which the broker is pinged; 0 for never."),
+    setting("mqtt", "clean_session", Kind::Flag, "1", "3.1.1: whether the broker forgets an earlier session."),
+    setting("mqtt", "clean_start", Kind::Flag, "1", "5.0: whether the broker forgets an earlier session."),
+    setting("mqtt", "session_expiry", Kind::Number(0, U32), "0", "5.0: seconds that the broker keeps a session."),
+    setting("mqtt", "retry_time", Kind::Number(1, U32), "5", "Seconds, lower end of the wait after a connection failed."),
+    setting("mqtt", "retry_multiplier", Kind::Number(1_000, 65_535), "2000",
+        "How that wait grows with each failure, in thousandths."),
+    setting("mqtt", "retry_max", Kind::Number(1, U32), "30720", "The most seconds of that wait."),
+    setting("mqtt", "message_retry", Kind::Number(1, U32), "5",
+        "Kept for controllers; MQTT sends again at a new connection only."),
+    setting("mqtt", "will_enable", Kind::Flag, "0", "Whether the broker publishes something when this device is lost."),
+    setting("mqtt", "will_topic", Kind::Text(1_024), "", "At this topic."),
+    setting("mqtt", "will_value", Kind::Text(1_024), "", "What."),
+    setting("mqtt", "will_qos", Kind::Number(0, 2), "0", "With this quality of service."),
+    setting("mqtt", "will_retain", Kind::Flag, "0", "Whether the broker keeps it."),
+    setting("mqtt", "will_delay", Kind::Number(0, U32), "5", "5.0: seconds until then."),
+    setting("mqtt", "interface", Kind::Text(15), "", "The network that leads to the broker. Empty: that of section `usp`."),
+    setting("mqtt", "pin_sha256", Kind::Digests, "",
+        "If any: the key (SubjectPublicKeyInfo) of the broker must have one of these SHA-256 digests."),
+
+    setting("mqtt_subscription", "mqtt", Kind::Text(64), "", "Its section `mqtt`."),
+    setting("mqtt_subscription", "enable", Kind::Flag, "0", "Whether it is asked for."),
+    setting("mqtt_subscription", "topic", Kind::Text(1_024), "", "The topic or filter."),
+    setting("mqtt_subscription", "qos", Kind::Number(0, 2), "0", "The highest quality of service wanted."),
+
+    setting("role", "enable", Kind::Flag, "0", "Whether it gives anything."),
+    setting("role", "name", Kind::Text(64), "", "A name. Empty: that of the section."),
+
+    setting("permission", "role", Kind::Text(64), "", "Its role."),
+    setting("permission", "enable", Kind::Flag, "0", "Whether it counts."),
+    setting("permission", "order", Kind::Number(0, U32), "0", "Of those of a role that cover something, the one with the largest order decides."),
+    setting("permission", "target", Kind::Paths, "", "What it covers: paths, each with all below it; `*` and searches for rows."),
+    setting("permission", "param", Kind::Letters, "----", "Parameters: `r` read, `w` write, `n` be told of changes."),
+    setting("permission", "object", Kind::Letters, "----", "Objects: `r` see, `w` add rows, `n` be told of new rows."),
+    setting("permission", "instance", Kind::Letters, "----", "Rows: `r` see, `w` delete, `n` be told of deletion."),
+    setting("permission", "command", Kind::Letters, "----", "Commands and events: `r` see, `x` execute, `n` be told of."),
+
+    setting("certificate", "enable", Kind::Flag, "0", "Whether it counts."),
+    setting("certificate", "file", Kind::File, "", "The certificate, in PEM."),
+
+    setting("credential", "enable", Kind::Flag, "0", "Whether it counts."),
+    setting("credential", "certificate", Kind::Text(64), "", "The section `certificate`: of a controller, a broker or who signed theirs."),
+    setting("credential", "role", Kind::Names, "", "The roles of whoever it vouches for."),
+    setting("credential", "uses", Kind::Choice(&["MTP-only", "MTP-and-USP", "MTP-and-broker"]), "MTP-only",
+        "For links only; for the roles too; or as that of a trusted broker."),
+
+    setting("challenge", "enable", Kind::Flag, "0", "Whether it can be taken."),
+    setting("challenge", "description", Kind::Text(256), "", "What it is for."),
+    setting("challenge", "role", Kind::Names, "", "The roles it gives."),
+    setting("challenge", "value", Kind::Secret(1_024), "", "The answer wanted, in base64. Empty: it cannot be passed."),
+    setting("challenge", "value_type", Kind::Choice(&["text/plain", "image/jpeg"]), "text/plain", "What the answer is."),
+    setting("challenge", "instruction", Kind::Text(4_096), "", "What is shown to whoever takes it, in base64."),
+    setting("challenge", "instruction_type", Kind::Choice(&["text/plain", "image/jpeg", "text/html"]), "text/plain", "What that is."),
+    setting("challenge", "retries", Kind::Number(0, 100), "3", "How many wrong answers may follow the first."),
+    setting("challenge", "lockout", Kind::Number(0, 2_147_483_647), "30", "Seconds for which it is closed then."),
 ];
 
 impl Kind {
@@ -148,6 +325,9 @@ impl Kind {
             Kind::Address => "IP address".into(),
             Kind::Oui => "6 hexadecimal digits".into(),
             Kind::Digests => "list of up to 8 times 64 hexadecimal digits".into(),
+            Kind::Names => "list of names".into(),
+            Kind::Paths => "list of paths".into(),
+            Kind::Letters => "`rwxn`, `-` for what is not given".into(),
         }
     }
 }
@@ -155,17 +335,20 @@ impl Kind {
 /// The page `docs/SETTINGS.md`.
 pub fn settings_page() -> String {
     let mut page = String::from(
-        "# Settings\n\nThe UCI package `cpeagent` (`/etc/config/cpeagent`). Every section bears its type as its name, as in\n\
-         `config acs 'acs'`. A value that is not allowed is logged with its section and option, and the default is\n\
-         used. An option left out or empty has its default. Changes take effect at once, without a restart.\n\n\
+        "# Settings\n\nThe UCI package `cpeagent` (`/etc/config/cpeagent`). A section bears its type as its name, as in\n\
+         `config acs 'acs'`; where there may be any number of sections, they have names of their own. A value that is not\n\
+         allowed is logged with its section and option, and the default is used. An option left out or empty has its\n\
+         default. Changes take effect at once, without a restart.\n\n\
          This page is made from the table in `src/config/table.rs`.\n",
     );
-    for (section, about) in SECTIONS {
+    for section in SECTIONS {
+        let (kind, about) = (section.kind, section.about);
+        let number = if section.many { " Any number of sections." } else { "" };
         let _ = write!(
             page,
-            "\n## {section}\n\n{about}\n\n| Option | Values | Default | Meaning |\n|---|---|---|---|\n"
+            "\n## {kind}\n\n{about}{number}\n\n| Option | Values | Default | Meaning |\n|---|---|---|---|\n"
         );
-        for setting in SETTINGS.iter().filter(|setting| setting.section == *section) {
+        for setting in SETTINGS.iter().filter(|setting| setting.section == kind) {
             let default = if setting.default.is_empty() { "" } else { &format!("`{}`", setting.default) };
             let (option, values, meaning) = (setting.option, setting.kind.words(), setting.meaning);
             let _ = writeln!(page, "| `{option}` | {values} | {default} | {meaning} |");

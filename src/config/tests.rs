@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::reader::{MAX_SECTIONS, allowed};
+use super::table::{Kind, SECTIONS, SETTINGS, Setting};
+use super::usp::{ControllerWay, Way};
 use super::*;
+use crate::dm::acl::Grant;
 
 fn with(section: &str, option: &str, value: Tree) -> Tree {
     Tree::map([(section, Tree::map([(".type", Tree::from(section)), (option, value)]))])
@@ -44,40 +48,173 @@ fn samples(setting: &Setting) -> [String; 2] {
         Kind::Address => ["192.0.2.1".into(), "2001:db8::1".into()],
         Kind::Oui => ["00aabb".into(), "112233".into()],
         Kind::Digests => ["ab".repeat(32), "0".repeat(64)],
+        Kind::Names => ["one two".into(), "three".into()],
+        Kind::Paths => ["Device.WiFi.".into(), "Device.IP.Interface.*.Enable".into()],
+        Kind::Letters => ["r--n".into(), "--x-".into()],
     }
+}
+
+/// Options of the section that another one needs to mean anything.
+fn needed(kind: &str, option: &str) -> Vec<(&'static str, &'static str)> {
+    match (kind, option) {
+        (_, "client_cert") => vec![("client_key", "/etc/k.pem")],
+        (_, "client_key") => vec![("client_cert", "/etc/c.pem")],
+        ("controller_mtp", "mtp" | "topic" | "retain_response" | "retain_notify") => {
+            vec![("controller", "one"), ("protocol", "MQTT")]
+        }
+        ("controller_mtp", name) if name != "controller" => vec![("controller", "one")],
+        ("mtp", "mqtt" | "response_topic" | "publish_qos") => vec![("protocol", "MQTT")],
+        ("mqtt", "will_enable") => vec![("will_topic", "t")],
+        ("mqtt", "will_topic") => vec![("will_enable", "1")],
+        ("mqtt", name) if name.starts_with("will_") => vec![("will_enable", "1"), ("will_topic", "t")],
+        ("boot_parameter", "enable") => vec![("controller", "one"), ("parameter", "Device.")],
+        ("boot_parameter", "parameter") => vec![("controller", "one"), ("enable", "1")],
+        ("boot_parameter", _) => vec![("enable", "1"), ("parameter", "Device.")],
+        ("mqtt_subscription", "enable") => vec![("mqtt", "one"), ("topic", "t")],
+        ("mqtt_subscription", "topic") => vec![("mqtt", "one"), ("enable", "1")],
+        ("mqtt_subscription", "qos") => vec![("mqtt", "one"), ("enable", "1"), ("topic", "t")],
+        ("mqtt_subscription", _) => vec![("enable", "1"), ("topic", "t")],
+        ("permission", "enable") => vec![("role", "one")],
+        ("permission", "role") => vec![("enable", "1")],
+        ("permission", _) => vec![("role", "one"), ("enable", "1")],
+        _ => Vec::new(),
+    }
+}
+
+/// A package with one section of each type that others name as their parent, called `one`, and one called `two`.
+fn parents(kind: &str, option: &str) -> Vec<(String, Tree)> {
+    let parents = ["controller", "mqtt", "role"]
+        .into_iter()
+        .filter(|parent| *parent == option || needed(kind, option).iter().any(|(name, _)| name == parent));
+    let mut out = Vec::new();
+    for parent in parents
+        .filter(|_| ["controller_mtp", "boot_parameter", "mqtt_subscription", "permission"].contains(&kind))
+    {
+        out.extend(["one", "two"].map(|name| (name.to_string(), Tree::map([(".type", Tree::from(parent))]))));
+    }
+    out
 }
 
 #[test]
 fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wrong() {
     for setting in SETTINGS {
-        let (section, option) = (setting.section, setting.option);
-        // What depends on another option gets it.
+        let (kind, option) = (setting.section, setting.option);
+        let section = if SECTIONS.iter().any(|one| one.kind == kind && one.many) { "mine" } else { kind };
         let base = |value: &str| {
-            let mut entries = vec![(".type", Tree::from(section))];
-            match option {
-                "periodic_interval" => {}
-                "client_cert" => entries.push(("client_key", "/etc/k.pem".into())),
-                "client_key" => entries.push(("client_cert", "/etc/c.pem".into())),
-                _ => {}
-            }
+            let mut entries = vec![(".type", Tree::from(kind))];
+            entries.extend(needed(kind, option).into_iter().map(|(name, text)| (name, Tree::from(text))));
             entries.extend((!value.is_empty()).then(|| (option, Tree::from(value))));
-            Config::read(&Tree::map([(section, Tree::map(entries))]))
+            let mut package = parents(kind, option);
+            package.push((section.to_string(), Tree::map(entries)));
+            Config::read(&Tree::map(package))
         };
         let unset = base("").0;
         for sample in samples(setting) {
             let (config, faults) = base(&sample);
-            assert_eq!(faults, [], "{section}.{option} {sample}");
-            assert!(config != unset, "{section}.{option} {sample} changes nothing");
+            assert_eq!(faults, [], "{kind}.{option} {sample}");
+            assert!(config != unset, "{kind}.{option} {sample} changes nothing");
         }
         let long = "\u{1}".repeat(300);
         let (config, faults) = base(&long);
-        assert_eq!(config, unset, "{section}.{option}");
-        assert!(faults.iter().any(|fault| *fault.option == *option), "{section}.{option}");
+        assert_eq!(config, unset, "{kind}.{option}");
+        assert!(faults.iter().any(|fault| *fault.option == *option), "{kind}.{option}");
         if !setting.default.is_empty() {
-            assert!(allowed(setting, setting.default), "{section}.{option}: its own default");
+            assert!(allowed(setting.kind, setting.default), "{kind}.{option}: its own default");
         }
-        assert!(SECTIONS.iter().any(|(name, _)| *name == section));
+        assert!(SECTIONS.iter().any(|known| known.kind == kind));
     }
+}
+
+/// A package as (type, name, options).
+fn package(sections: &[(&str, &str, &[(&str, &str)])]) -> Tree {
+    Tree::map(sections.iter().map(|(kind, name, options)| {
+        let options = options.iter().map(|(option, value)| (*option, Tree::from(*value)));
+        (*name, Tree::map([(".type", Tree::from(*kind))].into_iter().chain(options)))
+    }))
+}
+
+#[test]
+fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
+    let (config, faults) = Config::read(&package(&[
+        ("controller", "acme", &[("enable", "1"), ("endpoint_id", "self::acme"), ("role", "a b")]),
+        (
+            "controller_mtp",
+            "late",
+            &[("controller", "acme"), ("order", "2"), ("protocol", "MQTT"), ("mtp", "m")],
+        ),
+        ("controller_mtp", "cfg0512ab", &[("controller", "acme"), ("host", "usp.example.net")]),
+        ("mtp", "m", &[("protocol", "MQTT"), ("mqtt", "b")]),
+        ("mqtt", "b", &[("transport", "TLS"), ("name", "Broker")]),
+        ("mqtt_subscription", "s", &[("mqtt", "b"), ("enable", "1"), ("topic", "t/#"), ("qos", "1")]),
+        ("mqtt_subscription", "off", &[("mqtt", "b"), ("topic", "x")]),
+    ]));
+    assert_eq!(faults, []);
+    let controller = config.usp.controller("self::acme").unwrap();
+    assert_eq!(controller.roles, ["a", "b"]);
+    assert_eq!(controller.mtps.iter().map(|way| &*way.name).collect::<Vec<_>>(), ["cfg0512ab", "late"]);
+    assert!(
+        matches!(&controller.mtps[0].way, ControllerWay::WebSocket { host: Some(host), port: 443, encryption: true, .. } if host == "usp.example.net")
+    );
+    assert!(matches!(&config.usp.mtps[0].way, Way::Mqtt { broker: Some(broker), .. } if broker == "b"));
+    let broker = &config.usp.brokers[0];
+    assert_eq!((broker.title.as_str(), broker.encryption, broker.version5), ("Broker", true, true));
+    assert_eq!(broker.subscriptions, [("t/#".to_string(), 1)]);
+}
+
+#[test]
+fn a_part_without_its_parent_and_too_many_sections_are_told() {
+    let (config, faults) =
+        Config::read(&package(&[("permission", "p", &[("role", "none"), ("enable", "1")])]));
+    assert_eq!(
+        faults.iter().map(Fault::to_string).collect::<Vec<_>>(),
+        [format!("{FILE}: p.role: ignored: there is no section role of this name")]
+    );
+    assert_eq!(config, Config::default());
+    let names: Vec<String> = (0..MAX_SECTIONS + 2).map(|n| format!("c{n}")).collect();
+    let all =
+        Tree::map(names.iter().map(|name| (name.as_str(), Tree::map([(".type", Tree::from("controller"))]))));
+    let (config, faults) = Config::read(&all);
+    assert_eq!((config.usp.controllers.len(), faults.len()), (MAX_SECTIONS, 2));
+}
+
+//= TR-369 17: disabled roles and permissions do not count.
+#[test]
+fn rights_are_those_of_roles_and_permissions_that_are_enabled() {
+    let all: &[_] = &[
+        ("role", "r"),
+        ("enable", "1"),
+        ("target", "Device."),
+        ("param", "rwxn"),
+        ("object", "rwxn"),
+        ("instance", "rwxn"),
+        ("command", "rwxn"),
+    ];
+    let off: Vec<_> = all.iter().filter(|(option, _)| *option != "enable").copied().collect();
+    let some: &[_] =
+        &[("role", "r"), ("enable", "1"), ("order", "7"), ("target", "Device.WiFi"), ("param", "r---")];
+    for (on, permissions, want) in [
+        ("1", vec![all], (Grant::ALL, Grant::ALL)),
+        ("0", vec![all], (Grant::NONE, Grant::NONE)),
+        ("1", vec![&off[..]], (Grant::NONE, Grant::NONE)),
+        ("1", vec![all, some], (Grant { param: crate::dm::acl::Rwxn::R, ..Grant::NONE }, Grant::ALL)),
+    ] {
+        let role: &[_] = &[("enable", on)];
+        let mut sections = vec![("role", "r", role)];
+        sections.extend(
+            ["p", "q"].into_iter().zip(&permissions).map(|(name, options)| ("permission", name, *options)),
+        );
+        let (config, faults) = Config::read(&package(&sections));
+        assert_eq!(faults, []);
+        let rights = config.usp.rights(["r", "missing"]);
+        assert_eq!(
+            (rights.supported("Device.WiFi.X"), rights.supported("Device.X")),
+            want,
+            "{on} {permissions:?}"
+        );
+        assert!(!rights.sees_secured());
+    }
+    let secured = package(&[("role", "r", &[("enable", "1")]), ("usp", "usp", &[("secured_role", "r")])]);
+    assert!(Config::read(&secured).0.usp.rights(["r"]).sees_secured());
 }
 
 #[test]
@@ -100,6 +237,8 @@ fn wrong_values_are_told_by_place_and_reason_and_never_shown() {
         ("acs", "periodic_time", "noon"),
         ("acs", "pin_sha256", "abc"),
         ("acs", "password", "hunter2\n"),
+        ("usp", "adoption_time", "4"),
+        ("usp", "interface", "a-very-long-name"),
         ("identity", "oui", "00:11:22"),
         ("agent", "log_level", "loud"),
     ] {
@@ -149,6 +288,8 @@ fn typing_errors_in_names_are_told() {
             "cfg01abcd: ignored: a section of type acs must have the name 'acs'",
         ),
         ("acs", section("server", "enable"), "acs: its type should be acs"),
+        ("acme", section("controller", "enabel"), "acme.enabel: no such option"),
+        ("acs", section("controller", "enable"), "acs: its type should be acs"),
     ] {
         let faults = Config::read(&Tree::map([(name, package)])).1;
         assert_eq!(faults.iter().map(Fault::to_string).collect::<Vec<_>>(), [format!("{FILE}: {want}")]);

@@ -141,12 +141,16 @@ pub struct Role {
 
 /// What a manager may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rights(Option<Vec<Role>>);
+pub struct Rights {
+    /// `None` where everything is allowed.
+    roles: Option<Vec<Role>>,
+    secured: bool,
+}
 
 impl Rights {
     /// Everything; asking costs nothing.
     pub const fn all() -> Rights {
-        Rights(None)
+        Rights { roles: None, secured: true }
     }
 
     /// What the roles give together; nothing if there is none.
@@ -154,18 +158,21 @@ impl Rights {
         for role in &mut roles {
             role.rules.sort_by_key(|rule| std::cmp::Reverse(rule.order));
         }
-        Rights(Some(roles))
+        let secured = roles.iter().any(|role| role.secured);
+        // A role without limits makes the others say nothing.
+        let roles = (!roles.iter().any(Role::is_unlimited)).then_some(roles);
+        Rights { roles, secured }
     }
 
-    /// Whether everything is allowed.
+    /// Whether everything is allowed, whatever is shown of secured values.
     pub const fn is_all(&self) -> bool {
-        self.0.is_none()
+        self.roles.is_none()
     }
 
     /// Whether the values of secured parameters are shown.
     //= TR-369 17: SecuredRoles: only these see secured values, everyone else reads them as empty.
-    pub fn sees_secured(&self) -> bool {
-        self.0.as_ref().is_none_or(|roles| roles.iter().any(|role| role.secured))
+    pub const fn sees_secured(&self) -> bool {
+        self.secured
     }
 
     /// What is allowed on a live path: of an object (with its dot), a parameter, a command `X()` or an event `X!`.
@@ -174,7 +181,7 @@ impl Rights {
     /// cannot be decided (a source failed, the search makes no sense) gives nothing.
     //= TR-369 17: roles: the results of all roles of a Controller are joined.
     pub fn at(&self, view: &View<'_>, path: &str) -> Result<Grant, Stop> {
-        let Some(roles) = &self.0 else { return Ok(Grant::ALL) };
+        let Some(roles) = &self.roles else { return Ok(Grant::ALL) };
         let asked = Asked::new(path);
         let mut out = Grant::NONE;
         for role in roles {
@@ -186,7 +193,7 @@ impl Rights {
     /// What is allowed on an object (a live path with its dot) and on all that is right in it, if no target tells
     /// its parameters, commands and events apart; `None` if one does, and each must be asked for.
     pub fn alike(&self, view: &View<'_>, object: &str) -> Result<Option<Grant>, Stop> {
-        if let Some(roles) = &self.0 {
+        if let Some(roles) = &self.roles {
             let asked = Asked::new(object);
             let targets = || roles.iter().flat_map(|role| &role.rules).flat_map(|rule| &rule.targets);
             if targets().any(|target| asked.is_parted_by(target)) {
@@ -200,13 +207,21 @@ impl Rights {
     ///
     /// Targets that follow references count for live paths only.
     pub fn supported(&self, schema_path: &str) -> Grant {
-        let Some(roles) = &self.0 else { return Grant::ALL };
+        let Some(roles) = &self.roles else { return Grant::ALL };
         let asked = Asked::new(schema_path);
         roles.iter().fold(Grant::NONE, |out, role| out.with(role.supported(&asked), Rwxn::bitor))
     }
 }
 
 impl Role {
+    /// Whether its first rule gives everything, and so all there is.
+    fn is_unlimited(&self) -> bool {
+        let whole = |target: &Pattern| target.kind() == Kind::Object && target.steps().len() <= 1;
+        let mut top =
+            self.rules.iter().take_while(|rule| Some(rule.order) == self.rules.first().map(|r| r.order));
+        !self.rules.is_empty() && top.all(|rule| rule.grant == Grant::ALL && rule.targets.iter().any(whole))
+    }
+
     /// What the role gives on a path.
     //= TR-369 17: roles: within a role the entry of the largest Order that covers the element decides alone.
     fn at(&self, view: &View<'_>, asked: &Asked<'_>) -> Result<Grant, Stop> {
