@@ -56,3 +56,15 @@ fn datagrams_of_the_corpus_are_read_without_panic_and_never_end_the_binding() {
         cpeagent::wake::binding::exercise(data);
     });
 }
+
+#[cfg(feature = "usp")]
+#[test]
+fn records_of_the_corpus_are_read_without_panic_and_what_goes_back_is_a_record() {
+    replay("usp_record", cpeagent::usp::record::exercise);
+}
+
+#[cfg(feature = "usp")]
+#[test]
+fn messages_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
+    replay("usp_message", cpeagent::usp::msg::exercise);
+}

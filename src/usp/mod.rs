@@ -5,5 +5,8 @@
 
 pub mod endpoint;
 pub mod error;
+pub mod msg;
 pub mod mtp;
 pub mod pb;
+pub mod record;
+pub mod wire;

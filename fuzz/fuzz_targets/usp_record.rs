@@ -1,0 +1,4 @@
+//! Records of a controller; what must hold is with the code.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cpeagent::usp::record::exercise(data));

@@ -1,0 +1,299 @@
+//! Messages: what a payload asks, and the answer as bytes.
+//!
+//! One file per message. A handler gets the view, what is asked and the asker's rights, and returns an [`Answer`]; long
+//! answers are written straight into one buffer. Who asked and whether he may is settled before.
+
+use super::error::{Fault, INVALID_ARGUMENTS};
+use super::pb::header::MsgType;
+use super::pb::{self, body::MsgBody, request::ReqType, response::RespType};
+use super::wire::{self, Broken, Fields, Writer};
+use prost::Message as _;
+
+/// Longest msg_id that is taken, in octets; it is sent back with every answer.
+pub const MAX_MSG_ID: usize = 1024;
+
+/// A message that makes sense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// What an answer repeats.
+    pub msg_id: String,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Something is asked.
+    Request(ReqType),
+    /// Something was asked, and this is the answer.
+    Response(RespType),
+    /// Something was asked, and it failed.
+    Error(pb::Error),
+}
+
+/// Why a message is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// Nothing is sent back.
+    Ignored(&'static str),
+    /// This is sent back, as [`error`] writes it.
+    Refused {
+        /// In answer to which message.
+        msg_id: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+/// A message taken apart as far as its oneofs.
+struct Parts<'a> {
+    msg_id: &'a str,
+    msg_type: u64,
+    /// Which of request (1), response (2) and error (3), with its content; absent if none or several are there.
+    body: Option<(u32, &'a [u8])>,
+}
+
+/// Reads the payload of a Record.
+pub fn read(payload: &[u8]) -> Result<Message, Unserved> {
+    let Parts { msg_id, msg_type, body } = parts(payload).map_err(|Broken(why)| Unserved::Ignored(why))?;
+    let known = i32::try_from(msg_type).ok().and_then(|kind| MsgType::try_from(kind).ok());
+    let refused = |what: &str| {
+        let fault = Fault::new(INVALID_ARGUMENTS, what);
+        Err(Unserved::Refused { msg_id: msg_id.to_string(), fault })
+    };
+    //= TR-369 R-ENC.5: a message without exactly one known member in a oneof is answered by 7004.
+    let Some((member, content)) = body else {
+        // Two ends that cannot read each other's answers must not go on answering them.
+        return match known.is_some_and(is_request) {
+            true => refused("no body"),
+            false => Err(Unserved::Ignored("a message without a body")),
+        };
+    };
+    let failed = |_| Unserved::Ignored("a response that cannot be read");
+    let said = match member {
+        1 if known.is_none() => {
+            //= TR-369 R-ENC.2: an unknown value of an enumeration is reported.
+            return refused("msg_type");
+        }
+        1 => match exactly_one(content, 11).map(|_| pb::Request::decode(content)) {
+            Ok(Ok(pb::Request { req_type: Some(request) })) => Said::Request(request),
+            Ok(Ok(pb::Request { req_type: None })) => return refused("no such request"),
+            Ok(Err(_)) => return refused("a request that cannot be read"),
+            Err(Broken(why)) => return refused(why),
+        },
+        2 => match pb::Response::decode(content).map_err(failed)?.resp_type {
+            Some(response) => Said::Response(response),
+            None => return Err(Unserved::Ignored("no such response")),
+        },
+        _ => Said::Error(pb::Error::decode(content).map_err(failed)?),
+    };
+    Ok(Message { msg_id: msg_id.to_string(), said })
+}
+
+/// The msg_id of a payload that holds a request; `None` for anything else.
+pub fn peek(payload: &[u8]) -> Option<String> {
+    let parts = parts(payload).ok()?;
+    matches!(parts.body, Some((1, _))).then(|| parts.msg_id.to_string())
+}
+
+fn parts(payload: &[u8]) -> Result<Parts<'_>, Broken> {
+    let (mut header, mut body) = (None, None);
+    for field in Fields::of(payload) {
+        match field? {
+            //= TR-369 R-MSG.6: there is exactly one header.
+            (1, value) if header.is_none() => header = Some(value.bytes()?),
+            //= TR-369 R-MSG.7: there is exactly one body.
+            (2, value) if body.is_none() => body = Some(value.bytes()?),
+            (1 | 2, _) => return Err(Broken("two headers or two bodies")),
+            _ => {}
+        }
+    }
+    let (mut msg_id, mut msg_type) = ("", 0);
+    for field in Fields::of(header.ok_or(Broken("no header"))?) {
+        match field? {
+            (1, value) => msg_id = value.text()?,
+            (2, value) => msg_type = value.varint()?,
+            _ => {}
+        }
+    }
+    //= TR-369 R-MSG.8: msg_id is always there.
+    if msg_id.is_empty() || msg_id.len() > MAX_MSG_ID {
+        return Err(Broken("no msg_id, or one that is too long"));
+    }
+    let body = match body {
+        Some(body) => exactly_one(body, 3).ok(),
+        None => None,
+    };
+    Ok(Parts { msg_id, msg_type, body })
+}
+
+/// The one member, numbered 1 to `last`, of a message that is nothing but a oneof.
+//= TR-369 R-ENC.3: a oneof is there exactly once, with a known member.
+fn exactly_one(message: &[u8], last: u32) -> Result<(u32, &[u8]), Broken> {
+    let mut found = None;
+    for field in Fields::of(message) {
+        let (number, value) = field?;
+        if number <= last && found.replace((number, value.bytes()?)).is_some() {
+            return Err(Broken("more than one"));
+        }
+    }
+    found.ok_or(Broken("none that is known"))
+}
+
+const fn is_request(kind: MsgType) -> bool {
+    match kind {
+        MsgType::Get
+        | MsgType::Notify
+        | MsgType::Set
+        | MsgType::Operate
+        | MsgType::Add
+        | MsgType::Delete
+        | MsgType::GetSupportedDm
+        | MsgType::GetInstances
+        | MsgType::GetSupportedProto
+        | MsgType::Register
+        | MsgType::Deregister => true,
+        MsgType::Error
+        | MsgType::GetResp
+        | MsgType::SetResp
+        | MsgType::OperateResp
+        | MsgType::AddResp
+        | MsgType::DeleteResp
+        | MsgType::GetSupportedDmResp
+        | MsgType::GetInstancesResp
+        | MsgType::NotifyResp
+        | MsgType::GetSupportedProtoResp
+        | MsgType::RegisterResp
+        | MsgType::DeregisterResp => false,
+    }
+}
+
+/// The body of a message that goes out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// As a struct; for what is short.
+    Body(pb::Body),
+    /// The octets of the Body, written in one buffer; for what is long.
+    Encoded {
+        /// What it is.
+        kind: MsgType,
+        /// The octets.
+        body: Vec<u8>,
+    },
+}
+
+impl Answer {
+    /// A response.
+    pub fn response(response: RespType) -> Answer {
+        let msg_body = Some(MsgBody::Response(pb::Response { resp_type: Some(response) }));
+        Answer::Body(pb::Body { msg_body })
+    }
+
+    /// A request of ours, such as a Notify.
+    pub fn request(request: ReqType) -> Answer {
+        let msg_body = Some(MsgBody::Request(pb::Request { req_type: Some(request) }));
+        Answer::Body(pb::Body { msg_body })
+    }
+
+    /// A response whose content was written by hand; `member` is its number in Response.
+    pub fn written(kind: MsgType, member: u32, content: Writer) -> Answer {
+        let mut body = content.into_bytes();
+        wire::wrap(&mut body, &Writer::default(), member);
+        wire::wrap(&mut body, &Writer::default(), 2);
+        Answer::Encoded { kind, body }
+    }
+
+    /// The whole message, for [`super::record::wrap`]. The type in the header is that of the body.
+    //= TR-369 R-MSG.9: an answer carries the msg_id of what was asked.
+    //= TR-369 R-MSG.10: msg_type says what the body is.
+    pub fn into_msg(self, msg_id: &str) -> Vec<u8> {
+        let (kind, mut bytes) = match self {
+            Answer::Encoded { kind, body } => (kind, body),
+            Answer::Body(body) => (kind_of(&body), body.encode_to_vec()),
+        };
+        let mut w = Writer::default();
+        let header = w.open(1);
+        w.text(1, msg_id);
+        w.number(2, kind as u32);
+        w.close(header);
+        wire::wrap(&mut bytes, &w, 2);
+        bytes
+    }
+}
+
+/// The message that says a request failed as a whole; `parameters` are full paths with what is wrong with each.
+pub fn error(msg_id: &str, fault: &Fault, parameters: &[(String, Fault)]) -> Vec<u8> {
+    let param_errs = parameters.iter().map(|(path, fault)| pb::error::ParamError {
+        param_path: path.clone(),
+        err_code: fault.code,
+        err_msg: fault.text.clone(),
+    });
+    let error =
+        pb::Error { err_code: fault.code, err_msg: fault.text.clone(), param_errs: param_errs.collect() };
+    Answer::Body(pb::Body { msg_body: Some(MsgBody::Error(error)) }).into_msg(msg_id)
+}
+
+fn kind_of(body: &pb::Body) -> MsgType {
+    match &body.msg_body {
+        Some(MsgBody::Request(request)) => request.req_type.as_ref().map_or(MsgType::Error, |r| match r {
+            ReqType::Get(_) => MsgType::Get,
+            ReqType::GetSupportedDm(_) => MsgType::GetSupportedDm,
+            ReqType::GetInstances(_) => MsgType::GetInstances,
+            ReqType::Set(_) => MsgType::Set,
+            ReqType::Add(_) => MsgType::Add,
+            ReqType::Delete(_) => MsgType::Delete,
+            ReqType::Operate(_) => MsgType::Operate,
+            ReqType::Notify(_) => MsgType::Notify,
+            ReqType::GetSupportedProtocol(_) => MsgType::GetSupportedProto,
+            ReqType::Register(_) => MsgType::Register,
+            ReqType::Deregister(_) => MsgType::Deregister,
+        }),
+        Some(MsgBody::Response(response)) => {
+            response.resp_type.as_ref().map_or(MsgType::Error, |r| match r {
+                RespType::GetResp(_) => MsgType::GetResp,
+                RespType::GetSupportedDmResp(_) => MsgType::GetSupportedDmResp,
+                RespType::GetInstancesResp(_) => MsgType::GetInstancesResp,
+                RespType::SetResp(_) => MsgType::SetResp,
+                RespType::AddResp(_) => MsgType::AddResp,
+                RespType::DeleteResp(_) => MsgType::DeleteResp,
+                RespType::OperateResp(_) => MsgType::OperateResp,
+                RespType::NotifyResp(_) => MsgType::NotifyResp,
+                RespType::GetSupportedProtocolResp(_) => MsgType::GetSupportedProtoResp,
+                RespType::RegisterResp(_) => MsgType::RegisterResp,
+                RespType::DeregisterResp(_) => MsgType::DeregisterResp,
+            })
+        }
+        Some(MsgBody::Error(_)) | None => MsgType::Error,
+    }
+}
+
+/// Reads anything as a message, for fuzzing: it must not panic, and what was read is read again once written.
+#[doc(hidden)]
+pub fn exercise(data: &[u8]) {
+    match read(data) {
+        Ok(Message { msg_id, said }) => {
+            let written = match &said {
+                Said::Request(request) => Answer::request(request.clone()).into_msg(&msg_id),
+                Said::Response(response) => Answer::response(response.clone()).into_msg(&msg_id),
+                Said::Error(error) => {
+                    let fault = Fault { code: error.err_code, text: error.err_msg.clone() };
+                    let all = error.param_errs.iter();
+                    let all = all
+                        .map(|e| (e.param_path.clone(), Fault { code: e.err_code, text: e.err_msg.clone() }));
+                    self::error(&msg_id, &fault, &all.collect::<Vec<_>>())
+                }
+            };
+            assert_eq!(read(&written), Ok(Message { msg_id, said }));
+        }
+        Err(Unserved::Refused { msg_id, fault }) => {
+            let again = read(&error(&msg_id, &fault, &[]));
+            assert!(matches!(again, Ok(Message { said: Said::Error(_), .. })));
+        }
+        Err(Unserved::Ignored(_)) => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
