@@ -95,6 +95,38 @@ impl Kind {
         Ok(())
     }
 
+    /// Gives the row's item another name.
+    pub fn rename(&self, at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+        self.change(at, draft, |items, place| {
+            set_name(items, place, value);
+            Ok(())
+        })
+    }
+
+    /// Gives the row's item another value; none where it shows that already.
+    pub fn revalue(&self, at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+        if at.field("value") == Some(value) {
+            return Ok(());
+        }
+        self.change(at, draft, |items, place| {
+            set_value(items, place, value);
+            Ok(())
+        })
+    }
+
+    /// Switches the row's item on or off. The value that it shows stays, also where it stood for another.
+    pub fn switch(&self, at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+        if at.field("on") == Some(value) {
+            return Ok(());
+        }
+        let shown = at.field("value").unwrap_or_default();
+        self.change(at, draft, |items, place| {
+            set_value(items, place, shown);
+            set_on(items, place, value);
+            Ok(())
+        })
+    }
+
     /// Takes the row's item out.
     pub fn remove(&self, at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
         let (bound, place) = self.place(at)?;
@@ -138,14 +170,14 @@ fn gone() -> Stop {
 }
 
 /// Switches an item on or off.
-pub fn set_on(items: &mut [Item], place: usize, value: &str) {
+fn set_on(items: &mut [Item], place: usize, value: &str) {
     if let Some(item) = items.get_mut(place) {
         item.on = value == "true";
     }
 }
 
 /// Gives an item another name.
-pub fn set_name(items: &mut [Item], place: usize, name: &str) {
+fn set_name(items: &mut [Item], place: usize, name: &str) {
     if let Some(item) = items.get_mut(place).filter(|item| item.name.as_deref() != Some(name)) {
         item.name = Some(name.to_string());
         item.text = None;
@@ -153,7 +185,7 @@ pub fn set_name(items: &mut [Item], place: usize, name: &str) {
 }
 
 /// Gives an item another value.
-pub fn set_value(items: &mut [Item], place: usize, value: &str) {
+fn set_value(items: &mut [Item], place: usize, value: &str) {
     if let Some(item) = items.get_mut(place).filter(|item| item.value != value) {
         item.value = value.to_string();
         item.text = None;

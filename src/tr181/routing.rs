@@ -1,5 +1,9 @@
 //! Device.Routing.: static routes of UCI joined with the routes of the kernel, by table, destination and metric.
 
+mod router;
+
+pub use router::{add_router, delete_router, set_learning, set_route_enable, set_router_enable};
+
 use super::network::{self, Subnet, unfit};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
@@ -39,12 +43,17 @@ pub fn routes(view: &View<'_>) -> Result<Tree, Stop> {
     let empty = || [Tree::Map(Vec::new()), Tree::Map(Vec::new())];
     tables.insert(MAIN, empty());
     for (_, section) in sections {
-        for option in ["ip4table", "ip6table"] {
+        let options = match section.str(".type") {
+            Some(router::HOLDER) => &["table"][..],
+            _ => &["ip4table", "ip6table"],
+        };
+        for option in options {
             if let Some(number) = section.str(option).and_then(table).filter(|table| *table != LOCAL) {
                 tables.entry(number).or_insert_with(empty);
             }
         }
     }
+    let off = router::off(sections);
     let mut used = vec![false; live.len()];
     for (name, section) in sections {
         let six = match section.str(".type") {
@@ -52,8 +61,8 @@ pub fn routes(view: &View<'_>) -> Result<Tree, Stop> {
             Some("route6") => true,
             Some(_) | None => continue,
         };
-        let row = configured(name, section, six, &live, &mut used);
-        let number = section.str("table").and_then(table).unwrap_or(MAIN);
+        let number = router::table_of(section);
+        let row = configured((name, section), (six, off.contains(&number)), &live, &mut used);
         let [four, other] = tables.entry(number).or_insert_with(empty);
         if six { other.set(name, row) } else { four.set(name, row) }
     }
@@ -69,7 +78,15 @@ pub fn routes(view: &View<'_>) -> Result<Tree, Stop> {
     let main = tables.remove(&MAIN).map(|rows| (MAIN, rows));
     let routers = main.into_iter().chain(tables).map(|(number, [four, six])| {
         let option = if number == MAIN { String::new() } else { number.to_string() };
-        (number.to_string(), Tree::map([("option", Tree::from(option)), ("v4", four), ("v6", six)]))
+        let off = off.contains(&number);
+        let fields = [
+            ("option", Tree::from(option)),
+            ("on", if off { "false" } else { "true" }.into()),
+            ("status", if off { "Disabled" } else { "Enabled" }.into()),
+            ("v4", four),
+            ("v6", six),
+        ];
+        (number.to_string(), Tree::map(fields))
     });
     Ok(Tree::map([("routers", Tree::map(routers)), ("learnt", learnt(states, &live))]))
 }
@@ -116,13 +133,18 @@ fn canonical(text: &str, mask: Option<&str>) -> Option<String> {
 }
 
 /// The row of a section, joined with its route by table, destination and metric, whatever device that has.
-fn configured(name: &str, section: &Tree, six: bool, live: &[Live<'_>], used: &mut [bool]) -> Tree {
+fn configured(
+    (name, section): (&str, &Tree),
+    (six, off): (bool, bool),
+    live: &[Live<'_>],
+    used: &mut [bool],
+) -> Tree {
     let target = section.str("target");
     let any = if six { "::/0" } else { "0.0.0.0/0" };
     let prefix = canonical(target.unwrap_or(any), section.str("netmask"));
     let metric = section.str("metric").and_then(|metric| metric.parse::<i64>().ok());
-    let number = section.str("table").and_then(table).unwrap_or(MAIN);
-    let enabled = network::flag(section.str("disabled")) != Some(true);
+    let number = router::table_of(section);
+    let enabled = router::route_on(section, off);
     let default = if six { METRIC6 } else { 0 };
     let place = live.iter().position(|route| {
         route.six == six
@@ -130,10 +152,10 @@ fn configured(name: &str, section: &Tree, six: bool, live: &[Live<'_>], used: &m
             && Some(&route.prefix) == prefix.as_ref()
             && route.metric == metric.filter(|metric| *metric != 0).unwrap_or(default)
     });
-    if let Some(used) = place.filter(|_| enabled).and_then(|place| used.get_mut(place)) {
+    if let Some(used) = place.filter(|_| enabled && !off).and_then(|place| used.get_mut(place)) {
         *used = true;
     }
-    let status = match (enabled, place) {
+    let status = match (enabled && !off, place) {
         (false, _) => "Disabled",
         (true, Some(_)) => "Enabled",
         (true, None) => "Error",

@@ -418,34 +418,17 @@ pub fn delete_sent(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
 
 /// Gives a sent option another tag.
 pub fn set_sent_tag(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    SENT.change(at, draft, |items, place| {
-        optionlist::set_name(items, place, value);
-        Ok(())
-    })
+    SENT.rename(at, value, draft)
 }
 
 /// Gives a sent option another value, in hexadecimal digits.
 pub fn set_sent_value(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    if at.field("value") == Some(value) {
-        return Ok(());
-    }
-    SENT.change(at, draft, |items, place| {
-        optionlist::set_value(items, place, value);
-        Ok(())
-    })
+    SENT.revalue(at, value, draft)
 }
 
 /// Switches a sent option on or off; its value stays.
 pub fn set_sent_enable(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    let shown = at.field("value").unwrap_or_default().to_string();
-    SENT.change(at, draft, |items, place| {
-        if at.field("on") != Some(value) {
-            // The router's own name stands for the option's text from here on.
-            optionlist::set_value(items, place, &shown);
-        }
-        optionlist::set_on(items, place, value);
-        Ok(())
-    })
+    SENT.switch(at, value, draft)
 }
 
 /// A new option to ask for, switched off, with a tag for local use.
@@ -461,10 +444,7 @@ pub fn delete_requested(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> 
 
 /// Asks for another tag instead.
 pub fn set_requested_tag(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    REQUESTED.change(at, draft, |items, place| {
-        optionlist::set_name(items, place, value);
-        Ok(())
-    })
+    REQUESTED.rename(at, value, draft)
 }
 
 /// Moves a requested option to another place; those in use stay before those that are off.
@@ -477,10 +457,7 @@ pub fn set_requested_order(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> R
 
 /// Switches a requested option on or off.
 pub fn set_requested_enable(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    REQUESTED.change(at, draft, |items, place| {
-        optionlist::set_on(items, place, value);
-        Ok(())
-    })
+    REQUESTED.switch(at, value, draft)
 }
 
 /// `ReqOption.Value`: what netifd keeps of a lease; options that only a hook script sees read empty.

@@ -544,26 +544,17 @@ pub fn set_option_tag(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result
     if value.parse().is_ok_and(|tag| OWN.contains(&tag)) {
         return Err(unfit("a tag that is no parameter of the pool"));
     }
-    OPTIONS.change(at, draft, |items, place| {
-        optionlist::set_name(items, place, value);
-        Ok(())
-    })
+    OPTIONS.rename(at, value, draft)
 }
 
 /// Gives the option another value, in hexadecimal digits.
 pub fn set_option_value(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    OPTIONS.change(at, draft, |items, place| {
-        optionlist::set_value(items, place, value);
-        Ok(())
-    })
+    OPTIONS.revalue(at, value, draft)
 }
 
 /// Switches the option on or off.
 pub fn set_option_enable(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    OPTIONS.change(at, draft, |items, place| {
-        optionlist::set_on(items, place, value);
-        Ok(())
-    })
+    OPTIONS.switch(at, value, draft)
 }
 
 /// A new static address, switched off, in the pool it is added to.

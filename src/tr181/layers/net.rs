@@ -394,9 +394,13 @@ fn interfaces<'s>(sections: Vec<(&'s str, &'s Tree)>) -> Vec<Interface<'s>> {
             host: None,
         })
         .collect();
-    let hosts: Vec<(&str, Option<&str>, bool)> =
-        all.iter().map(|i| (i.name, i.device, i.proto == "dhcpv6")).collect();
-    for interface in all.iter_mut().filter(|interface| interface.proto == "dhcpv6") {
+    // A client that is switched off has no protocol, and remembers which it had.
+    let six = |interface: &Interface<'_>| {
+        let off = interface.proto == "none" && interface.tree.str("cpe_proto") == Some("dhcpv6");
+        off || interface.proto == "dhcpv6"
+    };
+    let hosts: Vec<(&str, Option<&str>, bool)> = all.iter().map(|i| (i.name, i.device, six(i))).collect();
+    for interface in all.iter_mut().filter(|interface| six(interface)) {
         let Some(device) = interface.device else { continue };
         let host = hosts.iter().find(|(name, of, six)| {
             !six && match device.strip_prefix('@') {
