@@ -1,7 +1,7 @@
 //! One piece of work at a time over a snapshot of its own: run, fetch what was missing, run again.
 
 use super::local::Request;
-use super::{Action, Agent, NotCommitted};
+use super::{Action, Agent, NotCommitted, Unkept};
 use crate::cwmp::rpc::{Answer, Rpc};
 use crate::cwmp::soap::writer::Listed;
 use crate::dm::error::Refusal;
@@ -148,7 +148,7 @@ impl Agent {
         }
         if self.state.set_instances(&self.instances.borrow()).is_err() {
             self.log(log::Level::Error, "the table of instance numbers is full".into());
-            return;
+            return self.not_kept(Unkept::State);
         }
         // Ahead of the answer that the job has just queued.
         let at = self.out.iter().position(|action| matches!(action, Action::Post(_) | Action::Answer(..)));

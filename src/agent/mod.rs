@@ -18,7 +18,7 @@ use crate::cwmp::rpc::{DeviceId, ParameterValue};
 use crate::cwmp::session::{self, Outcome, Session};
 use crate::cwmp::soap::writer::Outgoing;
 use crate::dm::edit::Edit;
-use crate::dm::error::Refusal;
+use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::schema::Model;
 use crate::dm::source::{Snapshot, Source};
@@ -38,8 +38,10 @@ pub const SETTLING: Duration = Duration::from_secs(15);
 pub const GATHERING: Duration = Duration::from_millis(200);
 /// Most links whose last change is remembered.
 pub const MAX_LINKS: usize = 256;
-/// Most jobs that wait.
+/// Most local requests that wait; of other jobs there is one of a kind.
 pub const MAX_JOBS: usize = 64;
+/// How long after something could not be written it is tried again.
+pub const KEEP_WAIT: Duration = Duration::from_secs(60);
 
 /// What happened.
 #[derive(Debug)]
@@ -69,6 +71,18 @@ pub enum Event {
     Runtime(Vec<(&'static str, String)>),
     /// A person or a script asks, over the local socket.
     Local(u64, local::Request),
+    /// An [`Action::Save`] or [`Action::Note`] could not be carried out. Comes at once, ahead of the actions behind it:
+    /// what they would tell and cannot hold is replaced.
+    NotKept(Unkept),
+}
+
+/// What could not be made durable. It is tried again after [`KEEP_WAIT`], or with the next of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkept {
+    /// The state.
+    State,
+    /// The event log.
+    Events,
 }
 
 /// Why a commit was not made.
@@ -137,6 +151,8 @@ pub struct Agent {
     forced: Vec<ParameterValue>,
     /// When settings that could not be read are tried again.
     configure_at: Option<Instant>,
+    /// When what could not be written is tried again.
+    keep_at: Option<Instant>,
     /// Whether the session was told of the start.
     begun: bool,
     runtime: BTreeMap<&'static str, String>,
@@ -187,6 +203,7 @@ impl Agent {
             identity: None,
             forced: Vec::new(),
             configure_at: None,
+            keep_at: None,
             begun: false,
             runtime: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -204,6 +221,12 @@ impl Agent {
         agent
     }
 
+    /// These packages were committed before the start, and their services were not told. To be said before
+    /// [`Event::Started`].
+    pub fn resume(&mut self, packages: impl IntoIterator<Item = Box<str>>) {
+        self.unannounced.extend(packages);
+    }
+
     /// The next thing to do; all are to be taken out, in order, before the next event.
     pub fn poll(&mut self) -> Option<Action> {
         self.out.pop_front()
@@ -211,7 +234,8 @@ impl Agent {
 
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        [self.session.next_timer(self.now), self.look, self.configure_at].into_iter().flatten().min()
+        let own = [self.look, self.configure_at, self.keep_at];
+        own.into_iter().chain([self.session.next_timer(self.now)]).flatten().min()
     }
 
     /// Has reads see a time that many seconds later (or earlier) than sessions do: of a recorded router.
@@ -244,6 +268,10 @@ impl Agent {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
         self.settling.retain(|_, until| *until > now.at);
+        if !matches!(event, Event::NotKept(_)) {
+            // All actions were carried out, the saving of numbers too.
+            self.instances.borrow_mut().kept();
+        }
         self.first_use(&event);
         match event {
             Event::Started => {
@@ -253,6 +281,7 @@ impl Agent {
                 }
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
+                self.announce();
             }
             Event::Fetched(sources) => self.fetched(sources),
             Event::Committed(done) => self.committed(done),
@@ -266,6 +295,12 @@ impl Agent {
                 if self.configure_at.is_some_and(|at| at <= now.at) {
                     self.configure_at = None;
                     self.queue(Job::Configure);
+                }
+                if self.keep_at.is_some_and(|at| at <= now.at) {
+                    self.keep_at = None;
+                    self.out.push_back(Action::Save(Box::new(self.state.clone())));
+                    let kept = self.session.ledger().records();
+                    self.out.push_back(Action::Note(Vec::new(), kept));
                 }
                 self.session.handle(now, session::Event::Timer);
             }
@@ -282,8 +317,30 @@ impl Agent {
                 self.look_soon();
             }
             Event::Local(id, request) => self.queue(Job::Local(id, request)),
+            Event::NotKept(what) => self.not_kept(what),
         }
         self.drain();
+    }
+
+    /// Takes back what was to be told of what could not be made durable.
+    fn not_kept(&mut self, what: Unkept) {
+        self.keep_at.get_or_insert(self.now.at + KEEP_WAIT);
+        if what == Unkept::State {
+            self.instances.borrow_mut().take_back();
+            // Fewer numbers than before always fit.
+            let _ = self.state.set_instances(&self.instances.borrow());
+            let why = Error::new("", Refusal::Backend("it cannot be kept on flash".into()));
+            for action in &mut self.out {
+                if let Action::Answer(_, answer) = action {
+                    *answer = local::refusal(std::slice::from_ref(&why));
+                }
+            }
+        }
+        if self.session.is_answering() && self.out.iter().any(|action| matches!(action, Action::Post(_))) {
+            self.out.retain(|action| !matches!(action, Action::Post(_)));
+            self.rendering = None;
+            self.session.handle(self.now, session::Event::NotKept);
+        }
     }
 
     /// Keeps the date of first use, once the calendar is known.
@@ -316,8 +373,13 @@ impl Agent {
     }
 
     fn queue(&mut self, job: Job) {
-        if self.jobs.len() < MAX_JOBS && !(job.is_once() && self.jobs.contains(&job)) {
-            self.jobs.push_back(job);
+        match job {
+            Job::Local(id, _) if self.jobs.len() >= MAX_JOBS => {
+                let why = Error::new("", Refusal::Busy("too many requests wait".into()));
+                self.out.push_back(Action::Answer(id, local::refusal(&[why])));
+            }
+            job if job.is_once() && self.jobs.contains(&job) => {}
+            job => self.jobs.push_back(job),
         }
     }
 

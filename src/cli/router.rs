@@ -12,6 +12,7 @@ use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::dm::view::PENDING;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
+use crate::io::announce;
 use crate::io::clock::Clock;
 use crate::io::commit::{self, Request, read_package};
 use crate::io::device::Device;
@@ -124,8 +125,9 @@ impl Router {
             let plan = self.plan(&ask)?;
             match self.commit(&plan) {
                 Ok(packages) => {
-                    self.runtime.block_on(self.device.announce(&packages));
-                    self.runtime.block_on(self.device.call_all(&plan.calls));
+                    let heard = self.runtime.block_on(self.device.services().tell(&packages, &plan.calls));
+                    // What is still noted is told once more when the agent starts.
+                    let _ = announce::told(&*self.disk, self.store.state().commit(), &heard);
                     return Ok((plan, packages));
                 }
                 Err(commit::Error::Changed(_)) if replans < MAX_REPLANS => replans += 1,

@@ -7,7 +7,9 @@
 //! | [`rpc`] | a type per RPC |
 //! | [`session`] | when a session starts, what is said, how it ends |
 //! | [`port`] | what a session is told and what it asks for |
-//! | [`events`] [`ledger`] | the table of events; those not yet delivered, and what survives a power cut |
+//! | [`events`] [`ledger`] | the table of events; those not yet delivered |
+//! | [`record`] | what survives a power cut, line by line |
+//! | [`schedule`] | ScheduleInform requests that wait |
 //! | [`periodic`] | when the periodic Inform is due |
 //! | [`inform`] | the contents of an Inform |
 //! | [`notify`] | notification attributes and what the ACS was last told |
@@ -24,7 +26,9 @@ pub mod ledger;
 pub mod notify;
 pub mod periodic;
 pub mod port;
+pub mod record;
 pub mod rpc;
+pub mod schedule;
 pub mod session;
 pub mod soap;
 pub mod version;

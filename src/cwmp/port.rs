@@ -55,6 +55,9 @@ pub enum Event {
     Lost(String),
     /// The answer to [`Action::Serve`].
     Served(Answer),
+    /// Something could not be made durable that was to be so before the POST that waits behind it. Where that is an
+    /// answer ([`super::session::Session::is_answering`]) it must not leave, and another one comes; all else goes on.
+    NotKept,
 }
 
 /// What is to be done.

@@ -4,18 +4,16 @@
 //! asks by [`Action`]s and is told by [`Event`]s. Driven by `agent`: one event into [`Session::handle`], then all
 //! actions out of [`Session::poll`], in their order, then again at [`Session::next_timer`].
 //!
-//! The ID of a response is not compared with that of the request: there is never more than one request without an
-//! answer, and servers are known to send an ID of their own.
+//! What is said within a session is in `exchange`.
 
-use super::events::{Code, Delivery};
-use super::fault::{ACS_RETRY_REQUEST, ACS_VERSION_INCOMPATIBLE, Fault, RESOURCES_EXCEEDED};
-use super::heard::{Heard, hear, told};
+mod exchange;
+
+use super::events::Code;
 use super::inform::{self, Gathered};
 use super::ledger::{Ledger, Record};
 use super::periodic::Ticker;
 pub use super::port::{Action, Event, Outcome, Settings};
-use super::rpc::{self, Answer, METHODS, Response, Rpc, TransferComplete};
-use super::soap::reader::{Body, Message};
+use super::rpc::{self, TransferComplete};
 use super::soap::writer::{Envelope, Outgoing};
 use super::version::{NEWEST, Version};
 use crate::rng::Rng;
@@ -28,8 +26,6 @@ use std::time::Duration;
 pub const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// How often one request is repeated because the ACS asks for it, before the session is given up.
 pub const MAX_REPEATS: u32 = 8;
-/// The most ScheduleInform requests that wait.
-pub const MAX_SCHEDULED: usize = 16;
 /// The most requests of ours that wait for a session.
 pub const MAX_REQUESTS: usize = 32;
 
@@ -60,6 +56,16 @@ struct Open {
     hold: bool,
     sent_empty: bool,
     departure: Option<Departure>,
+    answering: Option<Answering>,
+}
+
+/// An answer that is on its way, until something comes back.
+#[derive(Clone, Debug)]
+struct Answering {
+    /// The ID of the request.
+    id: Option<String>,
+    /// What a request that promises something has changed, as it was before.
+    before: Option<Box<(Ledger, Option<Departure>)>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -90,7 +96,6 @@ pub struct Session {
     state: State,
     out: VecDeque<Action>,
     ticker: Ticker,
-    scheduled: Vec<(Instant, String)>,
     requests: VecDeque<(Code, TransferComplete)>,
     /// The version of the next Inform.
     attempt: Version,
@@ -112,7 +117,6 @@ impl Session {
             state: State::Idle,
             out: VecDeque::new(),
             ticker: Ticker::default(),
-            scheduled: Vec::new(),
             requests: VecDeque::new(),
             attempt: NEWEST,
             waits: 0,
@@ -144,6 +148,11 @@ impl Session {
         }
     }
 
+    /// Whether the POST on its way is an answer to the ACS.
+    pub fn is_answering(&self) -> bool {
+        matches!(&self.state, State::Exchanging(open) if open.answering.is_some())
+    }
+
     /// When [`Event::Timer`] is due; `None` while nothing is waited for.
     pub fn next_timer(&self, now: Now) -> Option<Instant> {
         let state = match &self.state {
@@ -153,8 +162,7 @@ impl Session {
             State::Idle | State::Gathering { .. } | State::Serving(..) => None,
             State::Leaving => return None,
         };
-        let scheduled = self.scheduled.iter().map(|(at, _)| *at).min();
-        [state, self.ticker.next(now), scheduled].into_iter().flatten().min()
+        [state, self.ticker.next(now), self.ledger.next_scheduled()].into_iter().flatten().min()
     }
 
     /// Takes one event. Its actions are then to be taken out by [`Session::poll`], all of them.
@@ -202,6 +210,7 @@ impl Session {
             (State::Serving(open, id), Event::Served(answer)) => {
                 self.respond(now, open, id.as_deref(), &answer)
             }
+            (State::Exchanging(open), Event::NotKept) => self.not_kept(now, open),
             // Late news of a session that is over, or of a connection that the next POST opens again.
             (
                 state,
@@ -209,7 +218,8 @@ impl Session {
                 | Event::NotGathered(_)
                 | Event::Reply { .. }
                 | Event::Lost(_)
-                | Event::Served(_),
+                | Event::Served(_)
+                | Event::NotKept,
             ) => state,
         };
     }
@@ -251,6 +261,7 @@ impl Session {
             self.out.push_back(Action::FactoryReset);
             return State::Leaving;
         }
+        self.ledger.set_out(now);
         //= TR-069 3.7.1.5: 1 BOOT at every start of the management software.
         self.raise(Code::Boot, "");
         self.wake(now, state)
@@ -315,12 +326,8 @@ impl Session {
         if self.ticker.due(now, &mut self.rng) {
             self.raise(Code::Periodic, "");
         }
-        let due: Vec<String> =
-            self.scheduled.iter().filter(|(at, _)| *at <= now.at).map(|(_, key)| key.clone()).collect();
-        self.scheduled.retain(|(at, _)| *at > now.at);
-        for key in due {
-            self.raise(Code::MScheduleInform, &key);
-        }
+        let records = self.ledger.due(now);
+        self.persist(records);
         match state {
             State::Waiting { until } if until <= now.at => self.gather(),
             State::Informing(open) | State::Exchanging(open) if open.deadline <= now.at => {
@@ -358,236 +365,8 @@ impl Session {
             hold: false,
             sent_empty: false,
             departure: None,
+            answering: None,
         })
-    }
-
-    fn inform_answered(&mut self, now: Now, open: Open, status: u16, body: &[u8]) -> State {
-        let (why, version_refused) = match hear(status, body) {
-            Heard::Message(Message { not_understood: Some(header), .. }) => {
-                (format!("the header {header} is not known"), false)
-            }
-            Heard::Message(Message {
-                body: Body::Response(Response::Inform),
-                version,
-                use_version,
-                hold_requests,
-                ..
-            }) => {
-                return self.informed(now, open, version, use_version.as_deref(), hold_requests);
-            }
-            Heard::Message(Message { body: Body::Fault(fault), .. })
-                if fault.code == Some(ACS_RETRY_REQUEST) =>
-            {
-                return self.repeat(now, open, true);
-            }
-            Heard::Message(Message { body: Body::Fault(fault), .. }) => {
-                (told(&fault), matches!(fault.code, None | Some(ACS_VERSION_INCOMPATIBLE)))
-            }
-            Heard::Message(_) => ("something else came for the Inform".into(), false),
-            Heard::Nothing => ("nothing came for the Inform".into(), false),
-            Heard::OtherSoap => ("an envelope of another SOAP version".into(), false),
-            Heard::Unusable(why, version) => (why, version),
-        };
-        //= TR-069 3.2.1.1: an old server may refuse the namespace; the retry speaks 1.0, and if that fails the newest.
-        if version_refused {
-            self.attempt = if self.attempt == NEWEST { Version::V1_0 } else { NEWEST };
-        }
-        self.fail(now, Some(open), why)
-    }
-
-    fn informed(
-        &mut self,
-        now: Now,
-        mut open: Open,
-        namespace: Option<Version>,
-        use_version: Option<&str>,
-        hold: bool,
-    ) -> State {
-        //= TR-069 3.7.2.1: UseCWMPVersion decides; without it the namespace of the answer.
-        open.version = match use_version.map(Version::parse) {
-            Some(Some(version)) => version,
-            Some(None) => return self.fail(now, Some(open), "the ACS wants an unknown version".into()),
-            None => namespace.unwrap_or(open.version),
-        };
-        open.asked = None;
-        open.hold = hold;
-        let records = self.ledger.informed(&open.acs);
-        self.persist(records);
-        self.out.push_back(Action::Informed);
-        self.advance(now, open)
-    }
-
-    /// Sends the request that is not answered once more, unchanged.
-    //= TR-069 3.7.1.6: fault 8005 asks for the identical request in the same session.
-    fn repeat(&mut self, now: Now, mut open: Open, informing: bool) -> State {
-        open.deadline = now.at + ANSWER_WAIT;
-        let text = match &mut open.asked {
-            Some(asked) if asked.repeats < MAX_REPEATS => {
-                asked.repeats += 1;
-                asked.text.clone()
-            }
-            Some(_) | None => {
-                return self.fail(now, Some(open), "the ACS asks for the same again and again".into());
-            }
-        };
-        self.out.push_back(Action::Post(Outgoing::Text(text)));
-        if informing { State::Informing(open) } else { State::Exchanging(open) }
-    }
-
-    /// Says what is next, when nothing is left to answer: a request of ours, or an empty POST.
-    //= TR-069 3.7.1.3: own requests first, while they are not held; then the empty POST.
-    fn advance(&mut self, now: Now, mut open: Open) -> State {
-        open.deadline = now.at + ANSWER_WAIT;
-        let request = match !open.hold && !open.sent_empty && open.next_request < open.end_requests {
-            true => self.requests.get(open.next_request).map(|(_, request)| request.clone()),
-            false => None,
-        };
-        let outgoing = match request {
-            Some(request) => {
-                let id = self.id();
-                let envelope = Envelope { version: open.version, id: Some(&id), announce: false };
-                let text = envelope.around(|xml| rpc::transfer_complete::write(xml, open.version, &request));
-                open.asked = Some(Asked { text: text.clone(), repeats: 0 });
-                Outgoing::Text(text)
-            }
-            None => {
-                open.sent_empty |= !open.hold;
-                Outgoing::Empty
-            }
-        };
-        self.out.push_back(Action::Post(outgoing));
-        State::Exchanging(open)
-    }
-
-    fn answered(&mut self, now: Now, mut open: Open, status: u16, body: &[u8]) -> State {
-        let message = match hear(status, body) {
-            Heard::Nothing => return self.heard_nothing(now, open),
-            Heard::Message(message) => message,
-            Heard::OtherSoap if open.asked.is_none() => {
-                //= SOAP 1.1 4.1.2: an envelope of another version is answered by VersionMismatch.
-                return self.soap_fault(now, open, None, "VersionMismatch", "SOAP 1.1 is spoken here");
-            }
-            Heard::OtherSoap => {
-                return self.fail(now, Some(open), "an envelope of another SOAP version".into());
-            }
-            Heard::Unusable(why, _) => return self.fail(now, Some(open), why),
-        };
-        open.hold = message.hold_requests;
-        let Message { id, not_understood, body, .. } = message;
-        match (body, not_understood) {
-            (Body::Request(_), Some(header)) => self.soap_fault(
-                now,
-                open,
-                id.as_deref(),
-                "MustUnderstand",
-                &format!("header {header} is not known"),
-            ),
-            (Body::Empty | Body::Response(_) | Body::Fault(_), Some(header)) => {
-                //= TR-069 3.5: a response is never answered by a fault.
-                self.fail(now, Some(open), format!("the header {header} is not known"))
-            }
-            // An envelope without a message, by which some servers hold our requests.
-            (Body::Empty, None) if open.hold && open.asked.is_none() => self.advance(now, open),
-            (Body::Empty, None) => self.heard_nothing(now, open),
-            (Body::Request(Ok(rpc)), None) => self.serve(now, open, id, rpc),
-            (Body::Request(Err(fault)), None) => {
-                self.respond(now, open, id.as_deref(), &Answer::Fault(fault))
-            }
-            (Body::Response(response), None) => self.request_answered(now, open, &response),
-            (Body::Fault(fault), None) if open.asked.is_none() => {
-                self.fail(now, Some(open), format!("a fault for nothing: {}", told(&fault)))
-            }
-            (Body::Fault(fault), None) if fault.code == Some(ACS_RETRY_REQUEST) => {
-                self.repeat(now, open, false)
-            }
-            (Body::Fault(_), None) => {
-                //= TR-069 3.7.1.5: a refused request leaves its event undelivered, for a later session.
-                open.asked = None;
-                open.next_request += 1;
-                self.advance(now, open)
-            }
-        }
-    }
-
-    /// An empty HTTP response, which also ends any holding of requests.
-    fn heard_nothing(&mut self, now: Now, mut open: Open) -> State {
-        open.hold = false;
-        match (&open.asked, open.sent_empty) {
-            (Some(_), _) => self.fail(now, Some(open), "our request was not answered".into()),
-            //= TR-069 3.7.1.4: over when the ACS has nothing more, we have said so too, and all is answered.
-            (None, true) => self.finish(now, &open),
-            (None, false) => self.advance(now, open),
-        }
-    }
-
-    fn request_answered(&mut self, now: Now, mut open: Open, response: &Response) -> State {
-        let wanted = matches!(response, Response::Named(name) if name == "TransferCompleteResponse");
-        if open.asked.is_none() || !wanted {
-            return self.fail(now, Some(open), format!("a response to nothing: {response:?}"));
-        }
-        open.asked = None;
-        open.end_requests = open.end_requests.saturating_sub(1);
-        if let Some((_, request)) = self.requests.remove(open.next_request) {
-            let records = self.ledger.answered(Delivery::Transfer, &request.command_key);
-            self.persist(records);
-            self.out.push_back(Action::Delivered(request));
-        }
-        self.advance(now, open)
-    }
-
-    fn serve(&mut self, now: Now, mut open: Open, id: Option<String>, rpc: Rpc) -> State {
-        let answer = match rpc {
-            Rpc::GetRpcMethods => Answer::GetRpcMethods(METHODS.to_vec()),
-            Rpc::Reboot(reboot) => {
-                //= TR-069 A.3.2.9: the restart waits for the end of the session; M Reboot tells of it afterwards.
-                match self.raise(Code::MReboot, &reboot.command_key) {
-                    true => {
-                        open.departure.get_or_insert(Departure::Reboot);
-                        Answer::Reboot
-                    }
-                    false => Answer::Fault(Fault::new(RESOURCES_EXCEEDED, "events")),
-                }
-            }
-            Rpc::FactoryReset => {
-                //= TR-069 A.4.1.6: the reset waits for the end of the session.
-                let records = self.ledger.promise_reset();
-                self.persist(records);
-                open.departure = Some(Departure::FactoryReset);
-                Answer::FactoryReset
-            }
-            Rpc::ScheduleInform(request) => match self.scheduled.len() < MAX_SCHEDULED {
-                true => {
-                    self.scheduled.push((now.at + request.delay, request.command_key));
-                    Answer::ScheduleInform
-                }
-                false => Answer::Fault(Fault::new(RESOURCES_EXCEEDED, "scheduled informs")),
-            },
-            Rpc::GetParameterNames(_)
-            | Rpc::GetParameterValues(_)
-            | Rpc::SetParameterValues(_)
-            | Rpc::GetParameterAttributes(_)
-            | Rpc::SetParameterAttributes(_)
-            | Rpc::AddObject(_)
-            | Rpc::DeleteObject(_) => {
-                self.out.push_back(Action::Serve(rpc));
-                return State::Serving(open, id);
-            }
-        };
-        self.respond(now, open, id.as_deref(), &answer)
-    }
-
-    fn respond(&mut self, now: Now, mut open: Open, id: Option<&str>, answer: &Answer) -> State {
-        open.deadline = now.at + ANSWER_WAIT;
-        let envelope = Envelope { version: open.version, id, announce: false };
-        self.out.push_back(Action::Post(envelope.answer(answer)));
-        State::Exchanging(open)
-    }
-
-    fn soap_fault(&mut self, now: Now, mut open: Open, id: Option<&str>, code: &str, text: &str) -> State {
-        open.deadline = now.at + ANSWER_WAIT;
-        let envelope = Envelope { version: open.version, id, announce: false };
-        self.out.push_back(Action::Post(Outgoing::Text(envelope.soap_fault(code, text))));
-        State::Exchanging(open)
     }
 
     fn finish(&mut self, now: Now, open: &Open) -> State {

@@ -37,6 +37,8 @@ struct Given {
 pub struct Instances {
     tables: BTreeMap<Box<str>, Table>,
     dirty: bool,
+    /// By table, the first number given and the mark as it was, since all was last known to be kept.
+    fresh: BTreeMap<Box<str>, (u32, u32)>,
 }
 
 impl Instances {
@@ -54,6 +56,9 @@ impl Instances {
         }
         let number = known.next.max(1);
         known.next = number.checked_add(1)?;
+        if !volatile || number >= known.mark {
+            self.fresh.entry(table.into()).or_insert((number, known.mark));
+        }
         known.rows.insert(key.into(), Given { number, alias: None, volatile });
         if !volatile {
             self.dirty = true;
@@ -122,6 +127,25 @@ impl Instances {
         std::mem::take(&mut self.dirty)
     }
 
+    /// All numbers given so far are kept.
+    pub fn kept(&mut self) {
+        if !self.dirty {
+            self.fresh.clear();
+        }
+    }
+
+    /// Takes back the numbers given since [`Instances::kept`], which could not be: their rows get other ones when they
+    /// are met again.
+    pub fn take_back(&mut self) {
+        for (path, (first, mark)) in std::mem::take(&mut self.fresh) {
+            if let Some(known) = self.tables.get_mut(&path) {
+                known.rows.retain(|_, row| row.number < first);
+                known.mark = mark;
+            }
+        }
+        self.dirty = false;
+    }
+
     /// What is to be persisted: per table a section of [`KIND`] with the mark (`high`) and, as `k:KEY`, the number
     /// and alias of each row. Volatile rows are left out.
     pub fn sections(&self) -> impl Iterator<Item = (String, Tree)> + '_ {
@@ -167,13 +191,32 @@ impl Instances {
             }
             tables.insert(path.into(), known);
         }
-        Instances { tables, dirty: false }
+        Instances { tables, ..Instances::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_could_not_be_kept_are_taken_back_and_never_given_again() {
+        let mut numbers = Instances::default();
+        assert_eq!((numbers.number("T.", "a", false), numbers.take_dirty()), (Some(1), true));
+        numbers.kept();
+        numbers.number("T.", "b", false);
+        numbers.number("V.", "x", true);
+        assert!(numbers.take_dirty());
+        numbers.take_back();
+        assert_eq!((numbers.known("T.", "a"), numbers.known("T.", "b")), (Some(1), None));
+        assert!(!numbers.take_dirty());
+        assert_eq!((numbers.number("T.", "b", false), numbers.take_dirty()), (Some(3), true));
+        assert_eq!(
+            (numbers.number("V.", "x", true), numbers.take_dirty()),
+            (Some(2), true),
+            "the mark as well"
+        );
+    }
 
     fn again(instances: &Instances) -> Instances {
         Instances::from_store(&Tree::map(instances.sections()))

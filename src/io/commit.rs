@@ -5,6 +5,7 @@
 //! drops the record. [`recover`] finishes or takes back what a power cut interrupted. Announcing the change to the
 //! daemons is for whoever asked, after the answer has left.
 
+use super::announce;
 use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
 use super::store::{DIR, Store};
 use crate::dm::edit::{Change, Edit};
@@ -40,7 +41,8 @@ pub struct Request {
 pub struct Committed {
     /// Its number.
     pub sequence: u64,
-    /// The packages whose files are other ones now, by name; to be announced.
+    /// The packages whose files are other ones now, by name; to be announced. With those of an interrupted commit that
+    /// was finished first.
     pub packages: Vec<Box<str>>,
 }
 
@@ -103,7 +105,10 @@ pub enum Recovered {
 ///
 /// Finishes an interrupted one first. The state that `store` holds is changed with the packages.
 pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
-    recover(disk, store)?;
+    let before = match recover(disk, store)? {
+        Recovered::Finished(packages) => packages,
+        Recovered::Nothing | Recovered::TakenBack(_) | Recovered::Unreadable(_) => Vec::new(),
+    };
     let sources: BTreeSet<Box<str>> =
         request.edits.iter().map(|edit| &edit.source).filter(|source| &***source != STATE).cloned().collect();
     if !sources.is_empty() && disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
@@ -121,7 +126,18 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
         staged(disk, &file.package, &edits)?;
     }
     let plan = Plan::make(files, store, request, next_sequence(disk, store))?;
-    plan.execute(disk, store, request)
+    let changed = plan.changed();
+    // A few octets in memory, without which the change is as good; one package too many is told of in vain.
+    if !changed.is_empty()
+        && let Err(error) = announce::expect(disk, plan.record.sequence, &changed)
+    {
+        log::warn!("{}: {error}", announce::UNANNOUNCED);
+    }
+    let mut done = plan.execute(disk, store, request)?;
+    done.packages.extend(before);
+    done.packages.sort();
+    done.packages.dedup();
+    Ok(done)
 }
 
 /// Finishes the commit that an interrupted run left behind, or takes it back where somebody changed the same
@@ -360,13 +376,14 @@ impl Plan {
                 });
             }
         }
-        let changed = self
-            .files
-            .files
-            .values()
-            .filter(|file| self.new.get(&file.source).is_some_and(|new| *new != file.old));
-        let packages = changed.map(|file| file.package.clone()).collect();
-        Ok(Committed { sequence: self.record.sequence, packages })
+        Ok(Committed { sequence: self.record.sequence, packages: self.changed() })
+    }
+
+    /// The packages whose files will be other ones.
+    fn changed(&self) -> Vec<Box<str>> {
+        let files = self.files.files.values();
+        let changed = files.filter(|file| self.new.get(&file.source).is_some_and(|new| *new != file.old));
+        changed.map(|file| file.package.clone()).collect()
     }
 
     fn step(&self, disk: &dyn Disk, store: &mut Store, step: &Step) -> io::Result<()> {

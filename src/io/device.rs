@@ -11,6 +11,7 @@ use super::http::client::{Client, Settings};
 use super::http::coding::Coding;
 use super::http::connect::{Family, Route, Waits};
 use super::pool;
+use super::services::Services;
 use super::tls::{self, Setup, Tls};
 use super::ubus::{self, Ubus};
 use crate::config::{Acs, Compression, Config};
@@ -24,13 +25,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The log of what would have been done to a device in a folder.
 pub const ACTIONS: &str = "/actions.log";
-/// How long a call that changes something may take.
-const CALL_WAIT: Duration = Duration::from_secs(10);
 /// Where the agent keeps what survives a reboot.
 const STATE: &str = "/etc/cpeagent";
 
@@ -152,39 +150,21 @@ impl Device {
         if self.is_folder() { Some(Ipv4Addr::LOCALHOST.into()) } else { config.acs.network.source_address }
     }
 
-    /// Tells the services that packages changed.
-    pub async fn announce(&self, packages: &[Box<str>]) {
-        for package in packages {
-            if self.is_folder() {
-                self.log_action(&format!("reload {package}"));
-            } else {
-                let data = Tree::map([("package", Tree::from(&**package))]);
-                let event = Tree::map([("type", Tree::from("config.change")), ("data", data)]);
-                self.call("service", "event", &event).await;
-            }
-        }
-    }
-
-    /// Makes calls such as `ubus:network.interface.wan renew`, in order.
-    pub async fn call_all(&self, calls: &[String]) {
-        for call in calls {
-            let words = call.strip_prefix("ubus:").and_then(|call| call.split_once(' '));
-            match words {
-                _ if self.ubus.is_none() => self.log_action(&format!("call {call}")),
-                Some((object, method)) => self.call(object, method, &Tree::Map(Vec::new())).await,
-                None => log::error!("{call} is nothing to call"),
-            }
-        }
+    /// Its services, to be told and called.
+    pub fn services(&self) -> Services {
+        Services { folder: self.is_folder().then(|| self.disk.clone()), ubus: self.ubus.clone() }
     }
 
     /// Restarts the device.
     pub async fn reboot(&self) -> Exit {
         log::warn!("the device restarts");
         if self.is_folder() {
-            self.log_action("reboot");
+            self.services().log("reboot");
             self.new_boot();
-        } else {
-            self.call("system", "reboot", &Tree::Map(Vec::new())).await;
+        } else if !self.services().call("system", "reboot", &Tree::Map(Vec::new())).await
+            && !super::program::run("/sbin/reboot", &[]).await
+        {
+            log::error!("the device does not restart");
         }
         Exit::Reboot
     }
@@ -202,7 +182,7 @@ impl Device {
             }
         }
         if self.is_folder() {
-            self.log_action("factory-reset");
+            self.services().log("factory-reset");
             // What the read-only part of the image holds comes back, as when an overlay is erased.
             for name in self.disk.list("/rom/etc/config").unwrap_or_default() {
                 if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE)
@@ -218,13 +198,6 @@ impl Device {
         Exit::FactoryReset
     }
 
-    async fn call(&self, object: &str, method: &str, arguments: &Tree) {
-        let Some(ubus) = &self.ubus else { return log::error!("no ubus to call {object} {method}") };
-        if let Err(error) = ubus.call(object, method, arguments, CALL_WAIT).await {
-            log::error!("ubus call {object} {method}: {error:?}");
-        }
-    }
-
     /// What ubus tells by itself; once.
     pub fn take_events(&mut self) -> Option<(Ubus, mpsc::Receiver<crate::openwrt::ubus::client::Event>)> {
         Some((self.ubus.clone()?, self.events.take()?))
@@ -235,13 +208,6 @@ impl Device {
         let id: String = Rng::new(super::random::seed()).hex(16);
         if let Err(error) = self.disk.write("/proc/sys/kernel/random/boot_id", id.as_bytes(), 0o644) {
             log::error!("the boot is not noted: {error}");
-        }
-    }
-
-    fn log_action(&self, action: &str) {
-        log::info!("would do: {action}");
-        if let Err(error) = self.disk.extend(ACTIONS, format!("{action}\n").as_bytes()) {
-            log::error!("{ACTIONS}: {error}");
         }
     }
 }

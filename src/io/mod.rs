@@ -1,5 +1,6 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
+pub mod announce;
 pub mod body;
 pub mod clock;
 pub mod commit;
@@ -19,6 +20,7 @@ pub mod pool;
 pub mod program;
 pub mod random;
 pub mod run;
+pub mod services;
 pub mod signals;
 pub mod sockets;
 pub mod source;

@@ -5,20 +5,22 @@
 //! and connections tasks of their own. While a write to flash lasts, sockets are served and connection requests
 //! answered; every other event waits for its turn.
 
+use super::announce;
 use super::body::ListingBody;
 use super::commit::{self, Request};
 use super::device::{Device, Exit, package};
-use super::disk::Disk;
+use super::disk::{Disk, Lock};
 use super::http::body::{Body, Whole};
 use super::http::client::Client;
 use super::listener::Call;
 use super::local::{Asked, Local};
 use super::notice::Notice;
 use super::pool;
+use super::services::{Hands, Order};
 use super::sockets::Sockets;
 use super::store::{self, Store};
 use super::stun;
-use crate::agent::{Action, Agent, Event, NotCommitted};
+use crate::agent::{Action, Agent, Event, NotCommitted, Unkept};
 use crate::cwmp::events::{Ledger, Record};
 use crate::cwmp::soap::writer::Outgoing;
 use crate::dm::error::Refusal;
@@ -36,8 +38,11 @@ use tokio::task::AbortHandle;
 
 /// Events of one kind that wait for the loop.
 const QUEUE: usize = 32;
-/// Records in the event log at which it is written anew.
-const MAX_RECORDS: usize = 24;
+/// How long the services may take to be told before the device restarts.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Where a second agent is kept out, and how long the first may take to end.
+const LOCK: &str = "/var/run/cpeagent.lock";
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// What other tasks tell the loop.
 pub(super) enum Told {
@@ -45,6 +50,8 @@ pub(super) enum Told {
     Posted(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
     /// It could not even begin.
     NotPosted(u64, String),
+    /// The services were told of packages as they were after this commit.
+    Announced(u64, Vec<Box<str>>),
     /// Sources were read, packages with the checksums of their texts.
     Fetched(Vec<(Box<str>, Source)>, Sums),
 }
@@ -71,6 +78,9 @@ struct Loop {
     /// A connection request came while an action was carried out.
     woken: bool,
     local: Local,
+    hands: Hands,
+    /// The sequence of the last commit.
+    sequence: u64,
 }
 
 /// Runs the agent of `device`, whose data model is `model`, until it has to restart, or is told to end.
@@ -78,18 +88,20 @@ struct Loop {
 /// Fails where its stores cannot be read at all; everything else is logged and lived with.
 pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, String> {
     let disk = device.disk();
+    let _alone = alone(&*disk).map_err(|e| format!("another agent seems to run ({LOCK}): {e}"))?;
     let (mut store, origin, faults) =
         Store::load(&*disk).map_err(|e| format!("the agent's state cannot be read: {e}"))?;
     for fault in faults {
         log::warn!("{fault}");
     }
     log::debug!("state: {origin:?}");
+    let mut unannounced = announce::left(&*disk);
     match commit::recover(&*disk, &mut store) {
         Ok(commit::Recovered::Nothing) => {}
         Ok(commit::Recovered::Finished(packages)) => {
             log::warn!("an interrupted change was finished: {}", packages.join(" "));
             // At a boot nobody listens yet; where only the agent was started again, the services do not know.
-            device.announce(&packages).await;
+            unannounced.extend(packages);
         }
         Ok(done) => log::warn!("an interrupted change was found: {done:?}"),
         Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
@@ -106,6 +118,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     }
     let mut agent = Agent::new(model, state, ledger, Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
+    agent.resume(unannounced);
     let (told, mut told_rx) = mpsc::channel(QUEUE);
     let (calls, calls_rx) = mpsc::channel(QUEUE);
     let (stuns, mut stuns_rx) = mpsc::channel(QUEUE);
@@ -117,6 +130,8 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     }
     let local = Local::open(&device, asks);
     let sockets = Sockets::new(calls, stuns, &mut rng);
+    let hands = Hands::start(device.services(), told.clone());
+    let sequence = store.state().commit();
     let mut this = Loop {
         agent,
         device,
@@ -131,6 +146,8 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         calls: calls_rx,
         woken: false,
         local,
+        hands,
+        sequence,
     };
     let mut ended = super::signals::ended();
     if let Some(exit) = this.event(Event::Started).await {
@@ -141,7 +158,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         // A year is far enough for a timer that is set anew with every event.
         let timer = this.agent.next_timer().map(|at| at.since(now.at).min(Duration::from_secs(31_536_000)));
         let event = tokio::select! {
-            Some(told) = told_rx.recv() => match this.posted(told) {
+            Some(told) = told_rx.recv() => match this.told(told).await {
                 Some(event) => event,
                 None => continue,
             },
@@ -173,6 +190,13 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     }
 }
 
+/// Keeps a second agent out while the result lives.
+fn alone(disk: &dyn Disk) -> std::io::Result<Lock> {
+    disk.make_dir("/var/run")?;
+    disk.extend(LOCK, b"")?;
+    disk.lock(LOCK, LOCK_WAIT)
+}
+
 impl Loop {
     /// Hands one event over and carries out what follows, with everything that follows from that at once.
     async fn event(&mut self, event: Event) -> Option<Exit> {
@@ -183,7 +207,11 @@ impl Loop {
                 match self.act(action).await {
                     Next::Nothing => {}
                     Next::Event(event) => events.push_back(*event),
-                    Next::Exit(exit) => return Some(exit),
+                    // Before the actions behind it.
+                    Next::NotKept(what) => {
+                        self.agent.handle(self.device.clock().now(), Event::NotKept(what));
+                    }
+                    Next::Restart(reset) => return Some(self.restart(reset).await),
                 }
             }
             if std::mem::take(&mut self.woken) {
@@ -191,6 +219,17 @@ impl Loop {
             }
         }
         None
+    }
+
+    /// Restarts the device, reset to its factory state if so.
+    async fn restart(&mut self, reset: bool) -> Exit {
+        let (told, _) = mpsc::channel(QUEUE);
+        let hands = std::mem::replace(&mut self.hands, Hands::start(self.device.services(), told));
+        hands.finish(FAREWELL).await;
+        match reset {
+            true => self.device.factory_reset().await,
+            false => self.device.reboot().await,
+        }
     }
 
     /// Answers a connection request, or notes that one is to be followed.
@@ -235,17 +274,24 @@ impl Loop {
                 let request = Request { edits, read, keep: false };
                 let done = self.on_disk(move |disk, store| commit::commit(disk, store, &request)).await;
                 let done = done.map(|done| (done.sequence, done.packages)).map_err(not_committed);
+                self.sequence = done.as_ref().map_or(self.sequence, |(sequence, _)| *sequence);
                 return Next::Event(Box::new(Event::Committed(done)));
             }
             Action::Save(state) => {
                 if let Err(error) = self.on_disk(move |disk, store| store.save(disk, *state)).await {
                     log::error!("the agent's state is not written: {error}");
+                    return Next::NotKept(Unkept::State);
                 }
             }
             Action::Note(records, whole) => {
-                if let Err(error) = self.on_disk(move |disk, store| note(disk, store, &records, &whole)).await
+                let texts = |records: &[Record]| {
+                    records.iter().map(|record| json::write(&record.to_tree())).collect::<Vec<_>>()
+                };
+                let (records, whole) = (texts(&records), texts(&whole));
+                if let Err(error) = self.on_disk(move |disk, store| store.note(disk, &records, &whole)).await
                 {
                     log::error!("an event is not written: {error}");
+                    return Next::NotKept(Unkept::Events);
                 }
             }
             Action::Post(outgoing) => self.post(outgoing),
@@ -256,8 +302,8 @@ impl Loop {
                 self.client = None;
                 self.post += 1;
             }
-            Action::Announce(packages) => self.device.announce(&packages).await,
-            Action::Call(calls) => self.device.call_all(&calls).await,
+            Action::Announce(packages) => self.hands.give(Order::Announce(self.sequence, packages)),
+            Action::Call(calls) => self.hands.give(Order::Call(calls)),
             Action::Configure(config) => {
                 log::set_max_level(config.agent.log_level);
                 let facts = self.sockets.configure(
@@ -270,8 +316,8 @@ impl Loop {
             }
             Action::Answer(id, tree) => self.local.answer(id, &tree),
             Action::Log(level, text) => log::log!(level, "{text}"),
-            Action::Reboot => return Next::Exit(self.device.reboot().await),
-            Action::FactoryReset => return Next::Exit(self.device.factory_reset().await),
+            Action::Reboot => return Next::Restart(false),
+            Action::FactoryReset => return Next::Restart(true),
         }
         Next::Nothing
     }
@@ -327,8 +373,14 @@ impl Loop {
         self.posting = Some(task.abort_handle());
     }
 
-    fn posted(&mut self, told: Told) -> Option<Event> {
+    async fn told(&mut self, told: Told) -> Option<Event> {
         match told {
+            Told::Announced(upto, packages) => {
+                let done = self.on_disk(move |disk, _| announce::told(disk, upto, &packages)).await;
+                done.unwrap_or_else(|error| log::warn!("{}: {error}", announce::UNANNOUNCED));
+                // A connection request may have come meanwhile.
+                std::mem::take(&mut self.woken).then_some(Event::Woken)
+            }
             Told::Fetched(sources, sums) => {
                 for (key, sum) in sums {
                     match sum {
@@ -362,21 +414,13 @@ impl Loop {
     }
 }
 
-/// Keeps the events of an action; the log is written anew when it is to be empty or has grown.
-fn note(disk: &dyn Disk, store: &mut Store, records: &[Record], whole: &[Record]) -> std::io::Result<()> {
-    let text = |record: &Record| json::write(&record.to_tree());
-    if whole.is_empty() || store.events().iter().count() + records.len() > MAX_RECORDS {
-        let texts: Vec<String> = whole.iter().map(text).collect();
-        return store.set_events(disk, &texts);
-    }
-    records.iter().try_for_each(|record| store.add_event(disk, &text(record)).map(drop))
-}
-
 /// What an action is followed by.
 enum Next {
     Nothing,
     Event(Box<Event>),
-    Exit(Exit),
+    NotKept(Unkept),
+    /// The device restarts, reset to its factory state if so.
+    Restart(bool),
 }
 
 fn fetched(sources: Vec<(Box<str>, Source)>) -> Event {

@@ -12,6 +12,8 @@ use std::io;
 pub const DIR: &str = "/etc/cpeagent";
 /// The two generations of the state.
 pub const STATE_FILES: [&str; 2] = ["/etc/cpeagent/state.0", "/etc/cpeagent/state.1"];
+/// Records in the event log at which it is written anew.
+const MAX_RECORDS: usize = 24;
 /// The undelivered events.
 pub const EVENTS_FILE: &str = "/etc/cpeagent/events";
 
@@ -125,13 +127,38 @@ impl Store {
         Ok(())
     }
 
-    /// Puts these events in place of all before, atomically: what a log has come to, when it has grown.
-    pub fn set_events(&mut self, disk: &dyn Disk, texts: &[String]) -> io::Result<()> {
+    /// Takes events in; `whole` is what all come to with them. When it returns without error they are on flash.
+    ///
+    /// They are appended in one step. The log is written anew where it is to be empty, has grown, or where something
+    /// could not be written before.
+    pub fn note(&mut self, disk: &dyn Disk, texts: &[String], whole: &[String]) -> io::Result<()> {
+        let grown = self.events.iter().count() + texts.len() > MAX_RECORDS;
+        disk.make_dir(DIR)
+            .and_then(|()| match whole.is_empty() || grown || self.torn {
+                true => self.set_events(disk, whole),
+                false => self.append_events(disk, texts),
+            })
+            .inspect_err(|_| self.torn = true)
+    }
+
+    fn append_events(&mut self, disk: &dyn Disk, texts: &[String]) -> io::Result<()> {
+        let (mut next, mut lines) = (self.events.clone(), String::new());
+        for text in texts {
+            lines.push_str(&next.add(text).map_err(|_| io::ErrorKind::StorageFull)?.1);
+        }
+        if !lines.is_empty() {
+            disk.append(EVENTS_FILE, lines.as_bytes())?;
+        }
+        self.events = next;
+        Ok(())
+    }
+
+    /// Puts these events in place of all before, atomically.
+    fn set_events(&mut self, disk: &dyn Disk, texts: &[String]) -> io::Result<()> {
         let mut next = Events::default();
         for text in texts {
             next.add(text).map_err(|_| io::ErrorKind::StorageFull)?;
         }
-        disk.make_dir(DIR)?;
         self.write_events(disk, &next)?;
         self.events = next;
         Ok(())
@@ -271,6 +298,28 @@ mod tests {
         store.save(&disk, with_key(&store, "a")).unwrap();
         store.delivered(&disk, &[number]).unwrap();
         assert_eq!(disk.written(), before);
+    }
+
+    #[test]
+    fn after_a_failed_append_the_log_is_written_whole_and_nothing_of_before_is_missing() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_string()).collect::<Vec<_>>();
+        let held =
+            |store: &Store| store.events().iter().map(|(_, text)| text.to_string()).collect::<Vec<_>>();
+        for set in [(|d| d.set_free(Some(9))) as fn(&SimDisk), |d| d.set_read_only(true)] {
+            let disk = SimDisk::with([]);
+            let mut store = load(&disk).0;
+            store.note(&disk, &texts(&["a"]), &texts(&["a"])).unwrap();
+            set(&disk);
+            store.note(&disk, &texts(&["b", "c"]), &texts(&["a", "b", "c"])).unwrap_err();
+            disk.set_free(None);
+            disk.set_read_only(false);
+            store.note(&disk, &texts(&["d"]), &texts(&["a", "b", "c", "d"])).unwrap();
+            assert_eq!(held(&load(&disk).0), ["a", "b", "c", "d"]);
+            let before = disk.written().syncs;
+            store.note(&disk, &texts(&["e", "f"]), &texts(&["a", "b", "c", "d", "e", "f"])).unwrap();
+            assert_eq!(disk.written().syncs - before, 1, "appended in one step");
+            assert_eq!(held(&load(&disk).0), ["a", "b", "c", "d", "e", "f"]);
+        }
     }
 
     #[test]

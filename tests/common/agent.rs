@@ -7,7 +7,7 @@
 use super::cwmp_schema;
 use super::device::device;
 use cpeagent::agent::rendering::Rendering;
-use cpeagent::agent::{Action, Agent, Event, NotCommitted};
+use cpeagent::agent::{Action, Agent, Event, NotCommitted, Unkept};
 use cpeagent::cwmp::events::{Ledger, Record};
 use cpeagent::cwmp::soap::writer::Outgoing;
 use cpeagent::dm::edit::Edit;
@@ -16,6 +16,7 @@ use cpeagent::dm::instance;
 use cpeagent::dm::schema::Model;
 use cpeagent::dm::source::Source;
 use cpeagent::dm::tree::Tree;
+use cpeagent::io::announce;
 use cpeagent::io::body::ListingBody;
 use cpeagent::io::commit::{self, Request};
 use cpeagent::io::disk::sim::SimDisk;
@@ -139,9 +140,15 @@ impl Bench {
         for fault in faults {
             self.say(&format!("log WARN {fault}"));
         }
+        let mut unannounced = announce::left(&self.disk);
         match commit::recover(&self.disk, &mut store).expect("an interrupted commit can be dealt with") {
             commit::Recovered::Nothing => {}
-            done => self.say(&format!("recovered {done:?}")),
+            done => {
+                self.say(&format!("recovered {done:?}"));
+                if let commit::Recovered::Finished(packages) = done {
+                    unannounced.extend(packages);
+                }
+            }
         }
         let records = store.events().iter();
         let records: Vec<Record> =
@@ -149,7 +156,9 @@ impl Bench {
         let mut state = store.state().clone();
         state.note_start(&store::boot_id(&self.disk));
         self.starts += 1;
-        self.agent = Some(Agent::new(model(), state, Ledger::replay(records), Rng::new([self.starts; 32])));
+        let mut agent = Agent::new(model(), state, Ledger::replay(records), Rng::new([self.starts; 32]));
+        agent.resume(unannounced);
+        self.agent = Some(agent);
         self.store = Some(store);
         self.event(Event::Started);
     }
@@ -287,10 +296,17 @@ impl Bench {
                             self.say(&format!("saved\n{}", told.trim_end()));
                         }
                     }
-                    Err(error) => self.say(&format!("not saved: {error}")),
+                    Err(error) => {
+                        self.say(&format!("not saved: {error}"));
+                        agent.handle(self.now, Event::NotKept(Unkept::State));
+                    }
                 }
             }
-            Action::Note(records, whole) => self.note(&records, &whole),
+            Action::Note(records, whole) => {
+                if !self.note(&records, &whole) {
+                    agent.handle(self.now, Event::NotKept(Unkept::Events));
+                }
+            }
             Action::Post(outgoing) => {
                 let text = body_of(outgoing, agent.take_rendering());
                 if !text.is_empty() {
@@ -301,7 +317,11 @@ impl Bench {
                 self.posted.push(text);
             }
             Action::Close => self.say("closed"),
-            Action::Announce(packages) => self.say(&format!("announced {}", packages.join(" "))),
+            Action::Announce(packages) => {
+                self.say(&format!("announced {}", packages.join(" ")));
+                let upto = self.store.as_ref().unwrap().state().commit();
+                let _ = announce::told(&self.disk, upto, &packages);
+            }
             Action::Call(calls) => self.say(&format!("called {}", calls.join(", "))),
             Action::Configure(config) => {
                 let port =
@@ -376,21 +396,19 @@ impl Bench {
         }
     }
 
-    fn note(&mut self, records: &[Record], whole: &[Record]) {
-        let text = |record: &Record| json::write(&record.to_tree());
-        let store = self.store.as_mut().unwrap();
-        let done = if whole.is_empty() {
-            store.set_events(&self.disk, &[])
-        } else {
-            records.iter().try_for_each(|record| store.add_event(&self.disk, &text(record)).map(drop))
+    fn note(&mut self, records: &[Record], whole: &[Record]) -> bool {
+        let texts = |records: &[Record]| {
+            records.iter().map(|record| json::write(&record.to_tree())).collect::<Vec<_>>()
         };
-        for record in records {
-            let line = format!("noted {}", text(record));
-            self.say(&line);
+        let (texts, whole) = (texts(records), texts(whole));
+        let done = self.store.as_mut().unwrap().note(&self.disk, &texts, &whole);
+        for text in texts {
+            self.say(&format!("noted {text}"));
         }
-        if let Err(error) = done {
+        if let Err(error) = &done {
             self.say(&format!("not noted: {error}"));
         }
+        done.is_ok()
     }
 
     /// Every package's text by its name.

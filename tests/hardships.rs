@@ -1,0 +1,197 @@
+//! The whole agent where things around it go wrong: a disk that takes nothing, a kill, too many who ask.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "common/agent.rs"]
+mod agent;
+#[path = "common/cwmp_schema.rs"]
+mod cwmp_schema;
+#[path = "common/device.rs"]
+mod device;
+
+use agent::Bench;
+use cpeagent::agent::local::Request;
+use cpeagent::agent::{Action, Agent, Event, KEEP_WAIT, MAX_JOBS};
+use cpeagent::cwmp::events::Ledger;
+use cpeagent::io::disk::sim::SimDisk;
+use cpeagent::rng::Rng;
+use cpeagent::state::State;
+use cpeagent::time::Now;
+use std::time::Duration;
+
+const DEVICE: &str = "wr4000-25.12";
+const LEASE: &str = "Device.DHCPv4.Server.Pool.1.LeaseTime";
+const SCHEDULE: &str = "<cwmp:ScheduleInform><DelaySeconds>300</DelaySeconds><CommandKey>later</CommandKey></cwmp:ScheduleInform>";
+const REBOOT: &str = "<cwmp:Reboot><CommandKey>because</CommandKey></cwmp:Reboot>";
+const HOSTS: &str = "<cwmp:GetParameterNames><ParameterPath>Device.DHCPv4.Server.Pool.1.StaticAddress.</ParameterPath>\
+                     <NextLevel>1</NextLevel></cwmp:GetParameterNames>";
+
+fn set_lease(value: &str) -> String {
+    format!(
+        "<cwmp:SetParameterValues><ParameterList soapenc:arrayType=\"cwmp:ParameterValueStruct[1]\"><ParameterValueStruct>\
+         <Name>{LEASE}</Name><Value>{value}</Value></ParameterValueStruct></ParameterList><ParameterKey/></cwmp:SetParameterValues>"
+    )
+}
+
+fn get_lease() -> String {
+    format!(
+        "<cwmp:GetParameterValues><ParameterNames><string>{LEASE}</string></ParameterNames></cwmp:GetParameterValues>"
+    )
+}
+
+/// A disk that takes nothing more, by one reason or another, and one that does again.
+const ILLS: [fn(&SimDisk); 2] = [|disk| disk.set_free(Some(0)), |disk| disk.set_read_only(true)];
+fn cure(disk: &SimDisk) {
+    disk.set_free(None);
+    disk.set_read_only(false);
+}
+
+fn has(text: &str, event: &str) -> bool {
+    text.contains(&format!("<EventCode>{event}</EventCode>"))
+}
+
+//= TR-069 A.3.2.1: what was acknowledged is applied after the session, also if the agent ends before.
+#[test]
+fn a_change_whose_agent_was_killed_before_the_session_ended_is_announced_by_the_next_one_in_this_boot() {
+    for boot in [false, true] {
+        let mut bench = Bench::in_session(DEVICE);
+        assert!(bench.ask(&set_lease("7200")).contains("SetParameterValuesResponse"));
+        assert!(!bench.said.contains("announced"), "not while the session lasts");
+        if boot {
+            bench.reboot(0);
+        }
+        bench.said.clear();
+        bench.start();
+        assert_eq!(bench.said.contains("announced dhcp"), !boot, "a boot starts the services anyway");
+        bench.said.clear();
+        bench.start();
+        assert!(!bench.said.contains("announced"), "once");
+    }
+}
+
+//= TR-069 A.4.1.2
+#[test]
+fn a_scheduled_inform_comes_at_its_time_over_restarts_and_reboots() {
+    for (boots, clock) in [(0, true), (1, true), (1, false)] {
+        let mut bench = Bench::in_session(DEVICE);
+        if !clock {
+            bench.now.wall = None;
+        }
+        assert!(bench.ask(SCHEDULE).contains("ScheduleInformResponse"));
+        bench.nothing();
+        bench.wait(Duration::from_secs(100));
+        for seed in 0..boots {
+            bench.reboot(seed);
+        }
+        bench.start();
+        bench.informed();
+        bench.nothing();
+        let told = |bench: &Bench| bench.posted.iter().any(|text| has(text, "M ScheduleInform"));
+        bench.posted.clear();
+        // Without a calendar nobody knows how long the device was off.
+        bench.wait(Duration::from_secs(if clock { 195 } else { 295 }));
+        assert!(!told(&bench), "{boots} {clock}: too early");
+        bench.wait(Duration::from_secs(10));
+        assert!(told(&bench) && bench.posted.concat().contains("<CommandKey>later<"), "{boots} {clock}");
+        bench.informed();
+        bench.nothing();
+        bench.reboot(9);
+        bench.start();
+        bench.wait(Duration::from_secs(1_000));
+        assert_eq!(bench.posted.iter().filter(|text| has(text, "M ScheduleInform")).count(), 1, "once");
+    }
+}
+
+//= TR-069 A.5.1: 9002 where the device cannot do what it would have to promise.
+#[test]
+fn what_a_full_disk_cannot_keep_is_refused_and_what_needs_no_disk_still_works() {
+    for ill in ILLS {
+        let mut bench = Bench::in_session(DEVICE);
+        bench.ask(HOSTS);
+        ill(&bench.disk);
+        for request in [SCHEDULE, REBOOT, "<cwmp:FactoryReset/>", &set_lease("7200")] {
+            let answer = bench.ask(request);
+            assert!(answer.contains("<FaultCode>9002<"), "{request}: {answer}");
+        }
+        assert!(bench.ask(&get_lease()).contains("43200"), "the old value, and the session goes on");
+        bench.nothing();
+        assert_eq!(bench.gone, None, "neither restarted nor reset");
+        bench.posted.clear();
+        bench.wait(Duration::from_secs(1_000));
+        assert!(!bench.posted.iter().any(|text| has(text, "M ScheduleInform")), "it was refused");
+        cure(&bench.disk);
+        bench.open();
+        assert!(bench.ask(REBOOT).contains("RebootResponse"));
+        bench.nothing();
+        bench.reboot(0);
+        bench.start();
+        let inform = bench.posted.last().unwrap();
+        assert_eq!(inform.matches("<EventCode>M Reboot<").count(), 1, "{inform}");
+    }
+}
+
+//= TR-106 A.2.2.1: a number that was told is its row's for ever, so it is not told before it is kept.
+#[test]
+fn no_number_is_told_that_a_full_disk_did_not_keep() {
+    for ill in ILLS {
+        let mut bench = Bench::in_session(DEVICE);
+        bench.ask(HOSTS);
+        bench.enlarge(0, 1);
+        ill(&bench.disk);
+        for _ in 0..2 {
+            assert!(bench.ask(HOSTS).contains("<FaultCode>9002<"), "a row nobody was told of");
+            assert!(bench.ask(&get_lease()).contains("43200"), "rows that are known");
+        }
+        cure(&bench.disk);
+        let told = bench.ask(HOSTS);
+        bench.reboot(0);
+        bench.start();
+        bench.informed();
+        let names = |text: &str| {
+            text.split("<Name>")
+                .skip(1)
+                .map(|rest| rest.split('<').next().unwrap().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&bench.ask(HOSTS)), names(&told));
+        assert!(!names(&told).is_empty());
+    }
+}
+
+#[test]
+fn what_could_not_be_written_is_written_once_the_disk_takes_it() {
+    for ill in ILLS {
+        let mut bench = Bench::new(DEVICE);
+        ill(&bench.disk);
+        bench.start();
+        bench.informed();
+        bench.nothing();
+        assert_eq!(bench.store.as_ref().unwrap().events().iter().count(), 0);
+        cure(&bench.disk);
+        bench.posted.clear();
+        bench.wait(KEEP_WAIT);
+        assert!(bench.posted.is_empty(), "no session is needed for it");
+        bench.reboot(0);
+        bench.start();
+        let inform = bench.posted.last().unwrap();
+        assert!(has(inform, "1 BOOT") && !has(inform, "0 BOOTSTRAP"), "the ACS has taken it: {inform}");
+    }
+}
+
+#[test]
+fn of_too_many_local_requests_none_is_left_without_an_answer() {
+    let mut agent = Agent::new(agent::model(), State::factory(), Ledger::default(), Rng::new([1; 32]));
+    agent.handle(Now::default(), Event::Started);
+    while agent.poll().is_some() {}
+    let mut refused = 0;
+    for id in 0..2 * MAX_JOBS as u64 {
+        agent.handle(Now::default(), Event::Local(id, Request::Status));
+        while let Some(action) = agent.poll() {
+            if let Action::Answer(answered, tree) = action {
+                assert_eq!(answered, id);
+                assert!(tree.get("errors").is_some());
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, MAX_JOBS, "the others wait for the sources that were asked for");
+}
