@@ -117,12 +117,13 @@ fn emit(assembled: &[Assembled]) -> String {
         let _ = write!(
             body,
             "Object {{ path: {:?}, each: {}, needs: {needs}, add: {}, add_fn: {add_fn}, delete: {delete}, params: &[\n{params}], \
-             locals: &[{locals}], unique: &{:?}, enable: {:?}, pending: {:?}, known: {}, commands: &[{commands}], events: &[{events}], \
+             locals: &[{locals}], unique: &{:?}, keys: &{:?}, enable: {:?}, pending: {:?}, known: {}, commands: &[{commands}], events: &[{events}], \
              file: {:?} }},\n",
             object.path,
             object.each.as_ref().map_or("None".into(), |e| format!("Some({})", each(e))),
             object.add.as_ref().map_or("None".into(), |a| format!("Some({})", add(a))),
             object.unique,
+            object.keys,
             object.enable,
             object.pending,
             known(object.protocols),

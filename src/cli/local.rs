@@ -7,7 +7,7 @@ use crate::dm::instance::Instances;
 use crate::dm::path::Pattern;
 use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
-use crate::dm::schema::Model;
+use crate::dm::schema::{Audience, Model};
 use crate::dm::source::{Snapshot, Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::{PENDING, View};
@@ -139,7 +139,18 @@ impl Local {
         policy: Policy,
         ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
     ) -> Result<Plan, Vec<Error>> {
+        self.plan_for(Audience::All, policy, ask)
+    }
+
+    /// As [`Local::plan`], for one protocol's manager.
+    pub fn plan_for(
+        &self,
+        audience: Audience,
+        policy: Policy,
+        ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
+    ) -> Result<Plan, Vec<Error>> {
         let mut snapshot = self.snapshot();
+        snapshot.audience = audience;
         loop {
             let mut planner = Planner::new(&self.model, &snapshot, &self.instances.borrow(), policy);
             match ask(&mut planner) {

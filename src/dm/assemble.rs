@@ -31,6 +31,8 @@ pub struct Assembled {
     pub locals: Vec<(String, Line)>,
     /// Functional keys.
     pub unique: Vec<String>,
+    /// Keys that bind all rows, without the Alias.
+    pub keys: Vec<String>,
     /// The parameter that enables a row.
     pub enable: Option<String>,
     /// The parameters without which a row cannot become a section.
@@ -168,6 +170,7 @@ fn object(
     let mut object = Assembled {
         file: file.to_string(),
         unique: node.facts.functional_keys.iter().map(|key| key.join(",")).collect(),
+        keys: node.facts.keys.iter().map(|key| key.join(",")).filter(|key| key != "Alias").collect(),
         enable: node.facts.enable.clone(),
         protocols: node.protocols,
         ..bare(&table.path)
@@ -383,6 +386,7 @@ fn bare(path: &str) -> Assembled {
         params: Vec::new(),
         locals: Vec::new(),
         unique: Vec::new(),
+        keys: Vec::new(),
         enable: None,
         pending: None,
         protocols: Protocols::Both,

@@ -28,6 +28,7 @@ pub mod search;
 pub mod source;
 pub mod standard;
 pub mod tree;
+pub mod undo;
 pub mod value;
 pub mod view;
 pub mod write;

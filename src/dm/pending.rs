@@ -37,6 +37,7 @@ pub(super) fn by_enabling(object: &Object, param: &Param) -> bool {
 }
 
 /// A row as it was, to wait.
+#[derive(Clone)]
 pub(super) struct Kept {
     object: usize,
     table: String,

@@ -195,7 +195,7 @@ impl<'s> View<'s> {
     }
 
     /// Whether the schema has what the pattern names, whatever rows there are.
-    fn in_schema(&self, pattern: &Pattern) -> Result<bool, Stop> {
+    pub fn in_schema(&self, pattern: &Pattern) -> Result<bool, Stop> {
         let mut objects: Vec<usize> = self.model.roots().collect();
         let (mut here, mut within_table) = (None, false);
         let last = pattern.steps().len().saturating_sub(1);

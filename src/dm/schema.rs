@@ -210,6 +210,8 @@ pub struct Object {
     pub locals: &'static [(&'static str, Line)],
     /// Functional keys: each a comma list of parameters, unique among enabled rows.
     pub unique: &'static [&'static str],
+    /// Keys that bind all rows and stay as a row was made with them, the Alias left out: each a comma list.
+    pub keys: &'static [&'static str],
     /// The parameter that enables a row.
     pub enable: Option<&'static str>,
     /// A row that UCI cannot hold before these parameters (comma list) are set and it is enabled.
@@ -248,6 +250,7 @@ impl Object {
             params: &[],
             locals: &[],
             unique: &[],
+            keys: &[],
             enable: None,
             pending: None,
             known: Known::All,

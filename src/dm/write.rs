@@ -11,7 +11,7 @@ use super::path::Pattern;
 use super::pending::Kept;
 use super::read::{Node, Place};
 use super::run::{self, Halt};
-use super::schema::{Delete, Model, Object, Write};
+use super::schema::{Audience, Delete, Model, Object, Param, Write};
 use super::source::{Snapshot, Stop};
 use super::tree::Tree;
 use super::value::{Invalid, Type};
@@ -80,11 +80,11 @@ pub struct Planner<'m> {
     pub(super) draft: Draft,
     pub(super) instances: Rc<RefCell<Instances>>,
     policy: Policy,
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) renumbered: bool,
     pub(super) lost: Vec<Kept>,
     /// Keys that were missing, of every step so far.
-    noted: BTreeSet<Box<str>>,
+    pub(super) noted: BTreeSet<Box<str>>,
 }
 
 impl<'m> Planner<'m> {
@@ -219,11 +219,20 @@ impl<'m> Planner<'m> {
         }
     }
 
+    /// Whether a USP controller may write the parameter only with the Add that makes its row.
+    //= TR-369 R-KEY.1: a key that is not functional does not change after creation.
+    fn is_fixed(&self, view: &View<'_>, place: &Place<'_>, param: &Param) -> Result<bool, Stop> {
+        let object = view.model.object(place.object)?;
+        let key = object.keys.iter().any(|key| key.split(',').any(|name| name == param.name));
+        let is_new = || place.row.as_ref().is_some_and(|row| self.plan.added.contains(&row.path));
+        Ok(view.snapshot.audience == Audience::Usp && (key || param.flags.once) && !is_new())
+    }
+
     /// What one wish means, or why it is refused.
     fn checked(&self, view: &View<'_>, wish: &Wish) -> Result<Set, Stop> {
         let (place, at) = parameter(view, &wish.path)?;
         let param = view.param(&place, at)?;
-        if matches!(param.write, Write::No) {
+        if matches!(param.write, Write::No) || self.is_fixed(view, &place, param)? {
             return Err(Refusal::NotWritable.into());
         }
         if let Some(said) = wish.said
@@ -395,9 +404,12 @@ impl<'m> Planner<'m> {
             };
             Ok(flag.is_none_or(|flag| flag.iter().all(|flag| flag != "false")))
         };
-        for key in object.unique {
+        let functional = object.unique.iter().map(|key| (*key, false));
+        for (key, always) in functional.chain(object.keys.iter().map(|key| (*key, true))) {
             let names: Vec<&str> = key.split(',').collect();
-            if (!names.contains(&name) && object.enable != Some(name)) || !enabled(row)? {
+            //= TR-369 R-KEY.2: a functional key may change but stays unique.
+            let always = always || view.snapshot.audience == Audience::Usp && names.contains(&name);
+            if (!names.contains(&name) && object.enable != Some(name)) || !(always || enabled(row)?) {
                 continue;
             }
             let Some(mine) = values(view, object, &names, row)? else { continue };
@@ -409,7 +421,7 @@ impl<'m> Planner<'m> {
             }
             for other in view.rows(row.object, row.parent.as_ref())?.iter() {
                 if other.number != row.number
-                    && enabled(other)?
+                    && (always || enabled(other)?)
                     && values(view, object, &names, other)?.as_ref() == Some(&mine)
                 {
                     return Err(Refusal::Duplicate(other.path.clone()).into());

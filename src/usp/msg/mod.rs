@@ -3,6 +3,11 @@
 //! One file per message. A handler gets the view, what is asked and the asker's rights, and returns an [`Answer`]; long
 //! answers are written straight into one buffer. Who asked and whether he may is settled before.
 
+pub mod add;
+pub mod change;
+pub mod delete;
+pub mod set;
+
 use super::error::{Fault, INVALID_ARGUMENTS};
 use super::pb::header::MsgType;
 use super::pb::{self, body::MsgBody, request::ReqType, response::RespType};
