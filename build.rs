@@ -207,11 +207,12 @@ fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, Str
         standard::Notify::ForceDefaultEnabled => "OnByDefault",
     };
     format!(
-        "Param {{ name: {:?}, syntax: {syntax}, flags: Flags {{ hidden: {}, command: {}, forced_inform: {}, known: {}, once: {}, \
+        "Param {{ name: {:?}, syntax: {syntax}, flags: Flags {{ hidden: {}, secured: {}, command: {}, forced_inform: {}, known: {}, once: {}, \
          notify: Notify::{notify} }}, \
          read: {read}, write: {write}, reason: {:?} }},\n",
         param.name,
-        facts.hidden || facts.secured,
+        facts.hidden,
+        facts.secured,
         facts.command,
         facts.forced_inform,
         known(param.node.protocols),
@@ -279,7 +280,11 @@ fn condition((l, unequal, value): &(Line, bool, &'static str)) -> String {
 
 fn each(each: &Each) -> String {
     let rows = match &each.rows {
-        Rows::Sections { key, kind } => format!("Rows::Sections {{ key: {key:?}, kind: {kind:?} }}"),
+        Rows::Sections { key, kind, by } => {
+            let by =
+                by.map_or("None".into(), |(option, value)| format!("Some(({option:?}, {}))", text(value)));
+            format!("Rows::Sections {{ key: {key:?}, kind: {kind:?}, by: {by} }}")
+        }
         Rows::Items(of) => format!("Rows::Items({})", source(of)),
     };
     let key = each.key.map_or("None".into(), |key| format!("Some({})", text(key)));

@@ -7,9 +7,11 @@
 pub mod events;
 
 use crate::dm::edit::{Conflict, Edit};
+use crate::dm::error::Refusal;
 use crate::dm::instance::{self, Instances};
 use crate::dm::record::{self, STATE};
 use crate::dm::tree::Tree;
+use crate::dm::view::{KEPT, PENDING};
 use crate::sealed::{self, Broken};
 use crate::time::Wall;
 
@@ -21,6 +23,8 @@ pub const MAX_TABLES: usize = 1_024;
 pub const MAX_ATTRIBUTES: usize = 4_096;
 /// The most rows waiting to become sections.
 pub const MAX_ROWS: usize = 256;
+/// The most rows that only the agent keeps, over all tables.
+pub const MAX_KEPT: usize = 512;
 /// The longest key, alias, path or value kept, in octets.
 pub const MAX_TEXT: usize = 4_096;
 /// Values up to this length are kept as they are to compare with, longer ones as a checksum.
@@ -30,6 +34,8 @@ const KIND: &str = "cpeagent-state";
 const VERSION: u32 = 1;
 const AGENT: &str = "agent";
 const ATTRIBUTES: &str = "attributes";
+/// The beginning of the names of rows that only the agent keeps.
+const ROW: &str = "kept:";
 
 /// A bound of this module is reached; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,6 +310,59 @@ impl State {
             entries.push((format!("row:{path}").into(), row));
         }
         Ok(())
+    }
+
+    /// The rows that only the agent keeps (subscriptions, requests), as a source: a section per row.
+    pub fn kept(&self) -> Tree {
+        let rows = self.0.entries().iter();
+        Tree::map(rows.filter_map(|(name, row)| Some((name.strip_prefix(ROW)?, row.clone()))))
+    }
+
+    /// Keeps the rows of `kept` (as [`State::kept`] gives them) in place of those before.
+    ///
+    /// Refuses more than [`MAX_KEPT`], and texts longer than [`MAX_TEXT`].
+    pub fn set_kept(&mut self, kept: &Tree) -> Result<(), Full> {
+        let long = |value: &Tree| {
+            let texts = value.items().iter().chain([value]).filter_map(Tree::as_str);
+            texts.map(str::len).sum::<usize>() > MAX_TEXT
+        };
+        let mut options = kept.entries().iter().flat_map(|(_, row)| row.entries());
+        if kept.entries().len() > MAX_KEPT || options.any(|(_, value)| long(value)) {
+            return Err(Full);
+        }
+        let Tree::Map(entries) = &mut self.0 else { return Err(Full) };
+        entries.retain(|(name, _)| !name.starts_with(ROW));
+        entries.extend(kept.entries().iter().map(|(name, row)| (format!("{ROW}{name}").into(), row.clone())));
+        Ok(())
+    }
+
+    /// The sources that are part of it: waiting rows and kept ones.
+    pub fn sources(&self) -> [(&'static str, Tree); 2] {
+        [(PENDING, self.pending()), (KEPT, self.kept())]
+    }
+
+    /// Carries out those edits of a plan that are of its own sources, and gives the others back.
+    ///
+    /// Refuses, without effect, what does not fit and what is too much.
+    pub fn take(&mut self, edits: Vec<Edit>) -> Result<Vec<Edit>, Refusal> {
+        let (mut pending, mut kept) = (self.pending(), self.kept());
+        let mut others = Vec::new();
+        for edit in edits {
+            let rows = match &*edit.source {
+                PENDING => &mut pending,
+                KEPT => &mut kept,
+                _ => {
+                    others.push(edit);
+                    continue;
+                }
+            };
+            edit.apply(rows).map_err(|conflict| Refusal::Backend(conflict.0))?;
+        }
+        let mut next = self.clone();
+        let full = |Full| Refusal::Exhausted("the agent's state".into());
+        next.set_pending(&pending).and_then(|()| next.set_kept(&kept)).map_err(full)?;
+        *self = next;
+        Ok(others)
     }
 }
 

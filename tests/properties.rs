@@ -55,7 +55,7 @@ fn writable(bench: &mut Bench) -> Vec<(String, &'static Param)> {
     let names = names.filter(|name| !name.ends_with('.'));
     names
         .map(|name| (name.to_string(), param(name)))
-        .filter(|(_, param)| !param.flags.hidden && !param.flags.command)
+        .filter(|(_, param)| !param.flags.is_secret() && !param.flags.command)
         .collect()
 }
 

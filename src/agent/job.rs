@@ -162,19 +162,16 @@ impl Agent {
     /// Sends a plan's edits off to be committed; what the job answers waits for it.
     pub(super) fn commit(&mut self, running: &mut Running, plan: Plan, state: State, done: Done) -> Step {
         let mut next = state;
-        let mut edits = Vec::new();
-        let mut pending = next.pending();
-        for edit in plan.edits {
-            if &*edit.source != crate::dm::view::PENDING {
-                edits.push(edit);
-            } else if let Err(conflict) = edit.apply(&mut pending) {
-                self.refuse(&running.job, Refusal::Backend(conflict.0));
+        let mut edits = match next.take(plan.edits) {
+            Ok(edits) => edits,
+            Err(why) => {
+                self.refuse(&running.job, why);
                 return Step::Over;
             }
-        }
+        };
         // With the numbers that planning has given to rows nobody had asked for before.
         let instances = plan.instances.unwrap_or_else(|| self.instances.borrow().clone());
-        if next.set_pending(&pending).is_err() || next.set_instances(&instances).is_err() {
+        if next.set_instances(&instances).is_err() {
             self.refuse(&running.job, Refusal::Exhausted("the agent's state".into()));
             return Step::Over;
         }

@@ -475,7 +475,9 @@ impl Agent {
         let mut snapshot = Snapshot::new(Now { wall, ..self.now });
         snapshot.unapplied = self.settling.keys().cloned().collect();
         snapshot.unapplied.extend(self.unannounced.iter().map(|package| format!("uci:{package}").into()));
-        snapshot.supply(crate::dm::view::PENDING, Source::ready(self.state.pending()));
+        for (key, tree) in self.state.sources() {
+            snapshot.supply(key, Source::ready(tree));
+        }
         let first_use =
             self.state.first_use().map_or_else(|| crate::time::UNKNOWN.into(), |date| date.to_string());
         let mut facts = vec![

@@ -10,7 +10,7 @@ use crate::dm::run::{self, Halt};
 use crate::dm::schema::{Audience, Model};
 use crate::dm::source::{Snapshot, Source, Stop};
 use crate::dm::tree::Tree;
-use crate::dm::view::{PENDING, View};
+use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::source::Files;
 use crate::state::State;
@@ -64,7 +64,9 @@ impl Local {
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new(self.now);
         let state = &self.state;
-        snapshot.supply(PENDING, Source::ready(state.pending()));
+        for (key, tree) in state.sources() {
+            snapshot.supply(key, Source::ready(tree));
+        }
         let first_use = state.first_use().map_or_else(|| UNKNOWN.to_string(), |date| date.to_string());
         let facts = [
             ("ParameterKey", state.parameter_key()),

@@ -6,11 +6,11 @@
 use super::local::{Fetcher, Local};
 use super::{Fail, Global};
 use crate::dm::edit::Edit;
-use crate::dm::error::Error;
+use crate::dm::error::{Error, Refusal};
 use crate::dm::schema::Model;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
-use crate::dm::view::PENDING;
+use crate::dm::view::{KEPT, PENDING};
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::announce;
 use crate::io::clock::Clock;
@@ -142,16 +142,8 @@ impl Router {
     fn commit(&mut self, plan: &Plan) -> Result<Vec<Box<str>>, commit::Error> {
         let full = |_| commit::Error::Refused("the agent's memory is full".into());
         let mut next = self.store.state().clone();
-        let mut pending = next.pending();
-        let mut edits = Vec::new();
-        for edit in &plan.edits {
-            if &*edit.source == PENDING {
-                edit.apply(&mut pending).map_err(|conflict| commit::Error::Refused(conflict.0))?;
-            } else {
-                edits.push(edit.clone());
-            }
-        }
-        next.set_pending(&pending).map_err(full)?;
+        let refused = |why: Refusal| commit::Error::Refused(why.to_string());
+        let mut edits = next.take(plan.edits.clone()).map_err(refused)?;
         if let Some(instances) = &plan.instances {
             next.set_instances(instances).map_err(full)?;
         }
@@ -170,7 +162,8 @@ impl Router {
         for source in plan.sources() {
             let edits: Vec<&Edit> = plan.edits.iter().filter(|edit| &*edit.source == source).collect();
             let before = match source {
-                PENDING => Tree::clone(&self.local.state().pending()),
+                PENDING => self.local.state().pending(),
+                KEPT => self.local.state().kept(),
                 _ => match self.source(source) {
                     Source::Ready(tree) => Tree::clone(&tree),
                     Source::Absent => Tree::Map(Vec::new()),

@@ -23,6 +23,7 @@ fn shipped() -> Vec<Object> {
         params,
         locals: &[],
         unique: &[],
+        keys: &[],
         enable: None,
         pending: None,
         file: "shipped",
@@ -33,6 +34,7 @@ fn shipped() -> Vec<Object> {
         syntax: Syntax::plain(Type::String),
         flags: Flags {
             hidden: false,
+            secured: false,
             command: false,
             forced_inform: false,
             notify: crate::dm::schema::Notify::Normal,
@@ -47,7 +49,7 @@ fn shipped() -> Vec<Object> {
         write: Write::No,
         reason: None,
     }];
-    let rows = Rows::Sections { key: "uci:dhcp", kind: "dhcp" };
+    let rows = Rows::Sections { key: "uci:dhcp", kind: "dhcp", by: None };
     let each = Each { rows, key: None, only: None, volatile: false };
     vec![
         bare("Device.", &[], None),

@@ -337,16 +337,37 @@ fn pipe(text: &str) -> Result<Pipe, String> {
 }
 
 /// Reads the right-hand side of `each`, with those of `key`, `where` and `volatile` of the same table.
+///
+/// `uci package.@type`, and `agent kept.@type` for rows that only the agent keeps, give the sections of a type; with
+/// `[option=text]` behind it only those whose option has that text.
 pub fn each(text: &str, key: Option<&str>, only: Option<&str>, volatile: bool) -> Result<Each, String> {
-    let rows = match text.strip_prefix("uci ").and_then(|rest| rest.trim().split_once(".@")) {
-        Some((package, kind)) if !kind.contains(['.', '[']) => {
-            Rows::Sections { key: leak(&format!("uci:{package}")), kind: leak(kind) }
-        }
-        Some(_) | None => Rows::Items(source(text)?),
+    let rows = match sections(text)? {
+        Some(rows) => rows,
+        None => Rows::Items(source(text)?),
     };
     let key = key.map(self::text).transpose()?;
     let only = only.map(condition).transpose()?;
     Ok(Each { rows, key, only, volatile })
+}
+
+/// `uci dhcp.@dhcp`, `agent kept.@request`, `uci cpeagent.@permission[role={..name}]`; `None` for another source.
+fn sections(text: &str) -> Result<Option<Rows>, String> {
+    let Some((word, rest)) = text.split_once(' ').filter(|(word, _)| ["uci", "agent"].contains(word)) else {
+        return Ok(None);
+    };
+    let Some((package, kind)) = rest.trim().split_once(".@") else { return Ok(None) };
+    let (kind, by) = match kind.split_once('[') {
+        None => (kind, None),
+        Some((kind, pick)) => {
+            let Some((pick, "")) = pick.rsplit_once(']') else { return Ok(None) };
+            let (option, value) = pick.split_once('=').ok_or("@type wants [option=text] here")?;
+            (kind, Some((leak(option), self::text(value)?)))
+        }
+    };
+    if kind.contains('.') || package.contains(' ') {
+        return Ok(None);
+    }
+    Ok(Some(Rows::Sections { key: leak(&format!("{word}:{package}")), kind: leak(kind), by }))
 }
 
 /// `EXPR = value` or `EXPR != value`.
@@ -370,7 +391,8 @@ pub fn add(text: &str) -> Result<Add, String> {
                     option.split_once('=').ok_or(format!("add wants option=text, not {option:?}"))?;
                 born.push((leak(option), self::text(value)?));
             }
-            let key = leak(&format!("uci:{package}"));
+            // Rows that only the agent keeps name their source in full: `agent:kept`.
+            let key = if package.contains(':') { leak(package) } else { leak(&format!("uci:{package}")) };
             Ok(Add::Section { key, kind: leak(kind), prefix: leak(prefix), options: born.leak() })
         }
         _ => Err("add wants rust NAME, or package type name option=text …".into()),
@@ -405,6 +427,16 @@ mod tests {
         assert_eq!(got.brings, Some(("string(32)".into(), true)));
         assert!(rhs("const 4").is_err(), "a constant wants its reason");
         assert_eq!(rhs("const 4 -- the only version there is").unwrap().read.source, Src::Const("4"));
+        let rows = |text: &str| each(text, None, None, false).unwrap().rows;
+        assert_eq!(rows("uci dhcp.@dhcp"), Rows::Sections { key: "uci:dhcp", kind: "dhcp", by: None });
+        assert_eq!(rows("agent kept.@note"), Rows::Sections { key: "agent:kept", kind: "note", by: None });
+        let Rows::Sections { kind: "part", by: Some(("of", _)), .. } = rows("uci x.@part[of={..name}]")
+        else {
+            panic!("a part names its whole");
+        };
+        assert!(matches!(rows("agent usp @.rows"), Rows::Items(_)));
+        let Add::Section { key, .. } = add("agent:kept note n").unwrap() else { panic!("a section") };
+        assert_eq!(key, "agent:kept");
         let got = line("uci network.@device[name={.dev}].mtu").unwrap();
         let Src::Tree { steps, .. } = got.source else { panic!("{got:?}") };
         assert!(matches!(steps[0], Step::KindBy("device", "name", _)));

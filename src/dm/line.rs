@@ -141,6 +141,8 @@ pub enum Rows {
         key: &'static str,
         /// The section type.
         kind: &'static str,
+        /// `@type[option={..name}]`: only those whose option has that text, such as the name of the parent's section.
+        by: Option<(&'static str, Text)>,
     },
     /// The entries of a map or items of a list; a map's key is the row's key.
     Items(Src),

@@ -229,11 +229,17 @@ impl<'s> View<'s> {
 
     /// The canonical text of a parameter.
     ///
-    /// Hidden ones read empty. A source that has no value now gives the line's `else`, and without one the empty
+    /// Hidden and secured ones read empty. A source that has no value now gives the line's `else`, and without one the empty
     /// value of the type: the empty text, 0, false, the unknown time.
     pub fn value(&self, place: &Place<'s>, at: usize) -> Result<Cow<'s, str>, Stop> {
+        self.value_for(place, at, false)
+    }
+
+    /// As [`View::value`] for somebody who may see secured values.
+    //= TR-369 11: hidden values read as the empty text, secured ones for whoever lacks the right to them.
+    pub fn value_for(&self, place: &Place<'s>, at: usize, secured: bool) -> Result<Cow<'s, str>, Stop> {
         let param = self.param(place, at)?;
-        if param.flags.hidden {
+        if param.flags.hidden || (param.flags.secured && !secured) {
             return Ok(Cow::Borrowed(""));
         }
         self.raw(place, param)

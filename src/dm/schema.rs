@@ -163,6 +163,8 @@ pub struct EventDef {
 pub struct Flags {
     /// Reads as an empty value, always.
     pub hidden: bool,
+    /// Reads as an empty value except for whoever has the right to secured values.
+    pub secured: bool,
     /// Writing it triggers an action.
     pub command: bool,
     /// Part of every Inform.
@@ -173,6 +175,13 @@ pub struct Flags {
     pub once: bool,
     /// What the standard says of active notification.
     pub notify: Notify,
+}
+
+impl Flags {
+    /// Whether it is a secret: hidden or secured.
+    pub const fn is_secret(self) -> bool {
+        self.hidden || self.secured
+    }
 }
 
 /// What the standard says of active notification.

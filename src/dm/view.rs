@@ -82,6 +82,9 @@ pub struct At<'a, 's> {
 /// The source that holds rows waiting to become sections.
 pub const PENDING: &str = "agent:pending";
 
+/// The source that holds rows which only the agent keeps, as sections.
+pub const KEPT: &str = "agent:kept";
+
 impl<'s> View<'s> {
     /// A view of `model` through `snapshot`.
     pub fn new(model: &'s Model, snapshot: &'s Snapshot, instances: &'s RefCell<Instances>) -> View<'s> {
@@ -232,14 +235,23 @@ impl<'s> View<'s> {
     ) -> Result<Vec<Found<'s>>, Stop> {
         let at = At { view: self, object, row: parent };
         Ok(match each.rows {
-            Rows::Sections { key, kind } => self
-                .sections(key, kind)?
-                .into_iter()
-                .map(|(name, tree)| {
-                    let section = Bound { source: Cow::Borrowed(key), name, tree };
-                    Found { anchor: name, item: tree, section: Some(section), pending: false }
-                })
-                .collect(),
+            Rows::Sections { key, kind, by } => {
+                let wanted = match by {
+                    Some((option, text)) => Some((option, at.text(text)?)),
+                    None => None,
+                };
+                let fits = |tree: &Tree| {
+                    wanted.as_ref().is_none_or(|(option, text)| tree.str(option) == Some(text.as_str()))
+                };
+                self.sections(key, kind)?
+                    .into_iter()
+                    .filter(|(_, tree)| fits(tree))
+                    .map(|(name, tree)| {
+                        let section = Bound { source: Cow::Borrowed(key), name, tree };
+                        Found { anchor: name, item: tree, section: Some(section), pending: false }
+                    })
+                    .collect()
+            }
             Rows::Items(source) => {
                 let source = match source {
                     Src::Local { name: "rows", .. } | Src::Const(_) => {

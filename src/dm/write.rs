@@ -241,7 +241,7 @@ impl<'m> Planner<'m> {
             return Err(Refusal::WrongType { expected: param.syntax.base.name().into() }.into());
         }
         // A secret reads as the empty text, whatever its length must be: written back so, it stays.
-        let skip = param.flags.hidden && wish.value.is_empty() && self.policy.keep_secret_on_empty;
+        let skip = param.flags.is_secret() && wish.value.is_empty() && self.policy.keep_secret_on_empty;
         let value = match skip {
             true => String::new(),
             false => param.syntax.canonical(&wish.value).map_err(|why| match why {
@@ -387,7 +387,7 @@ impl<'m> Planner<'m> {
             return Ok(());
         }
         let shown =
-            if param.flags.hidden { String::new() } else { format!("; it would read back as {read:?}") };
+            if param.flags.is_secret() { String::new() } else { format!("; it would read back as {read:?}") };
         Err(Refusal::OutOfRange { allowed: format!("what the router can hold{shown}") }.into())
     }
 

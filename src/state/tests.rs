@@ -91,6 +91,32 @@ fn waiting_rows_are_kept_whole_and_let_go() {
 }
 
 #[test]
+fn edits_of_own_sources_become_state_and_the_others_are_given_back() {
+    use crate::dm::edit::Change;
+    let edit =
+        |source: &str, section: &str, change| Edit { source: source.into(), section: section.into(), change };
+    let add =
+        |source: &str, section: &str| edit(source, section, Change::Add { kind: "subscription".into() });
+    let (new, option) = (Some(Tree::from("x")), "ID".into());
+    let set = edit(KEPT, "s1", Change::Set { option, old: None, new });
+    let mut state = State::factory();
+    let others =
+        state.take(vec![add(KEPT, "s1"), add("uci:network", "s1"), set, add(PENDING, "Device.T.1.")]);
+    assert_eq!(others, Ok(vec![add("uci:network", "s1")]));
+    assert_eq!(state.kept().get("s1").unwrap().str("ID"), Some("x"));
+    assert_eq!(state.kept().get("s1").unwrap().str(".type"), Some("subscription"));
+    assert!(state.pending().get("Device.T.1.").is_some());
+    let before = state.clone();
+    // One that does not fit lets none take effect.
+    assert!(matches!(state.take(vec![add(KEPT, "s2"), add(KEPT, "s1")]), Err(Refusal::Backend(_))));
+    let many = (0..MAX_KEPT).map(|n| add(KEPT, &format!("m{n}"))).collect();
+    assert!(matches!(state.take(many), Err(Refusal::Exhausted(_))));
+    assert_eq!(state, before);
+    let (_, read) = State::decode(state.encode(1).unwrap().as_bytes()).unwrap();
+    assert_eq!(read.kept(), state.kept());
+}
+
+#[test]
 fn every_bound_refuses_and_changes_nothing() {
     let mut state = State::factory();
     let rows = |n: usize| Tree::map((0..n).map(|n| (format!("r{n}."), Tree::Map(Vec::new()))));
@@ -98,6 +124,8 @@ fn every_bound_refuses_and_changes_nothing() {
     let long = "x".repeat(MAX_TEXT + 1);
     let before = state.clone();
     assert_eq!(state.set_pending(&rows(MAX_ROWS + 1)), Err(Full));
+    assert_eq!(state.set_kept(&rows(MAX_KEPT + 1)), Err(Full));
+    assert_eq!(state.set_kept(&Tree::map([("s", Tree::map([("o", Tree::from(&*long))]))])), Err(Full));
     assert_eq!(state.set_parameter_key(&long), Err(Full));
     assert_eq!(state.put("s", "s", "o", Some(Tree::List(vec![long.as_str().into()]))), Err(Full));
     assert_eq!(state, before);
@@ -120,7 +148,7 @@ fn the_date_of_first_use_is_set_once() {
 proptest! {
     #[test]
     fn a_state_reads_back_as_it_was_written_and_a_record_can_carry_its_changes(
-        steps in prop::collection::vec((0..6u8, "[a-c]", ".{0,9}"), 0..30), generation in any::<u64>(),
+        steps in prop::collection::vec((0..7u8, "[a-c]", ".{0,9}"), 0..30), generation in any::<u64>(),
     ) {
         let mut state = State::factory();
         let mut before = state.clone();
@@ -150,6 +178,11 @@ proptest! {
                     let mut rows = state.pending();
                     rows.remove(&name);
                     state.set_pending(&rows).unwrap();
+                }
+                5 => {
+                    let mut rows = state.kept();
+                    rows.set(&name, Tree::map([(".type", Tree::from("t")), ("o", Tree::from(text))]));
+                    state.set_kept(&rows).unwrap();
                 }
                 _ => {
                     let baseline = Some(baseline(&text));

@@ -64,8 +64,9 @@ fn every_parameter_follows_its_source_and_every_setter_keeps_what_it_takes() {
     let mut open = Open { unread: BTreeSet::new(), unwritten: BTreeSet::new(), refusals: BTreeMap::new() };
     for (schema, param) in &params {
         // Aliases and counts come from the data model itself, which has its own tests; what is hidden shows nothing.
-        let own =
-            matches!(param.read, How::Alias | How::Count(_)) || param.flags.hidden || param.flags.command;
+        let own = matches!(param.read, How::Alias | How::Count(_))
+            || param.flags.is_secret()
+            || param.flags.command;
         if !constant(param) && !own {
             open.unread.insert(schema.clone());
         }

@@ -241,7 +241,7 @@ pub fn takes_two(model: &Model, router: &Router, schema: &str, param: &Param) ->
                     let changes =
                         !plan.edits.is_empty() || plan.instances.is_some() || !plan.calls.is_empty();
                     // Writing what is there already changes nothing, and is a value it takes.
-                    let same = *now == canonical || param.flags.hidden || param.flags.command;
+                    let same = *now == canonical || param.flags.is_secret() || param.flags.command;
                     assert!(changes || same, "{path} accepts {text:?}, reads {now:?}, and nothing is stored");
                     taken.insert(canonical);
                 }
