@@ -108,6 +108,17 @@ impl Device {
         self.reading_skew
     }
 
+    /// What links are made with.
+    #[cfg(feature = "usp")]
+    pub fn site(&self) -> super::mtp::dial::Site {
+        super::mtp::dial::Site {
+            disk: self.disk(),
+            fetch: self.sources(),
+            clock: self.clock,
+            folder: self.is_folder(),
+        }
+    }
+
     /// Where sources are read.
     pub fn sources(&self) -> Fetch {
         self.fetch.clone()
@@ -245,7 +256,7 @@ impl Connector {
             bundles: Vec::new(),
             extra_ca: None,
             client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
-            pins: acs.tls.pins.iter().filter_map(|pin| digest(pin)).collect(),
+            pins: acs.tls.pins.iter().filter_map(|pin| tls::digest(pin)).collect(),
             floor: Some(tls::built()),
         };
         let wall = self.now.wall;
@@ -258,7 +269,8 @@ impl Connector {
             Err(error) => return Err(error.to_string()),
         };
         if let Some(name) = self.interface.as_deref().filter(|name| !name.is_empty()) {
-            self.route.interface = Some(self.netdev(name).await?);
+            self.route.interface =
+                Some(netdev(&self.fetch, name).await.map_err(|why| format!("acs.interface: {why}"))?);
         }
         let settings = Settings {
             route: self.route,
@@ -276,26 +288,17 @@ impl Connector {
         };
         Client::new(&url, settings, rng).map_err(|error| error.to_string())
     }
-
-    /// The device of a network, as netifd knows it now.
-    async fn netdev(&self, name: &str) -> Result<String, String> {
-        let dump = match self.fetch.fetch("ubus:network.interface dump").await {
-            Source::Ready(dump) => dump,
-            Source::Absent => return Err("netifd does not answer".into()),
-            Source::Failed(why) => return Err(format!("netifd does not answer: {why}")),
-        };
-        let all = dump.get("interface").map_or(&[][..], Tree::items);
-        let device =
-            all.iter().find(|one| one.str("interface") == Some(name)).and_then(|one| one.str("l3_device"));
-        device.map(str::to_string).ok_or(format!("the network {name} (acs.interface) is not up"))
-    }
 }
 
-/// 64 hex digits as octets.
-fn digest(hex: &str) -> Option<[u8; 32]> {
-    let mut out = [0u8; 32];
-    for (at, octet) in out.iter_mut().enumerate() {
-        *octet = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    Some(out)
+/// The device of a network, as netifd knows it now; why there is none, in words.
+pub async fn netdev(fetch: &Fetch, name: &str) -> Result<String, String> {
+    let dump = match fetch.fetch("ubus:network.interface dump").await {
+        Source::Ready(dump) => dump,
+        Source::Absent => return Err("netifd does not answer".into()),
+        Source::Failed(why) => return Err(format!("netifd does not answer: {why}")),
+    };
+    let all = dump.get("interface").map_or(&[][..], Tree::items);
+    let device =
+        all.iter().find(|one| one.str("interface") == Some(name)).and_then(|one| one.str("l3_device"));
+    device.map(str::to_string).ok_or(format!("the network {name} is not up"))
 }

@@ -103,7 +103,8 @@ impl Drop for Listener {
     }
 }
 
-fn open(route: &Route, source: IpAddr, port: u16) -> io::Result<TcpListener> {
+/// A port of one address, with the options of the route.
+pub fn open(route: &Route, source: IpAddr, port: u16) -> io::Result<TcpListener> {
     let address = SocketAddr::new(source, port);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if source == IpAddr::from(Ipv6Addr::UNSPECIFIED) {

@@ -14,6 +14,8 @@ pub mod listener;
 pub mod live;
 pub mod local;
 pub mod log;
+#[cfg(feature = "usp")]
+pub mod mtp;
 pub mod netlink;
 pub mod notice;
 pub mod pool;

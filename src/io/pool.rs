@@ -37,7 +37,15 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 ///
 /// Dropped, it ends at its next wait. `None` where the thread ends without a result, as it does when the runtime does.
 pub async fn compute<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    let _turn = HANDSHAKES.acquire().await.ok()?;
+    compute_in(&HANDSHAKES, work).await
+}
+
+/// As [`compute`], with turns of its own, so that peers who dawdle hold up only their like.
+pub async fn compute_in<T: Send + 'static>(
+    turns: &Semaphore,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let _turn = turns.acquire().await.ok()?;
     let (kept, dropped) = oneshot::channel::<()>();
     let runtime = Handle::current();
     let done = tokio::task::spawn_blocking(move || {

@@ -54,6 +54,15 @@ pub fn built() -> Wall {
     Wall::at(option_env!("SOURCE_DATE_EPOCH").and_then(|s| s.parse().ok()).unwrap_or(1_767_225_600))
 }
 
+/// 64 hex digits as octets.
+pub fn digest(hex: &str) -> Option<[u8; 32]> {
+    let mut out = [0u8; 32];
+    for (at, octet) in out.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    (hex.len() == 64).then_some(out)
+}
+
 /// Why TLS cannot be set up; names the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(pub String);
@@ -144,10 +153,10 @@ impl Tls {
                 Err(error) => log::debug!("{error}"),
             }
         }
-        if let Some(path) = &setup.extra_ca {
-            if add(certificates(path)?) == 0 {
-                return Err(Error(format!("{}: no usable CA certificate", path.display())));
-            }
+        if let Some(path) = &setup.extra_ca
+            && add(certificates(path)?) == 0
+        {
+            return Err(Error(format!("{}: no usable CA certificate", path.display())));
         }
         let trusted = Trusted { store: Arc::new(roots), fingerprints: fingerprints.into() };
         let chain = if trusted.store.is_empty() {

@@ -218,7 +218,8 @@ async fn finish(
     Ok(Connection { stream: Box::new(stream), peer, local, verified })
 }
 
-fn tls_words(error: &io::Error) -> String {
+/// A failed handshake in words for a person.
+pub fn tls_words(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => tls::words(inner),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {

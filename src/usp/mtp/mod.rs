@@ -193,6 +193,22 @@ pub struct Mqtt {
     pub publish_qos: u8,
 }
 
+impl Mqtt {
+    /// Whether a connection that was made for this serves `other` as well, with other subscriptions perhaps.
+    ///
+    /// A client id that becomes known is the one that the broker assigned.
+    pub fn same_connection(&self, other: &Mqtt) -> bool {
+        let bare = |one: &Mqtt| Mqtt {
+            client_id: None,
+            subscriptions: Vec::new(),
+            response_topic: None,
+            publish_qos: 0,
+            ..one.clone()
+        };
+        bare(self) == bare(other) && (self.client_id == other.client_id || self.client_id.is_none())
+    }
+}
+
 /// Versions of MQTT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MqttVersion {
@@ -238,7 +254,7 @@ pub enum LinkEvent {
         port: u16,
     },
     /// A connection stands, and Records can be sent.
-    Up(Up),
+    Up(Box<Up>),
     /// A Record came.
     Record {
         /// On this connection.
