@@ -1,163 +1,318 @@
-//! What can be typed, and the help that is shown for it.
+//! Reads a command line by the table in [`super::commands`].
+//!
+//! The usual manners: `--name value` and `--name=value`, options anywhere behind the program's name, `--` before values that
+//! begin with a dash. Gives what was typed or what to print instead; runs nothing. A parser crate costs a router 150 KiB.
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command, value_parser};
-use std::path::PathBuf;
+use super::commands::{COMMANDS, GLOBAL};
+use super::help;
+use std::ffi::OsString;
 
-/// The end of `--help`.
-const AFTER: &str = "\
-Paths are those of TR-181: a trailing dot for an object, `*` for every row, [Alias==\"x\"] for some.
-  cpeagent get Device.DeviceInfo. 'Device.IP.Interface.*.IPv4Address.'
-  cpeagent set --plan Device.WiFi.SSID.1.SSID=home Device.WiFi.SSID.1.Enable=true
-
-Commands reach the running agent over /var/run/cpeagent.sock. Where none runs, get, set, add, delete, names and model
-work on the configuration files themselves.
-
-Exit codes: 0 done; 1 refused, or the doctor found something; 2 wrong usage; 3 no agent runs or it does not answer;
-4 a file cannot be read or written.";
-
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+/// A command.
+pub(super) struct Command {
+    /// What is typed.
+    pub name: &'static str,
+    /// What it does, in a sentence without a full stop.
+    pub about: &'static str,
+    /// What its own help says besides.
+    pub more: &'static str,
+    /// Left out of the list of commands.
+    pub hidden: bool,
+    /// What it takes.
+    pub arguments: &'static [Argument],
 }
 
-fn paths(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).value_name(value).required(true).action(ArgAction::Append).help(help)
+/// What a command takes.
+pub(super) struct Argument {
+    /// By which the value is asked for; of flags and options also what is typed behind two dashes.
+    pub name: &'static str,
+    /// How it is typed.
+    pub kind: Kind,
+    /// What it is, in a few words.
+    pub help: &'static str,
 }
 
-fn one(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).value_name(value).required(true).help(help)
+/// How an argument is typed.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// `--name`.
+    Flag,
+    /// `--name VALUE`, one of the choices if there are any.
+    Option { value: &'static str, choices: &'static [&'static str], default: Option<&'static str> },
+    /// One value without a name; must be there unless it has a default.
+    One { value: &'static str, default: Option<&'static str> },
+    /// One or more values without a name.
+    Several { value: &'static str },
 }
 
-/// The command line.
-pub fn command() -> Command {
-    Command::new("cpeagent")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("OpenWrt's TR-069 and TR-181 agent: see and change what an ACS sees and changes")
-        .after_help(AFTER)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .max_term_width(100)
-        .arg(
-            Arg::new("root")
-                .long("root")
-                .value_name("DIR")
-                .global(true)
-                .value_parser(value_parser!(PathBuf))
-                .help("Work on the router whose files lie in DIR, such as a captured one, instead of /"),
-        )
-        .arg(flag("json", "Print JSON instead of text").global(true))
-        .subcommand(
-            Command::new("run")
-                .about("Run the agent; in a folder it ends with 80 to be started again as a boot, 81 after a factory reset")
-                .arg(flag("verbose", "Log in detail, whatever the settings say")),
-        )
-        .subcommand(Command::new("get").about("Print values: PATH = VALUE").arg(paths(
-            "path",
-            "PATH",
-            "A parameter, or an object and all below it",
-        )))
-        .subcommand(
-            Command::new("set")
-                .about("Write values, all or none")
-                .arg(paths("pair", "PATH=VALUE", "A parameter and what it becomes"))
-                .arg(flag("plan", "Only show what would change in the configuration; secrets are masked")),
-        )
-        .subcommand(
-            Command::new("add")
-                .about("Add a row to a table and print its path")
-                .arg(one("table", "TABLE", "Such as Device.NAT.PortMapping."))
-                .arg(flag("plan", "Only show what would change in the configuration")),
-        )
-        .subcommand(
-            Command::new("delete")
-                .about("Delete a row of a table")
-                .arg(one("row", "ROW", "Such as Device.NAT.PortMapping.2."))
-                .arg(flag("plan", "Only show what would change in the configuration")),
-        )
-        .subcommand(
-            Command::new("names")
-                .about("Print the paths that exist, and which can be written")
-                .arg(Arg::new("path").value_name("PATH").default_value("Device.").help("Where to begin")),
-        )
-        .subcommand(
-            Command::new("model")
-                .about("Print the data model that this router supports")
-                .arg(
-                    Arg::new("format")
-                        .long("format")
-                        .value_name("FORMAT")
-                        .value_parser(PossibleValuesParser::new(["text", "tsv"]))
-                        .default_value("text")
-                        .help("tsv: path, type and access between tabs"),
-                )
-                .arg(
-                    Arg::new("protocol")
-                        .long("protocol")
-                        .value_name("PROTOCOL")
-                        .value_parser(PossibleValuesParser::new(["cwmp", "usp"]))
-                        .default_value("cwmp")
-                        .help("For whom: some names are of one protocol only, commands and events are USP's"),
-                )
-                .arg(flag("all", "What this build knows, whether the router has it or not"))
-                .arg(flag("coverage", "How much of Device:2 is there, per top-level object")),
-        )
-        .subcommand(Command::new("status").about(
-            "Say how the sessions with the ACS fare: the last one, why it failed, when the next one is",
-        ))
-        .subcommand(Command::new("inform").about("Have the running agent start a session now"))
-        .subcommand(
-            Command::new("capture")
-                .about("Write what the data model reads of this router into a folder, for tests and questions")
-                .long_about(
-                    "Write what the data model reads of this router into a folder, for tests and questions. \
-                     Passwords and keys are left out; hardware and public addresses, host names, SSIDs, user names \
-                     and serial numbers become pseudonyms, the same in all files.",
-                )
-                .arg(one("dir", "DIR", "A folder that is new or empty")),
-        )
-        .subcommand(
-            Command::new("doctor")
-                .about("Look for what stands between this router and its ACS, and say what to do about it"),
-        )
-        .subcommand(
-            Command::new("recover")
-                .about("Finish or take back a change that a power cut interrupted; the init script does it at boot"),
-        )
-        .subcommands(bench())
+/// A command line that means something.
+pub(super) struct Typed {
+    /// The command.
+    pub command: &'static Command,
+    values: Vec<(&'static str, OsString)>,
 }
 
-/// The commands of the workbench.
-fn bench() -> Vec<Command> {
-    if cfg!(feature = "bench") {
-        vec![
-            Command::new("demo")
-                .about("Show an ACS and an agent on a copy of a recorded router")
-                .arg(flag("once", "End when the story has been told")),
-            Command::new("completions").about("Print the completions for a shell").hide(true).arg(one(
-                "shell",
-                "SHELL",
-                "bash, zsh, fish, elvish or powershell",
-            )),
-            Command::new("man").about("Print the man page").hide(true),
-        ]
-    } else {
-        Vec::new()
+/// Why a command line runs nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// Something was asked for that is printed: help, or the version.
+    Print(String),
+    /// It means nothing; what to say of it.
+    Wrong(String),
+}
+
+impl Typed {
+    /// Whether the flag was given.
+    pub fn flag(&self, name: &str) -> bool {
+        self.values.iter().any(|(known, _)| *known == name)
+    }
+
+    /// The value as it was typed.
+    pub fn raw(&self, name: &str) -> Option<&OsString> {
+        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The value; empty where there is none.
+    pub fn text(&self, name: &str) -> String {
+        self.list(name).into_iter().next().unwrap_or_default()
+    }
+
+    /// All values of that name.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let of_that_name = self.values.iter().filter(|(known, _)| *known == name);
+        // All but `root` were looked at when they were read.
+        of_that_name.map(|(_, value)| value.to_string_lossy().into_owned()).collect()
     }
 }
 
+/// The command of that name.
+fn command(name: &str) -> Result<&'static Command, Instead> {
+    COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| help::wrong(None, format_args!("unrecognized subcommand '{name}'")))
+}
+
+/// Reads `arguments`, the program's name first.
+pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Typed, Instead> {
+    let mut words = arguments.into_iter().skip(1);
+    let mut chosen: Option<&'static Command> = None;
+    let mut values: Vec<(&'static str, OsString)> = Vec::new();
+    let mut only_values = false;
+    while let Some(word) = words.next() {
+        let text = word.to_str().map(str::to_owned);
+        let option = text
+            .as_deref()
+            .filter(|text| !only_values && text.len() > 1)
+            .and_then(|text| text.strip_prefix('-'));
+        match (option, chosen) {
+            (Some("-"), _) => only_values = true,
+            (Some("h" | "-help"), _) => return Err(Instead::Print(help::help(chosen))),
+            (Some("V" | "-version"), None) => {
+                return Err(Instead::Print(format!("cpeagent {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            (Some(option), _) => {
+                let (name, value) = match option.split_once('=') {
+                    Some((name, value)) => (name, Some(OsString::from(value))),
+                    None => (option, None),
+                };
+                values.push(named(chosen, name, value, &mut words)?);
+            }
+            (None, None) => match text.as_deref() {
+                Some("help") => {
+                    let of = words.next().map(|word| command(&word.to_string_lossy())).transpose()?;
+                    return Err(Instead::Print(help::help(of)));
+                }
+                Some(name) => chosen = Some(command(name)?),
+                None => return Err(command(&word.to_string_lossy()).err().unwrap_or(not_text(None))),
+            },
+            (None, Some(command)) => {
+                let name = unnamed(command, &values).ok_or_else(|| {
+                    help::wrong(chosen, format_args!("unexpected argument '{}' found", word.display()))
+                })?;
+                if text.is_none() {
+                    return Err(not_text(chosen));
+                }
+                values.push((name, word));
+            }
+        }
+    }
+    match chosen {
+        Some(command) => whole(command, values),
+        None if values.is_empty() => Err(Instead::Wrong(help::help(None))),
+        None => Err(help::wrong(None, format_args!("a command is needed"))),
+    }
+}
+
+fn not_text(command: Option<&'static Command>) -> Instead {
+    help::wrong(command, format_args!("invalid UTF-8 was detected in an argument"))
+}
+
+/// A flag or an option; `name` is what stands behind the first dash, and its value may be the next word.
+fn named(
+    command: Option<&'static Command>,
+    name: &str,
+    value: Option<OsString>,
+    words: &mut impl Iterator<Item = OsString>,
+) -> Result<(&'static str, OsString), Instead> {
+    let known = command.map_or(&[][..], |command| command.arguments).iter().chain(GLOBAL);
+    let argument = known
+        .filter(|argument| matches!(argument.kind, Kind::Flag | Kind::Option { .. }))
+        .find(|argument| name.strip_prefix('-') == Some(argument.name));
+    let wrong = |what: &str| help::wrong(command, format_args!("{what} '-{name}'"));
+    match argument.map(|argument| (argument.name, argument.kind)) {
+        Some((name, Kind::Option { choices, .. })) => {
+            let value = value.or_else(|| words.next()).ok_or_else(|| wrong("a value is required for"))?;
+            if !choices.is_empty() && !choices.iter().any(|choice| value == *choice) {
+                return Err(wrong(&format!("'{}' is none of {} for", value.display(), choices.join(", "))));
+            }
+            Ok((name, value))
+        }
+        Some(_) if value.is_some() => Err(wrong("no value is taken by")),
+        Some((name, _)) => Ok((name, OsString::new())),
+        None => Err(wrong("unexpected argument")),
+    }
+}
+
+/// The name of the argument without one that the next value is of.
+fn unnamed(command: &Command, values: &[(&'static str, OsString)]) -> Option<&'static str> {
+    command.arguments.iter().find_map(|argument| match argument.kind {
+        Kind::Several { .. } => Some(argument.name),
+        Kind::One { .. } => Some(argument.name).filter(|name| values.iter().all(|(have, _)| have != name)),
+        Kind::Flag | Kind::Option { .. } => None,
+    })
+}
+
+/// Adds the defaults; refuses what lacks a value or has an option twice.
+fn whole(command: &'static Command, mut values: Vec<(&'static str, OsString)>) -> Result<Typed, Instead> {
+    for argument in command.arguments.iter().chain(GLOBAL) {
+        let times = values.iter().filter(|(name, _)| *name == argument.name).count();
+        let default = match argument.kind {
+            Kind::Flag | Kind::Option { .. } if times > 1 => {
+                return Err(help::wrong(
+                    Some(command),
+                    format_args!("'--{}' is there more than once", argument.name),
+                ));
+            }
+            Kind::One { value, default: None } | Kind::Several { value } if times == 0 => {
+                return Err(help::wrong(Some(command), format_args!("<{value}> is missing")));
+            }
+            Kind::Option { default, .. } | Kind::One { default, .. } => default,
+            Kind::Flag | Kind::Several { .. } => None,
+        };
+        if let (0, Some(default)) = (times, default) {
+            values.push((argument.name, default.into()));
+        }
+    }
+    Ok(Typed { command, values })
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    fn words(line: &str) -> Vec<OsString> {
+        std::iter::once("cpeagent").chain(line.split_whitespace()).map(OsString::from).collect()
+    }
 
     #[test]
-    fn the_command_line_contradicts_itself_nowhere_and_every_argument_is_described() {
-        let command = command();
-        command.clone().debug_assert();
-        for sub in command.get_subcommands() {
-            assert!(sub.get_about().is_some(), "{}", sub.get_name());
-            for arg in sub.get_arguments() {
-                assert!(arg.get_help().is_some(), "{} {}", sub.get_name(), arg.get_id());
+    fn a_command_line_gives_the_command_and_its_values() {
+        for (line, command, name, want) in [
+            ("get A. B.", "get", "path", vec!["A.", "B."]),
+            ("set --plan A=1 B=2", "set", "pair", vec!["A=1", "B=2"]),
+            ("set A=-1", "set", "pair", vec!["A=-1"]),
+            ("get -- --root", "get", "path", vec!["--root"]),
+            ("get -", "get", "path", vec!["-"]),
+            ("names", "names", "path", vec!["Device."]),
+            ("names A.", "names", "path", vec!["A."]),
+            ("model", "model", "format", vec!["text"]),
+            ("model --format tsv", "model", "format", vec!["tsv"]),
+            ("model --format=tsv --all", "model", "format", vec!["tsv"]),
+            ("--root /tmp/x get A.", "get", "root", vec!["/tmp/x"]),
+            ("get A. --root=/tmp/x", "get", "root", vec!["/tmp/x"]),
+        ] {
+            let typed = read(words(line)).ok().unwrap();
+            assert_eq!(
+                (typed.command.name, typed.list(name)),
+                (command, want.iter().map(ToString::to_string).collect()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flag_is_set_only_where_it_was_typed() {
+        for (line, plan, json) in [
+            ("add A.", false, false),
+            ("add --plan A.", true, false),
+            ("--json add A.", false, true),
+            ("add A. --json --plan", true, true),
+        ] {
+            let typed = read(words(line)).ok().unwrap();
+            assert_eq!((typed.flag("plan"), typed.flag("json")), (plan, json), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused_and_says_what() {
+        for (line, says) in [
+            ("", "Usage: cpeagent [OPTIONS] <COMMAND>"),
+            ("--json", "a command is needed"),
+            ("nonsense", "'nonsense'"),
+            ("help nonsense", "'nonsense'"),
+            ("get", "<PATH>"),
+            ("add A. B.", "'B.'"),
+            ("run a", "'a'"),
+            ("get --bogus A.", "'--bogus'"),
+            ("get -x A.", "'-x'"),
+            ("get --path A.", "'--path'"),
+            ("get --verbose A.", "'--verbose'"),
+            ("run --verbose=yes", "'--verbose'"),
+            ("run --verbose --verbose", "'--verbose'"),
+            ("model --format", "'--format'"),
+            ("model --format html", "text, tsv"),
+            ("get A. --root", "'--root'"),
+        ] {
+            let Err(Instead::Wrong(text)) = read(words(line)) else { panic!("{line} means something") };
+            assert!(text.contains(says), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_path_may_be_any_octets_but_a_value_is_text() {
+        let odd = OsString::from_vec(vec![b'/', 0xFF]);
+        let typed = read(["cpeagent".into(), "--root".into(), odd.clone(), "doctor".into()]).ok().unwrap();
+        assert_eq!(typed.raw("root"), Some(&odd));
+        assert!(matches!(read(["cpeagent".into(), "get".into(), odd.clone()]), Err(Instead::Wrong(_))));
+        assert!(matches!(read(["cpeagent".into(), odd]), Err(Instead::Wrong(_))));
+    }
+
+    #[test]
+    fn the_table_contradicts_itself_nowhere_and_describes_everything() {
+        for (at, command) in COMMANDS.iter().enumerate() {
+            assert!(!command.about.is_empty() && !command.about.ends_with('.'), "{}", command.name);
+            assert!(COMMANDS.iter().take(at).all(|other| other.name != command.name), "{}", command.name);
+            let arguments: Vec<_> = command.arguments.iter().chain(GLOBAL).collect();
+            for (at, argument) in arguments.iter().enumerate() {
+                assert!(!argument.help.is_empty(), "{} {}", command.name, argument.name);
+                assert!(
+                    arguments.iter().take(at).all(|other| other.name != argument.name),
+                    "{}",
+                    command.name
+                );
+                if let Kind::Option { choices, default: Some(default), .. } = argument.kind {
+                    assert!(choices.contains(&default), "{} {}", command.name, argument.name);
+                }
             }
+            // Values behind several others would never be reached.
+            let several =
+                command.arguments.iter().position(|argument| matches!(argument.kind, Kind::Several { .. }));
+            let last = command
+                .arguments
+                .iter()
+                .rposition(|argument| matches!(argument.kind, Kind::One { .. } | Kind::Several { .. }));
+            assert!(several.is_none() || several == last, "{}", command.name);
         }
     }
 }

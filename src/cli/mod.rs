@@ -5,27 +5,30 @@
 
 mod args;
 mod capture;
+mod commands;
 mod data;
 mod doctor;
+mod help;
 pub mod local;
 mod model;
 mod once;
 mod router;
 mod run;
+#[cfg(feature = "bench")]
+mod shells;
 mod socket;
 mod status;
 
 use crate::dm::schema::Audience;
 use crate::io::log;
 use ::log::LevelFilter;
-use clap::ArgMatches;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use args::command;
+use args::{Instead, Typed};
 
 /// Why a command did not do what it was asked, and its exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,15 +95,12 @@ struct Global {
 
 /// Runs the command in `arguments`, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+    let done = match args::read(arguments) {
+        Ok(typed) => command_of(&typed),
+        Err(Instead::Print(text)) => Ok(text.into()),
+        Err(Instead::Wrong(text)) => Err(Fail::Usage(text)),
     };
-    let done =
-        command_of(&matches).unwrap_or_else(|fail| Done { fail: Some(fail), ..Done::from(String::new()) });
+    let done = done.unwrap_or_else(|fail| Done { fail: Some(fail), ..Done::from(String::new()) });
     let mut fail = done.fail;
     // Whoever reads may have had enough, as `head` has.
     match std::io::stdout().write_all(done.text.as_bytes()) {
@@ -116,36 +116,34 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn command_of(matches: &ArgMatches) -> Result<Done, Fail> {
-    let Some((name, args)) = matches.subcommand() else { return Err(Fail::Usage("no command".into())) };
-    let global = Global { root: args.get_one::<PathBuf>("root").cloned(), json: args.get_flag("json") };
-    let list = |of: &str| args.get_many::<String>(of).unwrap_or_default().cloned().collect::<Vec<_>>();
-    let text = |of: &str| args.get_one::<String>(of).cloned().unwrap_or_default();
+fn command_of(typed: &Typed) -> Result<Done, Fail> {
+    let name = typed.command.name;
+    let global = Global { root: typed.raw("root").map(PathBuf::from), json: typed.flag("json") };
     if name != "run" {
         // Fails only where a log was started before.
         let _ = log::start(vec![log::Sink::Stderr], LevelFilter::Warn);
     }
     match name {
-        "run" => run::agent(&global, args.get_flag("verbose")),
+        "run" => run::agent(&global, typed.flag("verbose")),
         #[cfg(feature = "bench")]
-        "demo" => run::demo(args.get_flag("once")),
-        "get" => data::get(&global, &list("path")),
-        "set" => data::set(&global, &list("pair"), args.get_flag("plan")),
-        "add" => data::add(&global, &text("table"), args.get_flag("plan")),
-        "delete" => data::delete(&global, &text("row"), args.get_flag("plan")),
-        "names" => data::names(&global, &text("path")),
+        "demo" => run::demo(typed.flag("once")),
+        "get" => data::get(&global, &typed.list("path")),
+        "set" => data::set(&global, &typed.list("pair"), typed.flag("plan")),
+        "add" => data::add(&global, &typed.text("table"), typed.flag("plan")),
+        "delete" => data::delete(&global, &typed.text("row"), typed.flag("plan")),
+        "names" => data::names(&global, &typed.text("path")),
         "model" => {
-            let audience = if text("protocol") == "usp" { Audience::Usp } else { Audience::Cwmp };
-            let (all, covered) = (args.get_flag("all"), args.get_flag("coverage"));
-            model::print(&global, &text("format"), audience, all, covered)
+            let audience = if typed.text("protocol") == "usp" { Audience::Usp } else { Audience::Cwmp };
+            let (all, covered) = (typed.flag("all"), typed.flag("coverage"));
+            model::print(&global, &typed.text("format"), audience, all, covered)
         }
-        "capture" => capture::capture(&global, &text("dir")),
+        "capture" => capture::capture(&global, &typed.text("dir")),
         "doctor" => doctor::doctor(&global),
         "recover" => once::recover(&global),
         #[cfg(feature = "bench")]
-        "completions" => once::completions(&text("shell")),
+        "completions" => shells::completions(&typed.text("shell")),
         #[cfg(feature = "bench")]
-        "man" => once::man(),
+        "man" => shells::man(),
         "status" => status::status(&global),
         "inform" => status::inform(&global),
         _ => Err(Fail::Usage(format!("no command {name}"))),

@@ -1,4 +1,4 @@
-//! What is done once and by scripts: finishing an interrupted change, completions for a shell, the man page.
+//! What is done once and by scripts: finishing an interrupted change.
 
 use super::router::disk;
 use super::{Done, Fail, Global};
@@ -27,23 +27,6 @@ pub(super) fn recover(global: &Global) -> Result<Done, Fail> {
     Ok(text.into())
 }
 
-/// The completions for a shell.
-#[cfg(feature = "bench")]
-pub(super) fn completions(shell: &str) -> Result<Done, Fail> {
-    let shell: clap_complete::Shell = shell.parse().map_err(Fail::Usage)?;
-    let mut out = Vec::new();
-    clap_complete::generate(shell, &mut super::command(), "cpeagent", &mut out);
-    Ok(String::from_utf8_lossy(&out).into_owned().into())
-}
-
-/// The man page, as roff.
-#[cfg(feature = "bench")]
-pub(super) fn man() -> Result<Done, Fail> {
-    let mut out = Vec::new();
-    clap_mangen::Man::new(super::command()).render(&mut out)?;
-    Ok(String::from_utf8_lossy(&out).into_owned().into())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -57,20 +40,5 @@ mod tests {
         let global = Global { root: Some(folder.path().to_path_buf()), json: false };
         assert!(recover(&global).unwrap().text.contains("cut off"));
         assert_eq!(recover(&global).unwrap().text, "");
-    }
-
-    #[cfg(feature = "bench")]
-    #[test]
-    fn shells_and_the_man_page_know_every_command() {
-        let page = man().unwrap().text;
-        for shell in ["bash", "zsh", "fish"] {
-            let text = completions(shell).unwrap().text;
-            for command in super::super::command().get_subcommands().filter(|command| !command.is_hide_set())
-            {
-                assert!(text.contains(command.get_name()), "{shell} {}", command.get_name());
-                assert!(page.contains(command.get_name()), "man {}", command.get_name());
-            }
-        }
-        assert_eq!(completions("dos").err().map(|fail| fail.code()), Some(2));
     }
 }
