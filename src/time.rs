@@ -33,6 +33,24 @@ pub struct Now {
     pub wall: Option<Wall>,
 }
 
+/// How far the calendar may move beside the other clock before that counts as having been set anew.
+pub const STEP: Duration = Duration::from_secs(60);
+
+impl Now {
+    /// Whether the calendar was set since `earlier`: became known or unknown, or moved by more than [`STEP`] beside the
+    /// clock that never jumps.
+    pub fn steps_from(self, earlier: Now) -> bool {
+        match (earlier.wall, self.wall) {
+            (Some(before), Some(after)) => {
+                let passed = i64::try_from(self.at.since(earlier.at).as_secs()).unwrap_or(i64::MAX);
+                before.plus(passed).seconds.abs_diff(after.seconds) > STEP.as_secs()
+            }
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        }
+    }
+}
+
 /// Calendar time: whole seconds since 1970-01-01T00:00:00Z and microseconds, good for years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wall {
@@ -206,6 +224,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Wall::parse(text).map(|w| w.to_string()).as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_calendar_that_is_set_steps_and_one_that_goes_on_does_not() {
+        let now =
+            |at, wall: Option<i64>| Now { at: Instant(Duration::from_secs(at)), wall: wall.map(Wall::at) };
+        for (before, after, want) in [
+            (now(10, Some(1_000)), now(500, Some(1_490)), false),
+            (now(10, Some(1_000)), now(500, Some(1_491)), false),
+            (now(10, Some(1_000)), now(11, Some(9_000)), true),
+            (now(10, Some(9_000)), now(11, Some(1_000)), true),
+            (now(10, None), now(11, Some(1_000)), true),
+            (now(10, Some(1_000)), now(11, None), true),
+            (now(10, None), now(11, None), false),
+        ] {
+            assert_eq!(after.steps_from(before), want, "{before:?} {after:?}");
         }
     }
 

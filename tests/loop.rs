@@ -12,6 +12,7 @@ use cpeagent::io::disk::{Disk, RealDisk};
 use cpeagent::io::pool;
 use cpeagent::{io, tr181};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,5 +90,99 @@ fn connection_requests_are_answered_while_a_commit_waits_for_the_disk() {
         let written = disk.read_text("/etc/config/system").unwrap();
         assert!(written.contains("gateway"), "{written}");
         agent.abort();
+    });
+}
+
+/// The program on the folder.
+fn program(root: &Path) -> tokio::process::Child {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_cpeagent"));
+    command.arg("--root").arg(root).arg("run").kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn terminate(program: &tokio::process::Child) {
+    let id = rustix::process::Pid::from_raw(i32::try_from(program.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+}
+
+#[test]
+fn an_agent_told_to_end_in_mid_commit_carries_it_through_and_the_next_one_tells_the_services() {
+    let router = device::device(DEVICE);
+    play(async {
+        let acs = acs().await;
+        set_up(router.path(), &acs);
+        let informed = acs.next_inform();
+        let mut first = program(router.path());
+        let (device, _) = informed.await;
+        let disk = RealDisk::new(router.path()).unwrap();
+        let held = disk.lock("/etc/config/system", Duration::ZERO).unwrap();
+        let values = vec![
+            Value::new("Device.DHCPv4.Server.Pool.1.LeaseTime", "int", "3600"),
+            Value::new("Device.DeviceInfo.HostName", "string", "gateway"),
+        ];
+        let asked =
+            tokio::spawn(
+                async move { device.call(Rpc::SetParameterValues { values, key: "k".into() }).await },
+            );
+        while disk.lock("/etc/config/dhcp", Duration::ZERO).is_ok() {
+            assert!(!asked.is_finished());
+            yield_now().await;
+        }
+        terminate(&first);
+        drop(held);
+        assert!(first.wait().await.unwrap().success());
+        assert!(disk.read_text("/etc/config/system").unwrap().contains("gateway"));
+        assert!(disk.read_text("/etc/config/dhcp").unwrap().contains("3600"));
+        assert!(!disk.exists("/etc/cpeagent/journal"), "nothing is left to be finished");
+        let told = || disk.read_text("/actions.log").unwrap_or_default();
+        assert!(!told().contains("reload"), "the session had not ended");
+        let second = program(router.path());
+        while !(told().contains("reload dhcp") && told().contains("reload system")) {
+            yield_now().await;
+        }
+        drop(second);
+        asked.abort();
+    });
+}
+
+#[test]
+fn a_second_agent_on_the_same_router_is_refused_and_does_the_first_no_harm() {
+    let router = device::device(DEVICE);
+    play(async {
+        let acs = acs().await;
+        set_up(router.path(), &acs);
+        let informed = acs.next_inform();
+        let _first = program(router.path());
+        let (device, _) = informed.await;
+        let second = program(router.path()).wait_with_output().await.unwrap();
+        assert!(!second.status.success());
+        let why = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(why.contains("another agent"), "{why}");
+        let socket = RealDisk::new(router.path()).unwrap().host_path("/var/run/cpeagent.sock").unwrap();
+        assert!(socket.exists(), "the first one's socket is still there");
+        device.call(Rpc::GetRpcMethods).await.unwrap();
+    });
+}
+
+#[test]
+fn a_socket_that_a_killed_agent_left_is_replaced() {
+    let router = device::device(DEVICE);
+    play(async {
+        let acs = acs().await;
+        set_up(router.path(), &acs);
+        let informed = acs.next_inform();
+        let mut first = program(router.path());
+        informed.await;
+        first.kill().await.unwrap();
+        let socket = RealDisk::new(router.path()).unwrap().host_path("/var/run/cpeagent.sock").unwrap();
+        assert!(socket.exists() && tokio::net::UnixStream::connect(&socket).await.is_err());
+        let informed = acs.next_inform();
+        let _second = program(router.path());
+        informed.await;
+        let mut stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+        stream.write_all(b"{\"status\": \"\"}\n").await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"{\"ok\"");
     });
 }

@@ -512,7 +512,7 @@ fn an_answer_nobody_asked_for_ends_the_session_and_is_not_answered() {
         sim.accept();
         let out = sim.reply(status, &body);
         assert!(out.failed() && out.posts.is_empty(), "{body}: {out:?}");
-        // The events were delivered by the InformResponse; the session is retried all the same.
+        //= TR-069 3.2.1.1, 3.7.1.5: the session is retried, and what was delivered is not told again.
         let (_, out) = sim.retry();
         assert_eq!((out.posted().events().len(), out.posted().retry_count()), (0, 1));
     }

@@ -19,8 +19,8 @@ pub struct Periodic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Off,
-    /// The number of the last interval that was begun, counted from the phase.
-    Phase(i64),
+    /// The number of the last interval that was begun, counted from the phase, and when that was looked at last.
+    Phase(i64, Now),
     Free(Instant),
 }
 
@@ -45,6 +45,14 @@ impl Periodic {
     fn tick(&self, phase: Wall, wall: Wall) -> i64 {
         wall.seconds.saturating_sub(phase.seconds).div_euclid(self.seconds())
     }
+
+    /// When interval `tick` begins, by the calendar as it is `now`.
+    fn begin(&self, phase: Wall, tick: i64, now: Now) -> Instant {
+        let wall = now.wall.unwrap_or(phase);
+        let at = tick.saturating_mul(self.seconds()).saturating_add(phase.seconds);
+        let micros = i128::from(at.saturating_sub(wall.seconds)) * 1_000_000 - i128::from(wall.micros);
+        now.at + Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
+    }
 }
 
 impl Ticker {
@@ -66,14 +74,19 @@ impl Ticker {
             return false;
         };
         let (mode, due) = match (settings.phase, now.wall, self.mode) {
-            (Some(phase), Some(wall), Mode::Phase(last)) => {
+            (Some(phase), Some(wall), Mode::Phase(last, seen)) => {
                 let tick = settings.tick(phase, wall);
-                (Mode::Phase(tick), tick > last)
+                // A clock that is set brings no moment about: due is what was due by the clock as it went.
+                let due = match now.steps_from(seen) {
+                    true => now.at >= settings.begin(phase, last.saturating_add(1), seen),
+                    false => tick > last,
+                };
+                (Mode::Phase(tick, now), due)
             }
-            (Some(phase), Some(wall), Mode::Off) => (Mode::Phase(settings.tick(phase, wall)), false),
+            (Some(phase), Some(wall), Mode::Off) => (Mode::Phase(settings.tick(phase, wall), now), false),
             // The clock has just become known: what was due by the free phase is, and no more.
             (Some(phase), Some(wall), Mode::Free(at)) => {
-                (Mode::Phase(settings.tick(phase, wall)), now.at >= at)
+                (Mode::Phase(settings.tick(phase, wall), now), now.at >= at)
             }
             (_, _, Mode::Free(at)) if now.at >= at => {
                 let missed = now.at.since(at).as_secs() / settings.seconds().unsigned_abs();
@@ -82,7 +95,7 @@ impl Ticker {
                 (Mode::Free(at + ahead), true)
             }
             (_, _, Mode::Free(at)) => (Mode::Free(at), false),
-            (_, _, Mode::Off | Mode::Phase(_)) => {
+            (_, _, Mode::Off | Mode::Phase(..)) => {
                 let wait = rng.below(settings.seconds().unsigned_abs().saturating_mul(1000));
                 (Mode::Free(now.at + Duration::from_millis(wait)), false)
             }
@@ -95,15 +108,11 @@ impl Ticker {
     pub fn next(&self, now: Now) -> Option<Instant> {
         let settings = self.settings?;
         match (self.mode, settings.phase, now.wall) {
-            (Mode::Phase(last), Some(phase), Some(wall)) => {
-                let at =
-                    last.saturating_add(1).saturating_mul(settings.seconds()).saturating_add(phase.seconds);
-                let micros =
-                    i128::from(at.saturating_sub(wall.seconds)) * 1_000_000 - i128::from(wall.micros);
-                Some(now.at + Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX)))
+            (Mode::Phase(last, _), Some(phase), Some(_)) => {
+                Some(settings.begin(phase, last.saturating_add(1), now))
             }
             (Mode::Free(at), _, _) => Some(at),
-            (Mode::Phase(_), _, _) | (Mode::Off, _, _) => Some(now.at),
+            (Mode::Phase(..), _, _) | (Mode::Off, _, _) => Some(now.at),
         }
     }
 }
@@ -157,6 +166,18 @@ mod tests {
         assert_eq!(ticker.next(now(1, Some(1_700_000_500))), Some(Instant(Duration::from_secs(501))));
         assert!(!ticker.due(now(2, Some(1_600_000_000)), &mut rng), "stepped back");
         assert!(ticker.due(now(1002, Some(1_600_001_000)), &mut rng), "and goes on");
+    }
+
+    //= TR-181 ManagementServer.PeriodicInformTime
+    #[test]
+    fn a_clock_that_is_set_forward_brings_no_inform_and_the_next_is_in_phase_again() {
+        let (mut ticker, mut rng) = ticker(1000, Some(0), now(0, Some(1_700_000_100)));
+        assert!(!ticker.due(now(10, Some(1_700_000_110)), &mut rng));
+        assert!(!ticker.due(now(20, Some(1_795_000_400)), &mut rng), "set by three years");
+        assert_eq!(ticker.next(now(20, Some(1_795_000_400))), Some(Instant(Duration::from_secs(620))));
+        assert!(ticker.due(now(620, Some(1_795_001_000)), &mut rng));
+        assert!(ticker.due(now(1620, Some(1_600_000_007)), &mut rng), "due while it was set back");
+        assert!(!ticker.due(now(1621, Some(1_600_000_008)), &mut rng), "once");
     }
 
     #[test]

@@ -42,7 +42,9 @@ const QUEUE: usize = 32;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Where a second agent is kept out, and how long the first may take to end.
 const LOCK: &str = "/var/run/cpeagent.lock";
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How often it is looked whether the calendar was set, by which timers may be due earlier.
+const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
 /// What other tasks tell the loop.
 pub(super) enum Told {
@@ -153,10 +155,16 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     if let Some(exit) = this.event(Event::Started).await {
         return Ok(exit);
     }
+    let mut seen = this.device.clock().now();
     loop {
         let now = this.device.clock().now();
-        // A year is far enough for a timer that is set anew with every event.
-        let timer = this.agent.next_timer().map(|at| at.since(now.at).min(Duration::from_secs(31_536_000)));
+        if now.steps_from(std::mem::replace(&mut seen, now))
+            && let Some(exit) = this.event(Event::Timer).await
+        {
+            return Ok(exit);
+        }
+        let timer = this.agent.next_timer();
+        let wait = timer.map_or(CLOCK_CHECK, |at| at.since(now.at).min(CLOCK_CHECK));
         let event = tokio::select! {
             Some(told) = told_rx.recv() => match this.told(told).await {
                 Some(event) => event,
@@ -176,12 +184,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
             changed = notice.changed() => Event::Changed(changed),
             Some(changed) = changes_rx.recv() => Event::Changed(changed),
-            () = async {
-                match timer {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            } => Event::Timer,
+            () = tokio::time::sleep(wait) => match timer {
+                Some(at) if at <= this.device.clock().now().at => Event::Timer,
+                Some(_) | None => continue,
+            },
             () = ended.recv() => return Ok(Exit::Ended),
         };
         if let Some(exit) = this.event(event).await {
