@@ -26,12 +26,14 @@ pub struct Draft {
     /// What is to be called once the change is made and its answer has left, each as a key such as
     /// `ubus:network.interface.wan renew`.
     pub calls: Vec<String>,
+    /// A setter says that it kept what was written in a form that does not give it back, such as a password's hash.
+    pub sealed: bool,
 }
 
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new() }
+        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new(), sealed: false }
     }
 
     /// Applies one edit to the draft.

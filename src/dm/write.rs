@@ -83,6 +83,8 @@ pub struct Planner<'m> {
     pub(super) plan: Plan,
     pub(super) renumbered: bool,
     pub(super) lost: Vec<Kept>,
+    /// Hidden parameters whose setter kept them in a form that does not give them back.
+    sealed: BTreeSet<String>,
     /// Keys that were missing, of every step so far.
     pub(super) noted: BTreeSet<Box<str>>,
 }
@@ -98,6 +100,7 @@ impl<'m> Planner<'m> {
             plan: Plan::default(),
             renumbered: false,
             lost: Vec::new(),
+            sealed: BTreeSet::new(),
             noted: BTreeSet::new(),
         }
     }
@@ -275,7 +278,11 @@ impl<'m> Planner<'m> {
         if let Some(named) = self.step(|planner, view| planner.name_section(view, &set.path))? {
             self.step(|planner, view| planner.renamed(view, &named))?;
         }
+        self.draft.sealed = false;
         self.step(|planner, view| planner.written(view, set))?;
+        if self.draft.sealed {
+            self.sealed.insert(set.path.clone());
+        }
         self.settle()?;
         self.promote()
     }
@@ -381,6 +388,7 @@ impl<'m> Planner<'m> {
         let param = view.param(&place, at)?;
         let read = view.raw(&place, param)?;
         if *read == *set.value
+            || (param.flags.hidden && self.sealed.contains(&set.path))
             || (param.syntax.lists > 0 && same_items(&read, &set.value))
             || (read.starts_with("Device.") && same_items(&read, &set.value))
         {

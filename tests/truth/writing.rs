@@ -42,6 +42,8 @@ const TOGETHER: &[(&str, bool, Companions)] = &[
     ("Device.IP.Interface.{i}.IPv6Address.{i}.IPAddress", true, &[("Enable", "true")]),
     ("Device.IP.Interface.{i}.IPv6Prefix.{i}.Enable", true, &[("Prefix", "2001:db8:7::/48")]),
     ("Device.IP.Interface.{i}.IPv6Prefix.{i}.Prefix", true, &[("Enable", "true")]),
+    ("Device.Users.Role.{i}.Enable", true, &[("RoleName", "truth-role")]),
+    ("Device.Users.User.{i}.Enable", true, &[("Username", "truth-user"), ("Password", "truthpass1")]),
     ("Device.WiFi.AccessPoint.{i}.Accounting.Enable", false, &[("ServerIPAddr", "192.0.2.1")]),
     ("Device.WiFi.AccessPoint.{i}.Accounting.SecondaryServerIPAddr", false, &[("ServerIPAddr", "192.0.2.1")]),
     ("Device.WiFi.AccessPoint.{i}.Security.ModeEnabled", false, &[("KeyPassphrase", "truthpass1")]),
