@@ -21,6 +21,7 @@ pub mod nat;
 pub mod net;
 pub mod netdev;
 pub mod network;
+pub mod odhcpd;
 pub mod optionlist;
 pub mod pipes;
 pub mod ppp;

@@ -1,14 +1,13 @@
 //! DHCPv4 pools: `config dhcp` sections as dnsmasq's init script reads them.
 
 use super::{lease, options};
-use crate::dm::edit::{Change, Edit};
-use crate::dm::error::Refusal;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, Bound, View};
 use crate::dm::write::Draft;
 use crate::tr181::network::{self, Subnet, unfit};
+use crate::tr181::odhcpd;
 use crate::tr181::optionlist::{self, Item, Kind};
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -45,7 +44,7 @@ fn all<'s>(view: &View<'s>) -> Result<Vec<Pool<'s>>, Stop> {
     for (name, section) in view.sections(DHCP, "dhcp")? {
         let interface = section.str("interface").unwrap_or_default();
         let network = network::section(view, "uci:network", interface)?;
-        if section.str("cpe_role") == Some("ra") || network.is_some_and(|network| left_out(section, network))
+        if !odhcpd::plays(section, odhcpd::POOL) || network.is_some_and(|network| left_out(section, network))
         {
             continue;
         }
@@ -376,16 +375,9 @@ pub fn set_pool_order(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result
     if at.field("order") == Some(value) {
         return Ok(());
     }
-    let bound = at.bound()?;
     let pools = all(at.view)?;
-    let target = value.parse::<usize>().ok().and_then(|order| pools.get(order.checked_sub(1)?));
-    let target = target.ok_or_else(|| unfit("a place among the pools"))?.name;
-    let sections = at.tree(DHCP)?.map_or(&[][..], Tree::entries);
-    let place = |wanted: &str| sections.iter().position(|(name, _)| &**name == wanted);
-    let (Some(from), Some(to)) = (place(bound.name), place(target)) else {
-        return Err(Refusal::Backend("the section is gone".into()).into());
-    };
-    draft.edit(Edit { source: DHCP.into(), section: bound.name.into(), change: Change::Move { from, to } })
+    let names: Vec<&str> = pools.iter().map(|pool| pool.name).collect();
+    odhcpd::set_order(at, &names, value, draft)
 }
 
 /// The section that holds what is common to all pools.
@@ -487,11 +479,10 @@ pub fn delete_pool(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
         return draft.remove(DHCP, bound.name);
     }
     draft.set_text(DHCP, bound.name, "dhcpv4", "disabled")?;
-    draft.set_text(DHCP, bound.name, "cpe_role", "ra")?;
     for option in ["start", "limit", "leasetime", "netmask", "dhcp_option", "cpe_dhcp_option", "cpe_dhcpv4"] {
         draft.set(DHCP, bound.name, option, None)?;
     }
-    Ok(())
+    odhcpd::give_up(bound, odhcpd::POOL, draft)
 }
 
 fn load(section: &Tree) -> Vec<Item> {

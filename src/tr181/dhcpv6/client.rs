@@ -86,7 +86,7 @@ fn client(name: &str, duid: Option<&str>, state: Option<&Tree>) -> Tree {
 
 /// The options that odhcp6c passes on, as rows by tag and place.
 //= RFC 8415 21.1: an option is a code and a length of two bytes each, and its value.
-fn received(mut bytes: &[u8]) -> Tree {
+pub(super) fn received(mut bytes: &[u8]) -> Tree {
     let mut rows = Tree::Map(Vec::new());
     while let [a, b, c, d, rest @ ..] = bytes {
         let length = usize::from(u16::from_be_bytes([*c, *d]));
