@@ -106,7 +106,8 @@ pub enum Recovered {
 /// Finishes an interrupted one first. The state that `store` holds is changed with the packages.
 pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
     let before = match recover(disk, store)? {
-        Recovered::Finished(packages) => packages,
+        // Those that had been written before the interruption are noted, but not among these.
+        Recovered::Finished(packages) => packages.into_iter().chain(announce::left(disk)).collect(),
         Recovered::Nothing | Recovered::TakenBack(_) | Recovered::Unreadable(_) => Vec::new(),
     };
     let sources: BTreeSet<Box<str>> =

@@ -136,6 +136,29 @@ fn an_agent_that_dies_anywhere_leaves_all_or_nothing_too() {
 }
 
 #[test]
+fn a_commit_that_finishes_an_interrupted_one_tells_of_the_packages_of_both() {
+    let mut finished = 0;
+    for cut in 0..steps_of_a_commit(false) {
+        let (disk, mut store) = router();
+        let request = request(&disk, &store, false);
+        disk.cut_after(cut);
+        let told = commit(&disk, &mut store, &request).map(|done| done.packages).unwrap_or_default();
+        disk.restart();
+        let mut store = Store::load(&disk).unwrap().0;
+        let edits = vec![set("uci:dhcp", "s", "other", Some("1"), Some("2"))];
+        let next = Request { edits, ..Request::default() };
+        let done = commit(&disk, &mut store, &next).unwrap();
+        if values(&disk, &store)[0] == "new" && told.is_empty() {
+            assert_eq!(done.packages, PACKAGES.map(Box::from), "cut {cut}");
+            finished += 1;
+        } else {
+            assert!(done.packages.contains(&"dhcp".into()), "cut {cut}");
+        }
+    }
+    assert!(finished > 3, "{finished}");
+}
+
+#[test]
 fn what_somebody_changed_between_cut_and_recovery_is_never_overwritten() {
     let mut taken_back = 0;
     for cut in 0..=steps_of_a_commit(false) {
