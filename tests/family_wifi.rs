@@ -26,6 +26,7 @@ use tempfile::TempDir;
 const DEVICES: &[&str] = &[
     "wr4000-25.12",
     "wr4000-25.12-wifi-reload",
+    "wr4000-25.12-repeater",
     "bpi-r3-vlan-25.12",
     "fritz-pppoe-25.12",
     "ax3600-24.10-wifi-off",
@@ -527,7 +528,7 @@ fn an_anonymous_interface_is_named_when_it_is_first_written() {
     );
 }
 
-/// Client and mesh interfaces: the one has an SSID and no access point, the other neither.
+/// Client and mesh interfaces: the one has an SSID and an end point, the other neither.
 #[test]
 fn only_access_points_have_an_access_point_row() {
     let root = device(WR);
@@ -550,5 +551,75 @@ fn only_access_points_have_an_access_point_row() {
         assert!(all.contains(&format!("Device.WiFi.{want}")), "{want}");
     }
     let edits = set(&local(root.path()), &["SSID.4.Enable=false"]).unwrap();
-    assert_eq!(edits, ["sta0.disabled: - -> 1"]);
+    assert_eq!(edits, ["sta0.disabled: - -> 1", "sta0.cpe_enabled: - -> ap"]);
+}
+
+const REPEATER: &str = "wr4000-25.12-repeater";
+
+#[test]
+fn an_end_point_is_a_client_section_with_one_profile() {
+    let root = device(REPEATER);
+    let local = local(root.path());
+    for (sets, want) in [
+        (vec!["EndPoint.1.Profile.1.SSID=Neighbour"], vec!["uplink.ssid: Landlord -> Neighbour"]),
+        (vec!["EndPoint.1.Enable=false"], vec!["uplink.disabled: - -> 1", "uplink.cpe_enabled: - -> ssid"]),
+        (vec!["SSID.4.Enable=false"], vec!["uplink.disabled: - -> 1", "uplink.cpe_enabled: - -> ap"]),
+        (
+            vec![
+                "EndPoint.1.Profile.1.Security.ModeEnabled=WPA3-Personal",
+                "EndPoint.1.Profile.1.Security.KeyPassphrase=another one",
+            ],
+            vec!["uplink.key: rent is due on monday -> another one", "uplink.encryption: psk2 -> sae"],
+        ),
+        (vec!["EndPoint.1.Profile.1.Security.MFPConfig=Required"], vec!["uplink.ieee80211w: - -> 2"]),
+        (vec!["EndPoint.1.ProfileReference=Device.WiFi.EndPoint.1.Profile.1"], vec![]),
+    ] {
+        assert_eq!(
+            set(&local, &sets).as_deref(),
+            Ok(&want.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+            "{sets:?}"
+        );
+    }
+    for refused in [
+        "EndPoint.1.Profile.1.Enable=false",
+        "EndPoint.1.Profile.1.SSID=",
+        "EndPoint.1.Profile.1.Security.ModeEnabled=WPA2-Enterprise",
+        "EndPoint.1.Profile.1.Security.ModeEnabled=WEP-64",
+        "EndPoint.1.ProfileReference=",
+        "EndPoint.1.SSIDReference=Device.WiFi.SSID.1",
+    ] {
+        assert!(set(&local, &[refused]).is_err(), "{refused}");
+    }
+    let file = root.path().join("ubus/iwinfo.assoclist.device=phy1-sta0.json");
+    let faster = fs::read_to_string(&file).unwrap().replace("\"rate\": 433300", "\"rate\": 866700");
+    fs::write(&file, faster).unwrap();
+    let rates = values(&self::local(root.path()), "Device.WiFi.EndPoint.1.Stats.LastDataDownlinkRate");
+    assert_eq!(
+        rates,
+        ["Device.WiFi.EndPoint.1.Stats.LastDataDownlinkRate = 600000"],
+        "the standard has no more"
+    );
+    let edits =
+        plan(&local, |planner| planner.delete("Device.WiFi.EndPoint.1.")).map(|plan| told(&plan.edits));
+    assert_eq!(edits, Ok(vec!["-uplink".to_string()]));
+}
+
+//= TR-069 A.3.2.6: a row starts at its defaults, disabled.
+#[test]
+fn a_new_end_point_is_a_disabled_client_section_and_brings_its_ssid() {
+    let root = device(WR);
+    let local = local(root.path());
+    let added = plan(&local, |planner| planner.add("Device.WiFi.EndPoint.").map(drop)).unwrap();
+    assert_eq!(
+        told(&added.edits),
+        [
+            "+cpe_ep1 wifi-iface",
+            "cpe_ep1.device: - -> radio0",
+            "cpe_ep1.mode: - -> sta",
+            "cpe_ep1.ssid: - -> cpe_ep1",
+            "cpe_ep1.encryption: - -> none",
+            "cpe_ep1.disabled: - -> 1",
+        ]
+    );
+    assert_eq!(added.added, ["Device.WiFi.EndPoint.1."]);
 }

@@ -138,6 +138,34 @@ pub fn set_mtu(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), St
     netdev::set(draft, name(at), "mtu", value, None)
 }
 
+/// The words of a list that netifd tells of a device's flow control.
+fn pauses<'s>(at: &At<'_, 's>, list: &str) -> Result<Vec<&'s str>, Stop> {
+    let state = netdev::state(at.view, name(at))?.and_then(|state| state.get("flow-control"));
+    let words = state.and_then(|state| state.get(list)).map_or(&[][..], Tree::items);
+    Ok(words.iter().filter_map(Tree::as_str).collect())
+}
+
+/// Whether the link asks its partner for pause frames: what is stored while that waits for netifd, else what is offered.
+pub fn flow_control<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let stored = netbool(at.opt("pause")).filter(|_| at.view.snapshot.unapplied.contains(NETWORK));
+    let on = match stored {
+        Some(on) => on,
+        None => pauses(at, "link-advertising")?.contains(&"pause"),
+    };
+    text(if on { "true" } else { "false" })
+}
+
+/// Has pause frames offered or not; refuses them where the device cannot.
+pub fn set_flow_control(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    if flow_control(at)?.as_deref() == Some(value) {
+        return Ok(());
+    }
+    if !pauses(at, "supported")?.contains(&"pause") {
+        return Err(Refusal::OutOfRange { allowed: "false: the device has no pause frames".into() }.into());
+    }
+    netdev::set(draft, name(at), "pause", flag(value), None)
+}
+
 /// The interfaces whose device is a link's, as sections.
 fn users<'a>(network: Option<&'a Tree>, link: &str) -> Vec<(&'a str, &'a Tree)> {
     let sections = network.map_or(&[][..], Tree::entries).iter();

@@ -77,6 +77,7 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("hostapd", wifi::built_with),
     ("wifi", wifi::netdevs),
     ("wifi_counters", wifi::counters),
+    ("wifi_profiles", wifi::profiles),
 ];
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).

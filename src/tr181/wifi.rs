@@ -1,6 +1,6 @@
 //! Device.WiFi.: what its lines cannot say, and the trees that tell which netdev belongs to which section.
 //!
-//! Radios are in `radio` and `channel`, SSIDs and access points in `bss`, keys and modes in `security`, stations in
+//! Radios are in `radio` and `channel`, SSIDs, access points and end points in `bss`, keys and modes in `security`, stations in
 //! `station`. Nothing here fetches: hostapd's objects vanish at each reload, and what needs them is absent then.
 
 mod bss;
@@ -60,6 +60,16 @@ pub fn netdevs(view: &View<'_>) -> Result<Tree, Stop> {
         sections.push((name.into(), Tree::map(radio)));
     }
     Ok(Tree::map(sections))
+}
+
+/// Tree `wifi_profiles`: of each client interface the one profile, which is the section itself.
+pub fn profiles(view: &View<'_>) -> Result<Tree, Stop> {
+    let sections = view.sections(PACKAGE, "wifi-iface")?;
+    let clients = sections.into_iter().filter(|(_, section)| section.str("mode") == Some("sta"));
+    Ok(Tree::map(clients.map(|(name, _)| {
+        let row = Tree::map([(".source", Tree::from(PACKAGE)), (".section", Tree::from(name))]);
+        (name, Tree::map([(name, row)]))
+    })))
 }
 
 /// Tree `wifi_counters`: the kernel's counters of each radio, the sum of its netdevs', as `.rx.bytes` and so on.

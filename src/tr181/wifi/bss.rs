@@ -1,7 +1,8 @@
-//! `Device.WiFi.SSID.{i}.` and `AccessPoint.{i}.`: two rows over one `config wifi-iface`.
+//! `Device.WiFi.SSID.{i}.` and `AccessPoint.{i}.` or, of a client interface, `EndPoint.{i}.`: two rows over one
+//! `config wifi-iface`.
 //!
 //! Both have an Enable, the section has one `disabled`: it is 0 where both are true. While it is 1, the option
-//! `cpe_enabled` (`ssid` or `ap`) remembers which of the two is on.
+//! `cpe_enabled` (`ssid`, or `ap` for the other) remembers which of the two is on.
 
 use super::{PACKAGE, STATUS, list, put, put_list, refused, running, section, set_number, text, truth, yes};
 use crate::dm::schema::Value;
@@ -13,7 +14,7 @@ use crate::dm::write::Draft;
 /// Longest SSID in bytes. Source: IEEE 802.11.
 const MAX_SSID: usize = 32;
 
-/// SSID.Enable and AccessPoint.Enable.
+/// SSID.Enable and the Enable of the AccessPoint or EndPoint.
 fn halves(at: &At<'_, '_>) -> (bool, bool) {
     if !yes(at.opt("disabled"), false) {
         return (true, true);
@@ -29,14 +30,11 @@ fn set_halves(at: &At<'_, '_>, draft: &mut Draft, wanted: (bool, bool)) -> Resul
     if wanted == halves(at) {
         return Ok(());
     }
-    // A client interface has no access point whose Enable could hold it back.
-    let client = at.opt("mode") == Some("sta");
     let (disabled, memory) = match wanted {
         (true, true) => ("0", None),
-        (true, false) if client => ("0", None),
         (true, false) => ("1", Some("ssid")),
-        (false, true) if !client => ("1", Some("ap")),
-        (false, _) => ("1", None),
+        (false, true) => ("1", Some("ap")),
+        (false, false) => ("1", None),
     };
     if (disabled == "1") != yes(at.opt("disabled"), false) {
         put(at, draft, "disabled", Some(disabled))?;
@@ -64,6 +62,16 @@ pub fn set_ap_enable(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<
     set_halves(at, draft, (halves(at).0, value == "true"))
 }
 
+/// `EndPoint.{i}.Enable`.
+pub fn end_enable<'s>(at: &At<'_, 's>) -> Value<'s> {
+    ap_enable(at)
+}
+
+/// Writes `EndPoint.{i}.Enable`.
+pub fn set_end_enable(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    set_ap_enable(at, value, draft)
+}
+
 /// hostapd's word for the state of the row's access point; nothing while it is gone.
 fn hostapd<'s>(at: &At<'_, 's>) -> Result<Option<&'s str>, Stop> {
     let Some(ifname) = running(at, section(at)?, "ifname")? else { return Ok(None) };
@@ -85,6 +93,20 @@ fn radio_off(at: &At<'_, '_>) -> Result<bool, Stop> {
     Ok(yes(radio.str("disabled"), false) || off)
 }
 
+/// Whether the row's client interface is associated.
+fn joined(at: &At<'_, '_>) -> Result<bool, Stop> {
+    let Some(ifname) = running(at, section(at)?, "ifname")? else { return Ok(false) };
+    let links = at.tree("nl:link")?.map_or(&[][..], Tree::items);
+    let link = links.iter().find(|link| link.str("ifname") == Some(ifname));
+    Ok(link.and_then(|link| link.str("operstate")) == Some("UP"))
+}
+
+/// `SSID.{i}.LastChange`: seconds since its netdev last came or went, or gained or lost carrier.
+pub fn ssid_last_change<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let ifname = running(at, section(at)?, "ifname")?.unwrap_or_default();
+    crate::tr181::netdev::last_change(at, ifname)
+}
+
 /// `SSID.{i}.Status`.
 pub fn ssid_status<'s>(at: &At<'_, 's>) -> Value<'s> {
     if yes(at.opt("disabled"), false) {
@@ -94,10 +116,7 @@ pub fn ssid_status<'s>(at: &At<'_, 's>) -> Value<'s> {
         return text("LowerLayerDown");
     }
     if at.opt("mode") == Some("sta") {
-        let ifname = running(at, section(at)?, "ifname")?;
-        let links = at.tree("nl:link")?.map_or(&[][..], Tree::items);
-        let link = links.iter().find(|link| ifname.is_some() && link.str("ifname") == ifname);
-        return text(if link.and_then(|link| link.str("operstate")) == Some("UP") { "Up" } else { "Down" });
+        return text(if joined(at)? { "Up" } else { "Down" });
     }
     text(match hostapd(at)? {
         Some("ENABLED") => "Up",
@@ -118,6 +137,28 @@ pub fn ap_status<'s>(at: &At<'_, 's>) -> Value<'s> {
         return text("Error_Misconfigured");
     }
     text(if hostapd(at)? == Some("ENABLED") { "Enabled" } else { "Disabled" })
+}
+
+/// `EndPoint.{i}.Status`.
+pub fn end_status<'s>(at: &At<'_, 's>) -> Value<'s> {
+    if yes(at.opt("disabled"), false) {
+        return text("Disabled");
+    }
+    if radio(at)?.is_none() || at.opt("ssid").is_none_or(str::is_empty) || super::lacks_credentials(at) {
+        return text("Error_Misconfigured");
+    }
+    text(if running(at, section(at)?, "ifname")?.is_some() { "Enabled" } else { "Disabled" })
+}
+
+/// `EndPoint.{i}.Profile.{i}.Status`: in use while the interface is associated.
+pub fn profile_status<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let disabled = yes(at.opt("disabled"), false);
+    text(match (disabled, super::lacks_credentials(at)) {
+        (true, _) => "Disabled",
+        (false, true) => "Error",
+        (false, false) if joined(at)? => "Active",
+        (false, false) => "Available",
+    })
 }
 
 /// `SSID.{i}.LowerLayers`: its radio, all of them where one interface spans several (MLO).
@@ -175,10 +216,33 @@ pub fn add_access_point(at: &At<'_, '_>, number: u32, draft: &mut Draft) -> Resu
     add(at, format!("cpe_ap{number}"), draft)
 }
 
-fn add(at: &At<'_, '_>, mut name: String, draft: &mut Draft) -> Result<(), Stop> {
+/// A new end point, and with it an SSID: disabled, on the first radio, in no network.
+pub fn add_end_point(at: &At<'_, '_>, number: u32, draft: &mut Draft) -> Result<(), Stop> {
+    let name = fresh(draft, format!("cpe_ep{number}"))?;
+    let radios = at.view.sections(PACKAGE, "wifi-device")?;
+    draft.add(PACKAGE, &name, "wifi-iface")?;
+    for (option, value) in [
+        ("device", radios.first().map_or("", |(radio, _)| radio)),
+        ("mode", "sta"),
+        ("ssid", &name),
+        ("encryption", "none"),
+        ("disabled", "1"),
+    ] {
+        draft.set_text(PACKAGE, &name, option, value)?;
+    }
+    Ok(())
+}
+
+/// A section name that is free: `name`, or with letters behind it.
+fn fresh(draft: &Draft, mut name: String) -> Result<String, Stop> {
     while draft.tree(PACKAGE)?.is_some_and(|package| package.get(&name).is_some()) {
         name.push('x');
     }
+    Ok(name)
+}
+
+fn add(at: &At<'_, '_>, name: String, draft: &mut Draft) -> Result<(), Stop> {
+    let name = fresh(draft, name)?;
     let radios = at.view.sections(PACKAGE, "wifi-device")?;
     let lan = at.tree("uci:network")?.and_then(|network| network.get("lan")).is_some();
     draft.add(PACKAGE, &name, "wifi-iface")?;

@@ -64,7 +64,8 @@ fn lacking(at: &At<'_, '_>, mode: &str) -> Option<&'static str> {
     if is_personal(mode) && passphrase_of(at).is_none() && (sae_only || raw_key_of(at).is_none()) {
         return Some("a mode without key, as none is set");
     }
-    if mode.contains("Enterprise") && list(at, "auth_server").is_empty() {
+    let client = at.opt("mode") == Some("sta");
+    if mode.contains("Enterprise") && !client && list(at, "auth_server").is_empty() {
         return Some("a mode without RADIUS, as no server is set");
     }
     None
@@ -110,6 +111,23 @@ pub fn set_mode(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
     }
     let word = MODES.iter().find(|(mode, ..)| *mode == value).map(|(_, word, _)| *word);
     put(at, draft, "encryption", word)
+}
+
+/// `EndPoint.{i}.Security.ModesSupported`: what the supplicant, which is built with hostapd as one program, was built
+/// with. No mode of Enterprise unless it is set already: nothing in the model holds an identity.
+pub fn end_modes<'s>(at: &At<'_, 's>) -> Value<'s> {
+    let mut modes = supported(at)?;
+    let now = mode_of(at);
+    modes.retain(|mode| !mode.contains("Enterprise") || *mode == now);
+    text(modes.join(","))
+}
+
+/// As [`set_mode`]; refuses a mode for which the end point has no identity.
+pub fn set_end_mode(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    if value.contains("Enterprise") && mode_of(at) != value {
+        return Err(refused(end_modes(at)?.unwrap_or_default()));
+    }
+    set_mode(at, value, draft)
 }
 
 /// `WEPKey`: there is none, as ModesSupported has no mode that would use it; the check refuses to set one.

@@ -1,4 +1,5 @@
-//! `Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.`: what hostapd and iwinfo together tell of a station.
+//! `Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.`: what hostapd and iwinfo together tell of a station; and what
+//! iwinfo tells of the access point that an end point has joined.
 
 use super::text;
 use crate::dm::schema::Value;
@@ -51,4 +52,26 @@ pub fn station_width<'s>(at: &At<'_, 's>) -> Value<'s> {
         Some(320) => "320MHz",
         Some(_) | None => "Unknown",
     })
+}
+
+/// The most that the standard lets an end point's rate be, in kbit/s.
+const MOST_END_RATE: i64 = 600_000;
+
+/// The rate of an end point towards its access point (`tx`) or from it (`rx`), in kbit/s.
+fn end_rate<'s>(at: &At<'_, 's>, way: &str) -> Value<'s> {
+    let Some(ifname) = super::running(at, super::section(at)?, "ifname")? else { return Ok(None) };
+    let list = at.tree(&format!("ubus:iwinfo assoclist device={ifname}"))?;
+    let joined = list.and_then(|list| list.get("results")?.items().first());
+    let rate = joined.and_then(|entry| number(entry.get(way)?, "rate"));
+    Ok(rate.map(|rate| rate.min(MOST_END_RATE).to_string().into()))
+}
+
+/// `EndPoint.{i}.Stats.LastDataDownlinkRate`.
+pub fn end_down_rate<'s>(at: &At<'_, 's>) -> Value<'s> {
+    end_rate(at, "rx")
+}
+
+/// `EndPoint.{i}.Stats.LastDataUplinkRate`.
+pub fn end_up_rate<'s>(at: &At<'_, 's>) -> Value<'s> {
+    end_rate(at, "tx")
 }
