@@ -100,3 +100,65 @@ fn writing_false_to_a_command_does_nothing() {
         assert_eq!(bench.said.contains("called ubus:network.interface.loopback"), called, "{written}");
     }
 }
+
+/// The names in the last Inform, but for those that every Inform has.
+fn informed_of(bench: &Bench) -> Vec<String> {
+    let inform = bench.posted.iter().rev().find(|text| text.contains("<cwmp:Inform>")).unwrap();
+    let names = inform.split("<ParameterValueStruct><Name>").skip(1);
+    let names = names.map(|rest| rest.split('<').next().unwrap().to_string());
+    names.filter(|name| name.starts_with("Device.WiFi.") || name.starts_with("Device.Time.")).collect()
+}
+
+/// Sets parameters below the first InformParameter row; the answer.
+fn ask_for(bench: &mut Bench, values: &[(&str, &str)]) -> String {
+    let rows = values.iter().map(|(name, value)| {
+        format!(
+            "<ParameterValueStruct><Name>Device.ManagementServer.InformParameter.1.{name}</Name><Value>{value}</Value></ParameterValueStruct>"
+        )
+    });
+    let rows = rows.collect::<String>();
+    bench.ask(&format!(
+        "<cwmp:SetParameterValues><ParameterList>{rows}</ParameterList><ParameterKey/></cwmp:SetParameterValues>"
+    ))
+}
+
+//= TR-069 A.3.3.1: a forced parameter cannot be asked for once more, a pattern that meets nothing is left out.
+#[test]
+fn an_inform_carries_what_the_server_asked_for_with_its_events() {
+    let mut bench = Bench::in_session("wr4000-25.12");
+    let added = bench.ask(
+        "<cwmp:AddObject><ObjectName>Device.ManagementServer.InformParameter.</ObjectName><ParameterKey/></cwmp:AddObject>",
+    );
+    assert!(added.contains("<InstanceNumber>1</InstanceNumber>"), "{added}");
+    for refused in [
+        ("ParameterName", "Device.DeviceInfo.SoftwareVersion"),
+        ("ParameterName", "Device.WiFi."),
+        ("ParameterName", "frobnicate"),
+        ("EventList", "1 BOOT,4 VALUE CHANGE"),
+    ] {
+        let answer = ask_for(&mut bench, &[refused]);
+        assert!(answer.contains("<FaultCode>9007</FaultCode>"), "{refused:?}: {answer}");
+    }
+    for (values, want) in [
+        (
+            &[("ParameterName", "Device.WiFi.SSID.*.SSID"), ("Enable", "1")][..],
+            &["Device.WiFi.SSID.1.SSID", "Device.WiFi.SSID.2.SSID", "Device.WiFi.SSID.3.SSID"][..],
+        ),
+        (&[("EventList", "1 BOOT")], &[]),
+        (
+            &[("ParameterName", "Device.Time.Status"), ("EventList", "1 BOOT,6 CONNECTION REQUEST")],
+            &["Device.Time.Status"],
+        ),
+        (&[("ParameterName", "Device.WiFi.SSID.77.SSID")], &[]),
+        (&[("ParameterName", "Device.Time.Status"), ("Enable", "0")], &[]),
+    ] {
+        let answer = ask_for(&mut bench, values);
+        assert!(answer.contains("SetParameterValuesResponse"), "{values:?}: {answer}");
+        bench.nothing();
+        bench.wait(Duration::from_secs(60));
+        bench.posted.clear();
+        bench.event(cpeagent::agent::Event::Woken);
+        assert_eq!(informed_of(&bench), want, "{values:?}");
+        bench.informed();
+    }
+}

@@ -9,3 +9,6 @@ pub const DEVICE_ID: [&str; 4] = [
 ];
 /// Tells the offset of local time by its own.
 pub const LOCAL_TIME: &str = "Device.Time.CurrentLocalTime";
+
+/// What the ACS wants in an Inform besides.
+pub(super) const INFORM_PARAMETERS: &str = "Device.ManagementServer.InformParameter.*.";

@@ -2,14 +2,14 @@
 
 use super::Agent;
 use super::job::{Job, Running, Step};
-use super::names::{DEVICE_ID, LOCAL_TIME};
+use super::names::{DEVICE_ID, INFORM_PARAMETERS, LOCAL_TIME};
 use crate::cwmp::fault::Fault;
 use crate::cwmp::inform::Gathered;
 use crate::cwmp::notify::{self, Level};
 use crate::cwmp::rpc::{AttributeChange, DeviceId, ParameterValue, ValueType};
 use crate::cwmp::session;
 use crate::dm::error::Refusal;
-use crate::dm::path::Pattern;
+use crate::dm::path::{Kind, Pattern};
 use crate::dm::read::{Node, Place};
 use crate::dm::run::{self, Halt};
 use crate::dm::schema::{Model, Notify, Param};
@@ -17,6 +17,9 @@ use crate::dm::source::Stop;
 use crate::dm::value::{Syntax, Type};
 use crate::dm::view::View;
 use crate::state::{Attribute, Full, State, baseline};
+
+/// Most values that an Inform carries because the ACS asked for them.
+pub const MAX_ASKED: usize = 128;
 
 /// Notification and access list of a parameter.
 pub(super) fn attributes_of(state: &State, path: &str, param: &Param) -> (u8, Vec<String>) {
@@ -182,6 +185,56 @@ fn read<'s>(view: &View<'s>, path: &str) -> Result<Option<(&'s Param, String)>, 
     }
 }
 
+/// What the ACS wants in an Inform besides, each with its events; what is not there is left out.
+//= TR-069 A.3.3.1: a pattern that meets nothing is left out.
+fn asked(view: &View<'_>) -> Result<Vec<(Vec<String>, ParameterValue)>, Stop> {
+    let mut out = Vec::new();
+    let rows = match view.resolve(&Pattern::parse(INFORM_PARAMETERS).map_err(|_| Refusal::UnknownPath)?) {
+        Ok(rows) => rows,
+        Err(Stop::Wait) => return Err(Stop::Wait),
+        Err(Stop::Refused(_)) => return Ok(out),
+    };
+    let mut wait = false;
+    for row in rows {
+        let row = row.path(view)?;
+        let part = |name: &str| Ok::<_, Stop>(read(view, &format!("{row}{name}"))?.map(|(_, text)| text));
+        let (name, events) = match (part("Enable"), part("ParameterName"), part("EventList")) {
+            (Ok(Some(enable)), Ok(Some(name)), Ok(Some(events))) if enable == "true" => (name, events),
+            (Err(Stop::Wait), _, _) => return Err(Stop::Wait),
+            _ => continue,
+        };
+        let events: Vec<String> = events.split(',').filter(|e| !e.is_empty()).map(str::to_string).collect();
+        let Some(pattern) = Pattern::parse(&name).ok().filter(|pattern| pattern.kind() == Kind::Parameter)
+        else {
+            continue;
+        };
+        let nodes = match view.resolve(&pattern) {
+            Ok(nodes) => nodes,
+            Err(Stop::Wait) => {
+                wait = true;
+                continue;
+            }
+            Err(Stop::Refused(_)) => continue,
+        };
+        for node in nodes {
+            let Node::Param(place, at) = &node else { continue };
+            if out.len() >= MAX_ASKED {
+                return if wait { Err(Stop::Wait) } else { Ok(out) };
+            }
+            match view.value(place, *at) {
+                Ok(value) => {
+                    let kind = value_type(&view.param(place, *at)?.syntax);
+                    let value = ParameterValue { name: node.path(view)?, kind, value: value.into_owned() };
+                    out.push((events.clone(), value));
+                }
+                Err(Stop::Wait) => wait = true,
+                Err(Stop::Refused(_)) => {}
+            }
+        }
+    }
+    if wait { Err(Stop::Wait) } else { Ok(out) }
+}
+
 impl Agent {
     /// Reads what an Inform carries.
     //= TR-069 A.3.3.1: the forced parameters, and those that changed under notification.
@@ -218,9 +271,10 @@ impl Agent {
                 Err(Stop::Wait) => return Err(Stop::Wait),
                 Err(refused) => return Err(refused),
             };
-            if wait { Err(Stop::Wait) } else { Ok((id, local, forced, watched)) }
+            let asked = asked(view)?;
+            if wait { Err(Stop::Wait) } else { Ok((id, local, forced, watched, asked)) }
         });
-        let (id, local, forced, watched) = match done {
+        let (id, local, forced, watched, asked) = match done {
             Ok(gathered) => gathered,
             Err(Halt::Need(keys)) => return Step::Need(keys),
             Err(Halt::Refused(why)) => {
@@ -262,7 +316,7 @@ impl Agent {
             }
         }
         let utc_offset_minutes = offset(&local);
-        let gathered = Gathered { device_id, forced, changed, utc_offset_minutes };
+        let gathered = Gathered { device_id, forced, asked, changed, utc_offset_minutes };
         self.session.handle(self.now, session::Event::Gathered(gathered));
         Step::Over
     }

@@ -15,6 +15,8 @@ pub struct Gathered {
     pub device_id: DeviceId,
     /// The parameters every Inform carries.
     pub forced: Vec<ParameterValue>,
+    /// What the ACS asked for besides, with the events that it is for; none stands for any.
+    pub asked: Vec<(Vec<String>, ParameterValue)>,
     /// Those that have changed under notification since an ACS was told.
     pub changed: Vec<ParameterValue>,
     /// Local time minus UTC, in minutes.
@@ -27,9 +29,16 @@ pub fn build(gathered: Gathered, mut events: Vec<(String, String)>, retry_count:
     if !gathered.changed.is_empty() {
         events.push((Code::ValueChange.text().to_string(), String::new()));
     }
+    //= TR-069 A.3.3.1: what the ACS asked for goes with the events it was asked for; a value change is none of them.
+    let told = |wanted: &Vec<String>| {
+        let mut codes = events.iter().map(|(code, _)| code).filter(|code| *code != Code::ValueChange.text());
+        codes.any(|code| wanted.is_empty() || wanted.contains(code))
+    };
+    let asked = gathered.asked.into_iter().filter(|(wanted, _)| told(wanted)).map(|(_, value)| value);
     //= TR-069 A.3.3.1: no parameter is there twice.
     let mut parameters = gathered.forced;
     parameters.extend(gathered.changed);
+    parameters.extend(asked);
     let mut seen = BTreeSet::new();
     parameters.retain(|parameter| seen.insert(parameter.name.clone()));
     //= TR-069 A.3.3.1: CurrentTime is local time with its offset.
@@ -64,6 +73,32 @@ mod tests {
         assert_eq!(inform.events[1].0, "4 VALUE CHANGE");
         assert_eq!(inform.retry_count, 3);
         assert_eq!(build(Gathered::default(), events.clone(), 0, Now::default()).events, events);
+    }
+
+    //= TR-069 A.3.3.1: a value change is none of the events that can be chosen.
+    #[test]
+    fn what_was_asked_for_goes_with_its_events_and_with_none_chosen_with_any_but_a_value_change() {
+        let gathered = || Gathered {
+            asked: vec![
+                (vec![], value("Device.Any", "1")),
+                (vec!["1 BOOT".into(), "2 PERIODIC".into()], value("Device.Some", "1")),
+                (vec![], value("Device.Changed", "0")),
+            ],
+            changed: vec![value("Device.Changed", "2")],
+            ..Gathered::default()
+        };
+        for (codes, want) in [
+            (&["1 BOOT", "M Reboot"][..], &["Device.Changed", "Device.Any", "Device.Some"][..]),
+            (&["2 PERIODIC"], &["Device.Changed", "Device.Any", "Device.Some"]),
+            (&["6 CONNECTION REQUEST"], &["Device.Changed", "Device.Any"]),
+            (&[], &["Device.Changed"]),
+        ] {
+            let events = codes.iter().map(|code| (code.to_string(), String::new())).collect();
+            let inform = build(gathered(), events, 0, Now::default());
+            let names: Vec<&str> = inform.parameters.iter().map(|p| p.name.as_str()).collect();
+            assert_eq!(names, want, "{codes:?}");
+            assert_eq!(inform.parameters[0].value, "2", "a change is told as such");
+        }
     }
 
     //= TR-069 A.3.3.1

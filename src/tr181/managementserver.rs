@@ -2,6 +2,8 @@
 
 use crate::dm::error::Refusal;
 use crate::dm::eval::boolean;
+use crate::dm::path::{Kind, Pattern};
+use crate::dm::read::Node;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
@@ -75,4 +77,40 @@ fn management_address(at: &At<'_, '_>) -> Result<Option<String>, Stop> {
         global.next().map(str::to_string)
     };
     Ok(first("ipv4-address").or_else(|| first("ipv6-address")))
+}
+
+/// Sets the parameter that an Inform is to carry besides; a star stands for every row.
+///
+/// Refuses what is no parameter's path, and a parameter that every Inform carries anyway.
+//= TR-069 A.3.3.1: a forced parameter cannot be asked for once more.
+pub fn set_inform_name(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    let bound = at.bound()?;
+    if !value.is_empty() {
+        let refused = |allowed: &str| Stop::Refused(Refusal::OutOfRange { allowed: allowed.into() });
+        let pattern = Pattern::parse(value).ok().filter(|pattern| pattern.kind() == Kind::Parameter);
+        let pattern = pattern.ok_or_else(|| refused("the path of a parameter"))?;
+        // What is not there now may be later.
+        let found = match at.view.resolve(&pattern) {
+            Err(Stop::Refused(_)) => Vec::new(),
+            found => found?,
+        };
+        for node in found {
+            if let Node::Param(place, param) = &node
+                && at.view.param(place, *param)?.flags.forced_inform
+            {
+                return Err(refused("a parameter that is not in every Inform already"));
+            }
+        }
+    }
+    draft.set_text(PACKAGE, bound.name, "name", value)
+}
+
+/// Sets the events whose Inform carries the parameter; with none, any of them.
+//= TR-069 A.3.3.1: a value change is none of the events that can be chosen.
+pub fn set_inform_events(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    if value.split(',').any(|event| event == "4 VALUE CHANGE") {
+        let allowed = "events other than 4 VALUE CHANGE".into();
+        return Err(Refusal::OutOfRange { allowed }.into());
+    }
+    draft.set_text(PACKAGE, at.bound()?.name, "events", value)
 }

@@ -84,6 +84,17 @@ impl Router {
                 ("UDPConnectionRequestAddress", Tree::from("192.0.2.1:7547")),
                 ("NATDetected", Tree::from("false")),
             ])),
+            // No recorded router has settings of the agent's own.
+            "uci:cpeagent" => {
+                let row = [
+                    (".type", "inform_parameter"),
+                    ("name", "Device.Time.Status"),
+                    ("events", "1 BOOT"),
+                    ("enabled", "1"),
+                ];
+                let row = Tree::map(row.map(|(option, text)| (option, Tree::from(text))));
+                Source::ready(Tree::map([("inform1", row)]))
+            }
             // How long each netdev has been as it is.
             "agent:changes" => match self.files.fetch("nl:link") {
                 Source::Ready(links) => {

@@ -99,6 +99,8 @@ const TEXTS: &[&str] = &[
     "12345670",
     "00000000",
     "truth-alias",
+    "Device.Time.CurrentLocalTime",
+    "Device.IP.ULAPrefix",
 ];
 
 const HEX: &[&str] = &[
