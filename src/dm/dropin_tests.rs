@@ -34,12 +34,12 @@ fn shipped() -> Vec<Object> {
         syntax: Syntax::plain(Type::String),
         flags: Flags {
             hidden: false,
-            secured: false,
             command: false,
             forced_inform: false,
             notify: crate::dm::schema::Notify::Normal,
             known: crate::dm::schema::Known::All,
             once: false,
+            secured: false,
         },
         read: How::Line(Line {
             source: Src::Option { up: 0, option: &[Piece::Lit("name")] },

@@ -159,44 +159,49 @@ impl Term {
         Ok(Term { left, op, value })
     }
 
-    /// Whether the term holds for a parameter of `syntax` that reads `actual`.
-    ///
-    /// `Err` says why the comparison makes no sense for that type; the request is then refused, not just empty.
+    /// Whether the term makes sense for a parameter of `syntax`, whatever it reads; `Err` says why not.
     //= TR-369 R-ARC.7: strings and booleans know only equality, `~=` asks a list, order is for numbers and times.
-    pub fn holds(&self, syntax: &Syntax, actual: &str) -> Result<bool, &'static str> {
+    pub fn check(&self, syntax: &Syntax) -> Result<(), &'static str> {
         let listed = syntax.lists > 0;
         if self.op == Op::Holds {
-            return if listed { self.in_list(syntax, actual) } else { Err("~= asks a list") };
+            let item = Syntax { lists: 0, ..*syntax };
+            return if listed { self.value.check(&item).map(|_| ()) } else { Err("~= asks a list") };
         }
-        let order = if listed {
+        let ordered = if listed {
             //= TR-369 R-ARC.7: a list is compared as the text it is.
-            let wanted = syntax.check_read(self.value.text()).map_err(|_| "no such list")?;
-            let actual = syntax.check_read(actual).unwrap_or_else(|_| actual.to_owned());
-            Some(if wanted == actual { Ordering::Equal } else { Ordering::Less })
-                .filter(|_| self.op.is_equality())
+            syntax.check_read(self.value.text()).map_err(|_| "no such list")?;
+            false
         } else {
-            self.value.compare(syntax, actual, self.op.is_equality())?
+            self.value.check(syntax)?
         };
-        let order = order.ok_or("this type has no order")?;
-        Ok(match self.op {
-            Op::Equal => order.is_eq(),
-            Op::Unequal => order.is_ne(),
-            Op::AtMost => order.is_le(),
-            Op::AtLeast => order.is_ge(),
-            Op::Less => order.is_lt(),
-            Op::More => order.is_gt(),
-            Op::Holds => return Err("~= asks a list"),
-        })
+        if ordered || self.op.is_equality() { Ok(()) } else { Err("this type has no order") }
     }
 
-    fn in_list(&self, syntax: &Syntax, actual: &str) -> Result<bool, &'static str> {
-        let item = Syntax { lists: 0, ..*syntax };
-        for part in actual.split(',').filter(|_| !actual.is_empty()) {
-            if self.value.compare(&item, part.trim(), true)?.is_some_and(Ordering::is_eq) {
-                return Ok(true);
-            }
+    /// Whether the term holds for a parameter of `syntax` that reads `actual`.
+    ///
+    /// `Err` says why the comparison makes no sense for that type; the request is then refused, not just empty. What
+    /// has no place in the order, such as a moment that is not known, is neither before nor after another.
+    pub fn holds(&self, syntax: &Syntax, actual: &str) -> Result<bool, &'static str> {
+        self.check(syntax)?;
+        if self.op == Op::Holds {
+            let item = Syntax { lists: 0, ..*syntax };
+            let mut parts = actual.split(',').filter(|_| !actual.is_empty());
+            return Ok(parts.any(|part| self.value.order(&item, part.trim()) == Some(Ordering::Equal)));
         }
-        Ok(false)
+        let order = if syntax.lists > 0 {
+            let form = |text: &str| syntax.check_read(text).unwrap_or_else(|_| text.to_owned());
+            (form(self.value.text()) == form(actual)).then_some(Ordering::Equal)
+        } else {
+            self.value.order(syntax, actual)
+        };
+        Ok(match self.op {
+            Op::Equal | Op::Holds => order.is_some_and(Ordering::is_eq),
+            Op::Unequal => !order.is_some_and(Ordering::is_eq),
+            Op::AtMost => order.is_some_and(Ordering::is_le),
+            Op::AtLeast => order.is_some_and(Ordering::is_ge),
+            Op::Less => order.is_some_and(Ordering::is_lt),
+            Op::More => order.is_some_and(Ordering::is_gt),
+        })
     }
 }
 
@@ -242,47 +247,47 @@ impl Literal {
         if text.is_empty() { Err(c.fail("a value must follow")) } else { Ok(Literal::Bare(text.into())) }
     }
 
-    /// The order of the actual value against this one; `None` where the type has only equality and they differ.
-    fn compare(
-        &self,
-        syntax: &Syntax,
-        actual: &str,
-        equality: bool,
-    ) -> Result<Option<Ordering>, &'static str> {
+    /// Whether it can be compared with a value of a type, and whether by order too; `Err` says why not.
+    fn check(&self, syntax: &Syntax) -> Result<bool, &'static str> {
         let wanted = self.text();
-        let same =
-            |equal: bool| (equal || equality).then_some(if equal { Ordering::Equal } else { Ordering::Less });
-        let only_equality = |equal: bool| if equality { same(equal) } else { None };
-        Ok(match syntax.base {
+        match syntax.base {
             Type::Int | Type::UnsignedInt | Type::Long | Type::UnsignedLong | Type::Decimal => {
-                let wanted = number(wanted).ok_or("a number must be compared with a number")?;
-                number(actual).map_or(only_equality(false), |actual| Some(actual.cmp(&wanted)))
+                number(wanted).map(|_| true).ok_or("a number must be compared with a number")
             }
             Type::DateTime => {
                 let wanted = Wall::parse(wanted).ok_or("a dateTime must be compared with a dateTime")?;
-                let unknown = Wall::parse(UNKNOWN);
-                match Wall::parse(actual) {
-                    Some(actual) if unknown != Some(actual) && unknown != Some(wanted) => {
-                        Some(actual.cmp(&wanted))
-                    }
-                    actual => only_equality(actual == Some(wanted)),
-                }
+                //= TR-369 R-ARC.7: the unknown time is before and after nothing.
+                Ok(Wall::parse(UNKNOWN) != Some(wanted))
             }
+            Type::Boolean if matches!(self, Literal::Quoted(_)) => Err("a boolean is not written in quotes"),
             Type::Boolean => {
-                if matches!(self, Literal::Quoted(_)) {
-                    return Err("a boolean is not written in quotes");
-                }
-                let plain = Syntax::plain(Type::Boolean);
-                let wanted = plain.check_read(wanted).map_err(|_| "a boolean is true or false")?;
-                only_equality(plain.check_read(actual).is_ok_and(|actual| actual == wanted))
+                let known = Syntax::plain(Type::Boolean).check_read(wanted);
+                known.map(|_| false).map_err(|_| "a boolean is true or false")
             }
-            Type::String if matches!(self, Literal::Bare(_)) => return Err("a string is written in quotes"),
-            Type::String | Type::Base64 | Type::HexBinary => {
-                let plain = Syntax { limits: &super::value::Limits::NONE, ..*syntax };
+            Type::String if matches!(self, Literal::Bare(_)) => Err("a string is written in quotes"),
+            Type::String | Type::Base64 | Type::HexBinary => Ok(false),
+        }
+    }
+
+    /// The order of the actual value against this one; `None` where they differ and have none.
+    fn order(&self, syntax: &Syntax, actual: &str) -> Option<Ordering> {
+        let wanted = self.text();
+        match syntax.base {
+            Type::Int | Type::UnsignedInt | Type::Long | Type::UnsignedLong | Type::Decimal => {
+                Some(number(actual)?.cmp(&number(wanted)?))
+            }
+            Type::DateTime => {
+                let (unknown, wanted) = (Wall::parse(UNKNOWN), Wall::parse(wanted)?);
+                let actual = Wall::parse(actual)?;
+                let ordered = unknown != Some(actual) && unknown != Some(wanted);
+                (ordered || actual == wanted).then(|| actual.cmp(&wanted))
+            }
+            Type::Boolean | Type::String | Type::Base64 | Type::HexBinary => {
+                let plain = Syntax { limits: &super::value::Limits::NONE, lists: 0, ..*syntax };
                 let form = |text: &str| plain.check_read(text).unwrap_or_else(|_| text.to_owned());
-                only_equality(form(wanted) == form(actual))
+                (form(wanted) == form(actual)).then_some(Ordering::Equal)
             }
-        })
+        }
     }
 }
 
@@ -336,12 +341,16 @@ mod tests {
             ("X<2026-01-01T00:00:00+01:00", plain(Type::DateTime), "2025-12-31T22:59:59Z", Ok(true)),
             ("X!=0001-01-01T00:00:00Z", plain(Type::DateTime), "2025-12-31T22:59:59Z", Ok(true)),
             ("X==0001-01-01T00:00:00Z", plain(Type::DateTime), "0001-01-01T00:00:00Z", Ok(true)),
-            (
-                "X<2026-01-01T00:00:00Z",
-                plain(Type::DateTime),
-                "0001-01-01T00:00:00Z",
-                Err("this type has no order"),
-            ),
+            // A row whose moment is not known is not found; it does not spoil the search.
+            ("X<2026-01-01T00:00:00Z", plain(Type::DateTime), UNKNOWN, Ok(false)),
+            ("X>=2026-01-01T00:00:00Z", plain(Type::DateTime), UNKNOWN, Ok(false)),
+            ("X!=2026-01-01T00:00:00Z", plain(Type::DateTime), UNKNOWN, Ok(true)),
+            ("X<=0001-01-01T00:00:00Z", plain(Type::DateTime), UNKNOWN, Err("this type has no order")),
+            ("X==soon", plain(Type::DateTime), UNKNOWN, Err("a dateTime must be compared with a dateTime")),
+            ("X<5", plain(Type::Int), "", Ok(false)),
+            ("X!=5", plain(Type::Int), "", Ok(true)),
+            ("X==maybe", plain(Type::Boolean), "true", Err("a boolean is true or false")),
+            ("X~=x", list(Type::Int), "", Err("a number must be compared with a number")),
             ("X==0aFF", plain(Type::HexBinary), "0AFF", Ok(true)),
             ("X~=\"b\"", list(Type::String), "a,b", Ok(true)),
             ("X~=\"b\"", list(Type::String), "ab", Ok(false)),

@@ -34,6 +34,13 @@ pub struct ParseError {
     pub what: &'static str,
 }
 
+impl ParseError {
+    /// Whether all that is wrong is that no tree begins with that name.
+    pub fn is_unknown_root(&self) -> bool {
+        self.what == grammar::NO_ROOT
+    }
+}
+
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at position {}", self.what, self.at + 1)

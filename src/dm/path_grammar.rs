@@ -3,6 +3,9 @@
 use super::super::expr::Expr;
 use super::{Kind, MAX_DEPTH, MAX_LENGTH, ParseError, ROOTS, Which, is_alias};
 
+/// What is wrong with a path that begins with a name of no tree.
+pub const NO_ROOT: &str = "no such root";
+
 /// Which of the grammar's rows a text may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -43,7 +46,7 @@ pub fn walk<'a>(text: &'a str, form: Form, sink: &mut dyn FnMut(Part<'a>)) -> Re
     let mut c = Cursor { text, at: 0 };
     let root = c.name()?;
     if !ROOTS.contains(&root) {
-        return Err(ParseError { at: 0, what: "no such root" });
+        return Err(ParseError { at: 0, what: NO_ROOT });
     }
     sink(Part::Name(root));
     if !c.eat(".") {

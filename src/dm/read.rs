@@ -6,6 +6,7 @@
 use super::error::Refusal;
 use super::path::{Kind, Pattern, Step};
 use super::schema::{Delete, How, Param, Write};
+use super::search::MayRead;
 use super::source::Stop;
 use super::value::Type;
 use super::view::{At, Row, View};
@@ -75,6 +76,12 @@ impl<'s> View<'s> {
     /// Refuses a path that is not in the supported model, and one that names a row that is not there; a search
     /// that finds nothing is no error.
     pub fn resolve(&self, pattern: &Pattern) -> Result<Vec<Node<'s>>, Stop> {
+        self.resolve_for(pattern, None)
+    }
+
+    /// As [`View::resolve`], for somebody who may not read everything: a search about a parameter that may not be read
+    /// finds nothing, and such a reference leads nowhere. The nodes themselves may still be ones not to be read.
+    pub fn resolve_for(&self, pattern: &Pattern, may: MayRead<'_>) -> Result<Vec<Node<'s>>, Stop> {
         if pattern.steps().is_empty() {
             let mut roots = Vec::new();
             for object in self.model.roots() {
@@ -89,7 +96,7 @@ impl<'s> View<'s> {
             if self.model.object(object)?.name() == &**name {
                 known = true;
                 let root = self.single(object, None)?;
-                self.follow(root, rest, pattern.kind(), &mut found)?;
+                self.follow(root, rest, (pattern.kind(), may), &mut found)?;
             }
         }
         if known && (!found.is_empty() || (pattern.is_search() && self.in_schema(pattern)?)) {
@@ -108,7 +115,7 @@ impl<'s> View<'s> {
         &self,
         from: Node<'s>,
         steps: &[Step],
-        kind: Kind,
+        (kind, may): (Kind, MayRead<'_>),
         out: &mut Vec<Node<'s>>,
     ) -> Result<(), Stop> {
         let Some((step, rest)) = steps.split_first() else {
@@ -128,7 +135,7 @@ impl<'s> View<'s> {
                 }
                 for child in self.model.children(place.object) {
                     if self.model.object(*child)?.name() == &**name && self.supported(*child)? {
-                        self.follow(self.single(*child, place.row.clone())?, rest, kind, out)?;
+                        self.follow(self.single(*child, place.row.clone())?, rest, (kind, may), out)?;
                     }
                 }
                 Ok(())
@@ -139,21 +146,19 @@ impl<'s> View<'s> {
                         Step::Number(number) => row.number == *number,
                         Step::All => true,
                         Step::Alias(alias) => self.alias(row)? == **alias,
-                        Step::Search(expr) => self.matches(row, expr)?,
+                        Step::Search(expr) => self.matches_for(row, expr, may)?,
                         Step::Name(_) | Step::Follow { .. } => false,
                     };
                     if wanted {
-                        self.follow(Node::Object(Place::of(row)), rest, kind, out)?;
+                        self.follow(Node::Object(Place::of(row)), rest, (kind, may), out)?;
                     }
                 }
                 Ok(())
             }
             (Node::Object(place), Step::Follow { name, which }) => {
-                for path in self.references(place, name, *which)? {
-                    let target =
-                        Pattern::parse_reference(&path).map_err(|_| Stop::Refused(Refusal::UnknownPath))?;
-                    for node in self.resolve(&target)? {
-                        self.follow(node, rest, kind, out)?;
+                for path in self.references(place, name, *which, may)? {
+                    for node in self.target(&path)? {
+                        self.follow(node, rest, (kind, may), out)?;
                     }
                 }
                 Ok(())
@@ -219,7 +224,18 @@ impl<'s> View<'s> {
                     objects = self.model.children(next).to_vec();
                     here = Some(next);
                 }
-                Step::Follow { .. } => return Ok(true),
+                Step::Follow { name, .. } => {
+                    let param = here.map(|object| self.model.object(object)).transpose()?;
+                    let param = param.and_then(|object| object.param(name));
+                    return Ok(!within_table && param.is_some_and(|(_, param)| self.knows(param)));
+                }
+                Step::Search(expr) if within_table => {
+                    let Some(table) = here else { return Ok(false) };
+                    if !self.sensible(table, expr)? {
+                        return Ok(false);
+                    }
+                    within_table = false;
+                }
                 row if row.is_row() && within_table => within_table = false,
                 Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => return Ok(false),
             }
@@ -289,6 +305,11 @@ impl<'s> View<'s> {
     /// The nodes right below an object or a table: its parameters first, then what lies below it.
     pub fn below(&self, node: &Node<'s>) -> Result<Vec<Node<'s>>, Stop> {
         self.right_below(node, true)
+    }
+
+    /// As [`View::below`] without the parameters.
+    pub fn objects_below(&self, node: &Node<'s>) -> Result<Vec<Node<'s>>, Stop> {
+        self.right_below(node, false)
     }
 
     fn right_below(&self, node: &Node<'s>, params: bool) -> Result<Vec<Node<'s>>, Stop> {

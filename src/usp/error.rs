@@ -182,9 +182,9 @@ pub const fn code(why: &Refusal, asked: Asked) -> u32 {
             Asked::Operate,
         ) => INVALID_COMMAND_ARGUMENTS,
         (Refusal::WrongType { .. } | Refusal::OutOfRange { .. }, Asked::Read | Asked::Delete)
-        | (Refusal::InvalidArguments(_), Asked::Read | Asked::Set | Asked::Add | Asked::Delete) => {
-            INVALID_ARGUMENTS
-        }
+        | (Refusal::InvalidArguments(_), Asked::Set | Asked::Add | Asked::Delete) => INVALID_ARGUMENTS,
+        // All that a reading takes besides paths is in their expressions.
+        (Refusal::InvalidArguments(_), Asked::Read) => INVALID_PATH_SYNTAX,
         (Refusal::Denied(_), _) => PERMISSION_DENIED,
         (Refusal::Busy(_) | Refusal::Exhausted(_), _) => RESOURCES_EXCEEDED,
         (Refusal::Backend(_), _) => INTERNAL_ERROR,
@@ -220,7 +220,8 @@ mod tests {
             (Refusal::Duplicate(text()), Add, 7025),
             (Refusal::NotDeletable, Delete, 7024),
             (Refusal::NotCreatable, Add, 7019),
-            (Refusal::InvalidArguments(text()), Read, 7004),
+            (Refusal::InvalidArguments(text()), Read, 7008),
+            (Refusal::InvalidArguments(text()), Set, 7004),
             (Refusal::InvalidArguments(text()), Operate, 7027),
         ] {
             assert_eq!(code(&why, asked), want, "{why:?} {asked:?}");

@@ -6,16 +6,33 @@
 pub mod add;
 pub mod change;
 pub mod delete;
+pub mod get;
+pub mod instances;
+pub mod protocol;
 pub mod set;
+pub mod supported_dm;
 
-use super::error::{Fault, INVALID_ARGUMENTS};
+#[cfg(test)]
+mod fixture;
+
+use super::error::{Asked, Fault, INVALID_ARGUMENTS, INVALID_PATH, INVALID_PATH_SYNTAX};
 use super::pb::header::MsgType;
 use super::pb::{self, body::MsgBody, request::ReqType, response::RespType};
 use super::wire::{self, Broken, Fields, Writer};
+use crate::dm::acl::{Rights, Rwxn};
+use crate::dm::error::Refusal;
+use crate::dm::path::{Kind, ParseError, Pattern, Step};
+use crate::dm::source::Stop;
+use crate::dm::view::View;
 use prost::Message as _;
 
 /// Longest msg_id that is taken, in octets; it is sent back with every answer.
 pub const MAX_MSG_ID: usize = 1024;
+
+/// Most paths of one request.
+pub const MAX_PATHS: usize = 1024;
+/// Longest answer in octets; the whole tree is a small part of it.
+pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// A message that makes sense.
 #[derive(Clone, Debug, PartialEq)]
@@ -271,6 +288,114 @@ fn kind_of(body: &pb::Body) -> MsgType {
         }
         Some(MsgBody::Error(_)) | None => MsgType::Error,
     }
+}
+
+/// Why one path has no result.
+enum Failed {
+    /// A source is missing.
+    Wait,
+    /// The path's result is this.
+    With(Fault),
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Failed {
+        match stop {
+            Stop::Wait => Failed::Wait,
+            Stop::Refused(why) => Failed::With(Fault::of(&why, Asked::Read)),
+        }
+    }
+}
+
+impl Failed {
+    fn new(code: u32, detail: &str) -> Failed {
+        Failed::With(Fault::new(code, detail))
+    }
+
+    /// A text that is no path; one that begins in no tree of ours is a path, only not of our model.
+    fn path(error: &ParseError) -> Failed {
+        let code = if error.is_unknown_root() { INVALID_PATH } else { INVALID_PATH_SYNTAX };
+        Failed::new(code, &error.to_string())
+    }
+}
+
+/// Writes one result per path, with the path and, where `one` fails, the code and text of why.
+///
+/// Every path is tried, so that one pass finds all sources that are missing. Refuses too many paths and an answer that
+/// grows too long; then the request fails as a whole.
+fn each_path(
+    paths: &[String],
+    mut one: impl FnMut(&str, &mut Writer) -> Result<(), Failed>,
+) -> Result<Writer, Stop> {
+    if paths.len() > MAX_PATHS {
+        return Err(Refusal::Exhausted("paths in one request".into()).into());
+    }
+    let (mut w, mut waits) = (Writer::default(), false);
+    for path in paths {
+        let before = w.len();
+        let open = w.open(1);
+        w.text(1, path);
+        match one(path, &mut w) {
+            Ok(()) => w.close(open),
+            Err(Failed::Wait) => {
+                waits = true;
+                w.truncate(before);
+            }
+            Err(Failed::With(fault)) => {
+                w.truncate(before);
+                let open = w.open(1);
+                w.text(1, path);
+                w.fixed32(2, fault.code);
+                w.text(3, &fault.text);
+                w.close(open);
+            }
+        }
+        if w.len() > MAX_ANSWER {
+            return Err(Refusal::Exhausted("octets in one answer".into()).into());
+        }
+    }
+    if waits { Err(Stop::Wait) } else { Ok(w) }
+}
+
+/// Reads a path of the instantiated model.
+fn pattern(text: &str) -> Result<Pattern, Failed> {
+    if text.is_empty() {
+        return Err(Failed::new(INVALID_PATH_SYNTAX, "an empty path"));
+    }
+    let pattern = Pattern::parse(text).map_err(|error| Failed::path(&error))?;
+    // `[alias]` is CWMP's way to name a row.
+    match pattern.steps().iter().any(|step| matches!(step, Step::Alias(_))) {
+        true => Err(Failed::new(INVALID_PATH_SYNTAX, "an operator must follow the name in [ ]")),
+        false => Ok(pattern),
+    }
+}
+
+/// Whether who asks may read a parameter.
+fn reads(view: &View<'_>, rights: &Rights, path: &str) -> Result<bool, Stop> {
+    Ok(rights.is_all() || rights.at(view, path)?.param.has(Rwxn::R))
+}
+
+/// Whether what a path names is in the supported model of who asks.
+fn is_supported_for(rights: &Rights, pattern: &Pattern) -> bool {
+    let mut path = String::new();
+    for step in pattern.steps() {
+        match step {
+            Step::Name(name) => path.push_str(name),
+            Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => path.push_str("{i}"),
+            // Where a reference leads is not known without a row.
+            Step::Follow { .. } => return true,
+        }
+        path.push('.');
+    }
+    path.pop();
+    path.push_str(pattern.kind().suffix());
+    let grant = rights.supported(&path);
+    match pattern.kind() {
+        Kind::Object => grant.object,
+        Kind::Parameter => grant.param,
+        Kind::Command | Kind::Event => grant.command,
+    }
+    .has(Rwxn::R)
 }
 
 /// Reads anything as a message, for fuzzing: it must not panic, and what was read is read again once written.
