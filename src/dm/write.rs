@@ -388,7 +388,7 @@ impl<'m> Planner<'m> {
         let param = view.param(&place, at)?;
         let read = view.raw(&place, param)?;
         if *read == *set.value
-            || (param.flags.hidden && self.sealed.contains(&set.path))
+            || (param.flags.is_secret() && self.sealed.contains(&set.path))
             || (param.syntax.lists > 0 && same_items(&read, &set.value))
             || (read.starts_with("Device.") && same_items(&read, &set.value))
         {

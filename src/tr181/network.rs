@@ -165,7 +165,8 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
     ("odhcp6c", "/usr/sbin/odhcp6c", &["odhcp6c"]),
 ];
 
-/// For `tree services`: a map with `1` for each installed service of those the families here ask for.
+/// For `tree services`: a map with `1` for each installed service of those the families here ask for, and for `dhcpv6`
+/// where one of them speaks it.
 ///
 /// Installed is what has its program's file or stands in the package database. Whether it runs plays no part.
 pub fn services(view: &View<'_>) -> Result<Tree, Stop> {
@@ -178,6 +179,9 @@ pub fn services(view: &View<'_>) -> Result<Tree, Stop> {
             Err(Stop::Wait) => wait = true,
             Err(stop) => return Err(stop),
         }
+    }
+    if found.get("odhcp6c").or(found.get("odhcpd")).is_some() {
+        found.set("dhcpv6", "1".into());
     }
     if wait { Err(Stop::Wait) } else { Ok(found) }
 }
