@@ -68,3 +68,20 @@ fn records_of_the_corpus_are_read_without_panic_and_what_goes_back_is_a_record()
 fn messages_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
     replay("usp_message", cpeagent::usp::msg::exercise);
 }
+
+#[cfg(feature = "websocket")]
+#[test]
+fn openings_of_the_corpus_are_judged_without_panic() {
+    replay("websocket", cpeagent::usp::mtp::websocket::exercise);
+}
+
+#[cfg(feature = "mqtt")]
+#[test]
+fn packets_of_the_corpus_are_taken_without_panic() {
+    replay("mqtt", cpeagent::usp::mtp::mqtt::exercise);
+}
+
+#[test]
+fn certificates_of_the_corpus_are_read_without_panic() {
+    replay("certificate", cpeagent::io::tls::der::exercise);
+}

@@ -137,7 +137,7 @@ pub async fn dial(
     let session = match security {
         None => None,
         Some(security) => {
-            let expected = Expected { uri: endpoint.map(EndpointId::urn), home: endpoint.is_some() };
+            let expected = Expected { uri: endpoint.map(EndpointId::urn), home: true };
             let tls = site.certificates(security).await?;
             //= TR-369 R-MTP.2: without a clock dates are ignored.
             Some(tls.session_with(site.wall(), expected).map_err(|error| error.to_string())?)

@@ -7,12 +7,15 @@
 //! | [`dial`] | names, addresses, TLS |
 //! | [`websocket`] | sessions, and those we open |
 //! | [`server`] | the port of those we accept |
+//! | [`mqtt`] | connections to brokers |
 //!
 //! Knows no Records: octets in, octets out. Each connection has a bounded queue and a deadline for every write, so that a
 //! peer that never reads is cut; events are taken from all tasks in turn, so that none starves another.
 
 pub mod dial;
 pub mod link;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 #[cfg(feature = "websocket")]
 pub mod server;
 #[cfg(feature = "websocket")]
@@ -199,6 +202,9 @@ impl Links {
             }
             #[cfg(feature = "websocket")]
             Wanted::WebSocketServer(wanted) => tokio::spawn(server::run(site, wanted, changes, reports, rng)),
+            #[cfg(feature = "mqtt")]
+            Wanted::Mqtt(wanted) => tokio::spawn(mqtt::run(site, wanted, changes, reports, rng)),
+            #[cfg(not(all(feature = "websocket", feature = "mqtt")))]
             other => {
                 drop((site, rng, changes, reports));
                 log::error!("{}: this program was built without its transport", other.name());

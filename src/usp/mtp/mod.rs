@@ -4,6 +4,8 @@
 //! carries out each [`LinkCommand`]. Rules of one transport are pure functions in modules of their own. Nothing here
 //! knows what a Record holds.
 
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 

@@ -3,6 +3,8 @@
 
 mod certificates;
 mod client;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod server;
 
 use super::*;

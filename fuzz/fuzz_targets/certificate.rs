@@ -1,0 +1,6 @@
+//! Certificates of peers; what must hold is with the code.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    cpeagent::io::tls::der::exercise(data);
+});

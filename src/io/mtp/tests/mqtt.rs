@@ -1,0 +1,292 @@
+use super::*;
+use crate::io::mtp::mqtt::OPENING_WAIT;
+use crate::secret::Secret;
+use crate::usp::mtp::mqtt::packet;
+use crate::usp::mtp::{Mqtt, MqttSubscription, MqttVersion};
+use std::process::{Child, Command, Stdio};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+fn wanted(version: MqttVersion, port: u16) -> Mqtt {
+    Mqtt {
+        name: "broker".into(),
+        host: "127.0.0.1".into(),
+        port,
+        version,
+        tls: None,
+        own: agent(),
+        username: None,
+        password: None,
+        keep_alive: Duration::from_secs(60),
+        clean: true,
+        session_expiry: None,
+        will: None,
+        retry: Retry::default(),
+        network: Network::default(),
+        client_id: None,
+        subscriptions: Vec::new(),
+        response_topic: Some("agents/one".into()),
+        publish_qos: 1,
+    }
+}
+
+fn publish(link: u64, topic: &str, record: &[u8]) -> LinkCommand {
+    LinkCommand::Send { link, topic: Some(topic.into()), retain: false, record: record.to_vec() }
+}
+
+async fn told(links: &mut Links) -> (Vec<u8>, Option<String>) {
+    match links.next().await {
+        LinkEvent::Record { bytes, reply_to, .. } => (bytes, reply_to.map(Into::into)),
+        other => panic!("no record: {other:?}"),
+    }
+}
+
+/// A mosquitto of our own, ended with this.
+struct Broker {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Broker {
+    /// `None`, with a note, where there is no mosquitto.
+    async fn start(config: &str) -> Option<Broker> {
+        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
+        let Some(program) = program.into_iter().find(|path| std::path::Path::new(path).exists()) else {
+            eprintln!("left out: there is no mosquitto");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            // The port may be taken by another before it starts; then it ends at once.
+            let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let path = folder.path().join("mosquitto.conf");
+            let text = format!("listener {port} 127.0.0.1\nmax_inflight_messages 4\n{config}");
+            std::fs::write(&path, text).unwrap();
+            let mut child = Command::new(program)
+                .arg("-c")
+                .arg(&path)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            loop {
+                if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                    return Some(Broker { child, port, _folder: folder });
+                }
+                if child.try_wait().unwrap().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        panic!("mosquitto does not start");
+    }
+}
+
+//= TR-369 R-MQTT.1
+//= TR-369 R-MQTT.2
+//= TR-369 R-MQTT.3
+//= TR-369 R-MQTT.18
+//= TR-369 R-MQTT.20
+//= TR-369 R-MQTT.22
+#[tokio::test]
+async fn two_ends_talk_through_a_real_broker_in_both_versions() {
+    let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
+    let lab = Lab::new();
+    for (version, qos) in [(MqttVersion::V5, 1), (MqttVersion::V5, 0), (MqttVersion::V311, 1)] {
+        let one = Mqtt { publish_qos: qos, ..wanted(version, broker.port) };
+        let two = Mqtt { response_topic: Some("controllers/two".into()), own: controller(), ..one.clone() };
+        let (mut agent, mut acs) = (lab.links(), lab.links());
+        agent.configure(vec![Wanted::Mqtt(one.clone())]);
+        acs.configure(vec![Wanted::Mqtt(two)]);
+        let (ours, theirs) = (up(&mut agent).await, up(&mut acs).await);
+        assert_eq!(ours.reply_topic.as_deref(), Some("agents/one"));
+        let Details::Mqtt { client_id, assigned, subscribed, .. } = &ours.details else { panic!("of MQTT") };
+        assert_eq!(*assigned, version == MqttVersion::V5, "{client_id}");
+        assert!(subscribed.iter().all(|(_, granted)| *granted == Ok(qos)), "{subscribed:?}");
+        let big = vec![7; 300_000];
+        acs.command(publish(theirs.link, "agents/one", &big));
+        assert_eq!(told(&mut agent).await, (big, Some("controllers/two".into())));
+        for n in 0..20 {
+            agent.command(publish(ours.link, "controllers/two", &[n]));
+        }
+        for n in 0..20 {
+            assert_eq!(told(&mut acs).await, (vec![n], Some("agents/one".into())));
+        }
+        // Other topics, on the same connection.
+        let filter = MqttSubscription { topic: "all/+".into(), qos: 1 };
+        agent.configure(vec![Wanted::Mqtt(Mqtt { subscriptions: vec![filter], ..one })]);
+        match agent.next().await {
+            LinkEvent::Changed { link, details: Details::Mqtt { subscribed, .. }, .. } => {
+                assert_eq!(link, ours.link);
+                assert!(subscribed.iter().any(|(topic, granted)| &**topic == "all/+" && *granted == Ok(1)));
+            }
+            other => panic!("{other:?}"),
+        }
+        let topic = if version == MqttVersion::V5 { "all/x" } else { "all" };
+        acs.command(publish(theirs.link, topic, b"all"));
+        assert_eq!(told(&mut agent).await.0, b"all");
+        agent.shutdown().await;
+        acs.shutdown().await;
+    }
+}
+
+//= TR-369 R-MQTT.7
+//= TR-369 R-MQTT.10
+#[tokio::test]
+async fn a_real_broker_that_refuses_is_tried_again() {
+    let Some(broker) = Broker::start("allow_anonymous false\n").await else { return };
+    let lab = Lab::new();
+    for version in [MqttVersion::V5, MqttVersion::V311] {
+        let mut links = lab.links();
+        let wrong = Mqtt {
+            username: Some("u".into()),
+            password: Some(Secret::new("wrong")),
+            ..wanted(version, broker.port)
+        };
+        links.configure(vec![Wanted::Mqtt(wrong)]);
+        let (link, why, failures, wait) = down(&mut links).await;
+        assert_eq!((link, failures), (None, 1));
+        assert!(why.contains("not authorized") || why.contains("wrong"), "{why}");
+        assert!((5..=10).contains(&wait.unwrap()));
+    }
+}
+
+//= TR-369 R-MQTT.33
+//= TR-369 R-MQTT.11
+#[tokio::test]
+async fn a_kept_session_gets_what_was_published_meanwhile() {
+    let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
+    let lab = Lab::new();
+    let kept = Mqtt {
+        clean: false,
+        session_expiry: Some(600),
+        client_id: Some("kept".into()),
+        ..wanted(MqttVersion::V5, broker.port)
+    };
+    let mut agent = lab.links();
+    agent.configure(vec![Wanted::Mqtt(kept.clone())]);
+    up(&mut agent).await;
+    agent.shutdown().await;
+    let mut acs = lab.links();
+    acs.configure(vec![Wanted::Mqtt(Mqtt {
+        response_topic: Some("controllers/two".into()),
+        ..wanted(MqttVersion::V5, broker.port)
+    })]);
+    let theirs = up(&mut acs).await;
+    acs.command(publish(theirs.link, "agents/one", b"while you were away"));
+    acs.shutdown().await;
+    let mut agent = lab.links();
+    agent.configure(vec![Wanted::Mqtt(kept)]);
+    up(&mut agent).await;
+    assert_eq!(told(&mut agent).await.0, b"while you were away");
+}
+
+/// A broker of the test: takes a connection and reads its CONNECT.
+async fn take(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[0], 0x10);
+    let mut rest = vec![0; usize::from(head[1])];
+    stream.read_exact(&mut rest).await.unwrap();
+    stream
+}
+
+async fn broker() -> (Lab, TcpListener, Links) {
+    let lab = Lab::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut links = lab.links();
+    let port = listener.local_addr().unwrap().port();
+    links.configure(vec![Wanted::Mqtt(wanted(MqttVersion::V5, port))]);
+    (lab, listener, links)
+}
+
+//= TR-369 R-MQTT.17
+#[tokio::test]
+async fn hostile_brokers_end_nothing_but_their_connection() {
+    for (answer, words) in [
+        (&b"\x20\x03\0\0\0\x90\x04\0\x01\0\x87"[..], "refuses every subscription"),
+        (b"\x20\x03\0\x88\0", "the broker is not available"),
+        (&[b'H'; 200], "a packet with reserved flags"),
+        (b"\x20\x03\0\0\0\x30\xff\xff\xff\x7f", "a packet is too long"),
+        (b"\x90\x04\0\x01\0\0", "does not begin with CONNACK"),
+        (b"\x20\x03\0\0\0\x90\x04\0\x01\0\0\xe0\x01\x8b", "shuts down"),
+        (b"", "closed the connection"),
+    ] {
+        let (_lab, listener, mut links) = broker().await;
+        let mut stream = take(&listener).await;
+        stream.write_all(answer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let why = loop {
+            match links.next().await {
+                LinkEvent::Down { why, retry_in: Some(_), failures: 1, .. } => break why,
+                LinkEvent::Up(_) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(why.contains(words), "{why}");
+    }
+}
+
+//= TR-369 R-MQTT.16
+#[tokio::test]
+async fn a_link_without_any_topic_stays_down_until_it_has_one() {
+    let (_lab, listener, mut links) = broker().await;
+    let port = listener.local_addr().unwrap().port();
+    let none = Mqtt { response_topic: None, ..wanted(MqttVersion::V5, port) };
+    let mut first = take(&listener).await;
+    links.configure(vec![Wanted::Mqtt(none)]);
+    first.write_all(b"\x20\x03\0\0\0").await.unwrap();
+    let (link, why, _, wait) = down(&mut links).await;
+    assert_eq!((link, wait), (None, None), "{why}");
+    let mut octets = Vec::new();
+    first.read_to_end(&mut octets).await.unwrap();
+    assert!(octets.ends_with(&packet::disconnect()), "the broker is told");
+    links.configure(vec![Wanted::Mqtt(wanted(MqttVersion::V5, port))]);
+    let mut second = take(&listener).await;
+    second.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+    up(&mut links).await;
+}
+
+#[tokio::test]
+async fn a_silent_broker_is_left() {
+    let (_lab, listener, mut links) = broker().await;
+    let _stream = take(&listener).await;
+    tokio::time::pause();
+    let start = Instant::now();
+    let (link, why, ..) = down(&mut links).await;
+    assert!(link.is_none() && why.contains("too long"), "{why}");
+    assert!(start.elapsed() <= OPENING_WAIT + Duration::from_millis(10));
+}
+
+//= TR-369 R-MQTT.14
+#[tokio::test]
+async fn pings_go_out_in_time_and_silence_ends_the_connection() {
+    let (_lab, listener, mut links) = broker().await;
+    let mut stream = take(&listener).await;
+    stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+    let up = up(&mut links).await;
+    // SUBSCRIBE.
+    let mut subscribe = [0; 18];
+    stream.read_exact(&mut subscribe).await.unwrap();
+    assert_eq!(subscribe[0], 0x82);
+    tokio::time::pause();
+    let start = Instant::now();
+    let mut ping = [0; 2];
+    stream.read_exact(&mut ping).await.unwrap();
+    assert_eq!(ping, [0xc0, 0]);
+    assert!((44..=45).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    let (link, why, ..) = down(&mut links).await;
+    assert_eq!((link, why.as_str()), (Some(up.link), "the broker does not answer a ping"));
+}

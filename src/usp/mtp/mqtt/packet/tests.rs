@@ -1,0 +1,179 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use MqttVersion::{V5, V311};
+
+fn one(version: MqttVersion, octets: &[u8]) -> Result<Option<Incoming>, Bad> {
+    let mut octets = octets.to_vec();
+    let taken = take(version, &mut octets);
+    if let Ok(Some(_)) = taken {
+        assert!(octets.is_empty(), "the whole packet is taken out");
+    }
+    taken
+}
+
+/// Octets worked out by hand from MQTT 3.1.1 3.1.
+//= TR-369 R-MQTT.7
+//= TR-369 R-MQTT.14
+#[test]
+fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
+    let will = MqttWill { topic: "w".into(), value: b"gone".to_vec(), qos: 1, retain: true, delay: Some(9) };
+    let say = Connect {
+        client_id: "cpe",
+        username: Some("u"),
+        password: Some("pw"),
+        keep_alive: 60,
+        clean: true,
+        will: Some(&will),
+        user: &[("not", "sent")],
+        ..Connect::default()
+    };
+    let want = b"\x10\x1f\0\x04MQTT\x04\xee\0\x3c\0\x03cpe\0\x01w\0\x04gone\0\x01u\0\x02pw";
+    assert_eq!(connect(V311, &say), want);
+    let bare = Connect { client_id: "cpe", ..Connect::default() };
+    assert_eq!(connect(V311, &bare), b"\x10\x0f\0\x04MQTT\x04\0\0\0\0\x03cpe");
+}
+
+/// Octets worked out by hand from MQTT 5.0 3.1.
+//= TR-369 R-MQTT.12
+//= TR-369 R-MQTT.13
+#[test]
+fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endpoint() {
+    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), qos: 0, retain: false, delay: Some(9) };
+    let say = Connect {
+        keep_alive: 1,
+        session_expiry: Some(2),
+        receive_maximum: 8,
+        will: Some(&will),
+        user: &[("usp-endpoint-id", "self::x")],
+        ..Connect::default()
+    };
+    let mut want = b"\x10\x4f\0\x04MQTT\x05\x04\0\x01".to_vec();
+    want.extend_from_slice(
+        b"\x2a\x11\0\0\0\x02\x21\0\x08\x27\0\x08\x40\0\x19\x01\x26\0\x0fusp-endpoint-id\0\x07self::x",
+    );
+    want.extend_from_slice(b"\0\0\x05\x18\0\0\0\x09\0\x01w\0\x01x");
+    want[1] = u8::try_from(want.len() - 2).unwrap();
+    assert_eq!(MAX_PACKET, 0x0008_4000);
+    assert_eq!(connect(V5, &say), want);
+}
+
+//= TR-369 R-MQTT.23
+//= TR-369 R-MQTT.27
+#[test]
+fn what_a_client_sends_is_as_the_standard_lays_it_out() {
+    let say =
+        Publish { topic: "a/b", id: Some(10), retain: true, properties: ("r", "usp.msg"), payload: b"RR" };
+    assert_eq!(publish(V311, &say), b"\x33\x09\0\x03a/b\0\x0aRR");
+    assert_eq!(publish(V5, &say), b"\x33\x18\0\x03a/b\0\x0a\x0e\x08\0\x01r\x03\0\x07usp.msgRR");
+    let mut again = publish(V311, &Publish { id: None, retain: false, ..say });
+    assert_eq!(again, b"\x30\x07\0\x03a/bRR");
+    mark_again(&mut again);
+    assert_eq!(again[0], 0x38);
+    let filters =
+        [MqttSubscription { topic: "a/b".into(), qos: 1 }, MqttSubscription { topic: "c".into(), qos: 2 }];
+    assert_eq!(subscribe(V311, 10, &filters), b"\x82\x0c\0\x0a\0\x03a/b\x01\0\x01c\x01");
+    assert_eq!(subscribe(V5, 10, &filters), b"\x82\x0d\0\x0a\0\0\x03a/b\x01\0\x01c\x01");
+    assert_eq!(unsubscribe(V311, 10, &["c".into()]), b"\xa2\x05\0\x0a\0\x01c");
+    assert_eq!(unsubscribe(V5, 10, &["c".into()]), b"\xa2\x06\0\x0a\0\0\x01c");
+    assert_eq!(pub_ack(0x1234), b"\x40\x02\x12\x34");
+    let long = publish(V311, &Publish { payload: &[0; 300], id: None, ..say });
+    assert_eq!(&long[..3], b"\x31\xb1\x02");
+}
+
+#[test]
+fn what_a_broker_sends_is_read() {
+    let none = Box::<Properties>::default;
+    let properties = b"\x22\0\x0a\x21\0\x14\x12\0\x02id\x13\0\x1e\x1a\0\x01r\x24\0\x25\0\x27\0\0\x04\0\
+                       \x26\0\x01a\0\x01b\x26\0\x01a\0\x01c\x1f\0\x02ok\x2a\x01";
+    let mut ack = vec![0x20, 0, 1, 0, u8::try_from(properties.len()).unwrap()];
+    ack.extend_from_slice(properties);
+    ack[1] = u8::try_from(ack.len() - 2).unwrap();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let told = Properties {
+        assigned_client_id: Some("id".into()),
+        server_keep_alive: Some(30),
+        response_information: Some("r".into()),
+        reason: Some("ok".into()),
+        receive_maximum: Some(20),
+        maximum_qos: Some(0),
+        retain_available: Some(false),
+        maximum_packet: Some(1024),
+        user: vec![pair("a", "b"), pair("a", "c")],
+        ..Properties::default()
+    };
+    let publish = |topic: &str, id, properties: Box<Properties>| Incoming::Publish {
+        topic: topic.into(),
+        id,
+        properties,
+        payload: b"RR".to_vec(),
+    };
+    let with = Box::new(Properties {
+        content_type: Some("usp.msg".into()),
+        response_topic: Some("r".into()),
+        ..Properties::default()
+    });
+    for (version, octets, want) in [
+        (
+            V5,
+            ack.as_slice(),
+            Incoming::ConnAck { session_present: true, reason: 0, properties: Box::new(told) },
+        ),
+        (V5, b"\x20\x02\0\x01", Incoming::ConnAck { session_present: false, reason: 1, properties: none() }),
+        (
+            V311,
+            b"\x20\x02\0\x05",
+            Incoming::ConnAck { session_present: false, reason: 5, properties: none() },
+        ),
+        (V311, b"\x30\x05\0\x01aRR", publish("a", None, none())),
+        (V311, b"\x3b\x07\0\x01a\0\x07RR", publish("a", Some(7), none())),
+        (V5, b"\x30\x06\0\x01a\0RR", publish("a", None, none())),
+        (V5, b"\x32\x18\0\x01a\0\x07\x10\x03\0\x07usp.msg\x08\0\x01r\x01\x01RR", publish("a", Some(7), with)),
+        (V311, b"\x40\x02\0\x07", Incoming::PubAck { id: 7, reason: 0 }),
+        (V5, b"\x40\x03\0\x07\x10", Incoming::PubAck { id: 7, reason: 0x10 }),
+        (V5, b"\x40\x04\0\x07\x87\0", Incoming::PubAck { id: 7, reason: 0x87 }),
+        (V311, b"\x90\x04\0\x07\x01\x80", Incoming::SubAck { id: 7, reasons: vec![1, 0x80] }),
+        (V5, b"\x90\x04\0\x07\0\x8f", Incoming::SubAck { id: 7, reasons: vec![0x8f] }),
+        (V311, b"\xb0\x02\0\x07", Incoming::UnsubAck { id: 7 }),
+        (V5, b"\xb0\x04\0\x07\0\0", Incoming::UnsubAck { id: 7 }),
+        (V5, b"\xd0\0", Incoming::PingResp),
+        (V5, b"\xe0\0", Incoming::Disconnect { reason: 0, properties: none() }),
+        (V5, b"\xe0\x01\x8e", Incoming::Disconnect { reason: 0x8e, properties: none() }),
+    ] {
+        assert_eq!(one(version, octets), Ok(Some(want)), "{octets:02x?}");
+        for cut in 0..octets.len() {
+            assert_eq!(one(version, &octets[..cut]), Ok(None), "{octets:02x?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_brokers_must_not_send_is_refused() {
+    for (version, octets) in [
+        (V5, &b"\xff\xff\xff\xff\xff"[..]),
+        (V5, b"\x30\xff\xff\xff\x7f"), // longer than is taken, before it is there
+        (V311, b"\x34\x05\0\x01a\0\x07"), // QoS 2
+        (V5, b"\x21\x02\0\0"),         // reserved flags
+        (V311, b"\xe0\0"),             // DISCONNECT of a broker of 3.1.1
+        (V5, b"\x10\0"),               // CONNECT
+        (V5, b"\x20\x01\0"),           // too short
+        (V5, b"\xd0\x01\0"),           // too long
+        (V5, b"\x20\x05\0\0\x02\x7e\0"), // unknown property
+        (V5, b"\x20\x04\0\0\x05\x12"), // properties beyond the packet
+        (V5, b"\x30\x04\0\x02\xff\xff"), // not UTF-8
+        (V311, b"\x30\x03\0\x01\0"),   // null character
+        (V5, b"\x30\x02\0\x05"),       // topic beyond the packet
+    ] {
+        assert!(one(version, octets).is_err(), "{octets:02x?}");
+    }
+    let many = b"\x26\0\x01a\0\x01b".repeat(MAX_USER_PROPERTIES + 5);
+    let mut packet = vec![0x20, 0, 0, 0, 0, 0];
+    packet.extend_from_slice(&many);
+    let size = many.len();
+    (packet[4], packet[5]) = ((size & 0x7f) as u8 | 0x80, (size >> 7) as u8);
+    packet.splice(1..2, [((size + 4) & 0x7f) as u8 | 0x80, ((size + 4) >> 7) as u8]);
+    match one(V5, &packet).unwrap().unwrap() {
+        Incoming::ConnAck { properties, .. } => assert_eq!(properties.user.len(), MAX_USER_PROPERTIES),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,275 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::super::tests::{subscription, wanted};
+use super::*;
+use MqttVersion::{V5, V311};
+
+fn user(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn ack(session_present: bool, reason: u8, properties: Properties) -> Incoming {
+    Incoming::ConnAck { session_present, reason, properties: Box::new(properties) }
+}
+
+fn written(session: &mut Session) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while let Some(output) = session.poll() {
+        match output {
+            Output::Write(octets) => all.push(octets),
+            other => panic!("nothing to write: {other:?}"),
+        }
+    }
+    all
+}
+
+/// A session that is up with `me` as its only topic; its SUBSCRIBE had id 1.
+fn up(version: MqttVersion, properties: Properties) -> Session {
+    let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(version) };
+    let mut session = Session::new(wanted, VecDeque::new());
+    session.receive(ack(false, 0, properties)).unwrap();
+    assert_eq!(written(&mut session).len(), 2, "CONNECT and SUBSCRIBE");
+    session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Up));
+    session
+}
+
+//= TR-369 R-MQTT.6
+//= TR-369 R-MQTT.9
+//= TR-369 R-MQTT.12
+//= TR-369 R-MQTT.15
+#[test]
+fn a_connection_comes_up_by_connack_and_suback() {
+    let mut session = Session::new(wanted(V5), VecDeque::new());
+    let connect = written(&mut session);
+    assert_eq!((connect.len(), connect[0][0]), (1, 0x10));
+    assert_eq!(session.send(Some("to"), false, b"early"), Err("not subscribed yet"));
+    let told = Properties {
+        assigned_client_id: Some("given".into()),
+        response_information: Some("r/me".into()),
+        server_keep_alive: Some(17),
+        user: vec![user("subscribe-topic", "x/+"), user("other", "y"), user("subscribe-topic", "z")],
+        ..Properties::default()
+    };
+    session.receive(ack(false, 0, told)).unwrap();
+    let filters = [subscription("x/+"), subscription("z"), subscription("r/me")];
+    assert_eq!(written(&mut session), [packet::subscribe(V5, 1, &filters)]);
+    assert!(!session.is_up());
+    session.receive(Incoming::SubAck { id: 1, reasons: vec![1, 0x87, 0] }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Up));
+    assert_eq!((session.keep_alive(), session.reply_topic().as_deref()), (17, Some("r/me")));
+    let want = Details::Mqtt {
+        version: V5,
+        client_id: "given".into(),
+        assigned: true,
+        response_information: Some("r/me".into()),
+        subscribed: vec![("x/+".into(), Ok(1)), ("z".into(), Err(0x87)), ("r/me".into(), Ok(0))],
+    };
+    assert_eq!(session.details(), want);
+}
+
+//= TR-369 R-MQTT.16
+//= TR-369 R-MQTT.17
+#[test]
+fn without_a_topic_or_a_subscription_nothing_is_published() {
+    let mut session = Session::new(wanted(V5), VecDeque::new());
+    let end = session.receive(ack(false, 0, Properties::default())).unwrap_err();
+    assert!(!end.again, "{}", end.why);
+    let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(V311) };
+    let mut session = Session::new(wanted, VecDeque::new());
+    session.receive(ack(false, 0, Properties::default())).unwrap();
+    let end = session.receive(Incoming::SubAck { id: 1, reasons: vec![0x80] }).unwrap_err();
+    assert!(end.again && end.why.contains("refuses every"), "{}", end.why);
+    assert!(session.send(Some("to"), false, b"x").is_err());
+}
+
+//= TR-369 R-MQTT.10
+#[test]
+fn a_refusal_is_told_in_words() {
+    for (version, reason, words) in [
+        (V5, 0x86, "user name or password are wrong (reason 134): see log"),
+        (V311, 5, "not authorized (reason 5): see log"),
+        (V311, 1, "does not speak this version"),
+        (V5, 0xff, "the broker refuses"),
+    ] {
+        let mut session = Session::new(wanted(version), VecDeque::new());
+        let told = Properties { reason: Some("see log".into()), ..Properties::default() };
+        let end = session.receive(ack(false, reason, told)).unwrap_err();
+        assert!(end.again && end.why.contains(words), "{}", end.why);
+    }
+    let mut session = up(V5, Properties::default());
+    let left = Incoming::Disconnect { reason: 0x8e, properties: Box::default() };
+    assert!(session.receive(left).unwrap_err().why.contains("another client took the session over"));
+}
+
+#[test]
+fn packets_out_of_order_end_the_connection() {
+    let suback = || Incoming::SubAck { id: 9, reasons: vec![0] };
+    let mut session = Session::new(wanted(V5), VecDeque::new());
+    assert!(session.receive(suback()).is_err());
+    for packet in [ack(false, 0, Properties::default()), suback()] {
+        assert!(up(V5, Properties::default()).receive(packet).is_err());
+    }
+    let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(V5) };
+    let mut session = Session::new(wanted, VecDeque::new());
+    session.receive(ack(false, 0, Properties::default())).unwrap();
+    assert!(session.receive(Incoming::SubAck { id: 1, reasons: vec![0, 0] }).is_err());
+}
+
+//= TR-369 R-MQTT.18
+//= TR-369 R-MQTT.19
+//= TR-369 R-MQTT.20
+//= TR-369 R-MQTT.22
+//= TR-369 R-MQTT.23
+//= TR-369 R-MQTT.24
+#[test]
+fn a_record_is_published_with_the_way_back() {
+    let mut session = up(V5, Properties::default());
+    session.send(Some("controller"), true, b"RR").unwrap();
+    let say = Publish {
+        topic: "controller",
+        id: Some(2),
+        retain: true,
+        properties: ("me", "usp.msg"),
+        payload: b"RR",
+    };
+    assert_eq!(written(&mut session), [packet::publish(V5, &say)]);
+    let mut session = up(V311, Properties::default());
+    session.send(Some("controller"), false, b"RR").unwrap();
+    let older = Publish { topic: "controller/reply-to=me", retain: false, ..say };
+    assert_eq!(written(&mut session), [packet::publish(V311, &older)]);
+    // What the broker cannot do is not asked of it.
+    let modest = Properties {
+        maximum_qos: Some(0),
+        retain_available: Some(false),
+        maximum_packet: Some(64),
+        ..Properties::default()
+    };
+    let mut session = up(V5, modest);
+    session.send(Some("controller"), true, b"RR").unwrap();
+    let plain = Publish { id: None, retain: false, ..say };
+    assert_eq!(written(&mut session), [packet::publish(V5, &plain)]);
+    assert!(session.send(Some("controller"), true, &[0; 64]).is_err());
+    assert!(session.send(None, false, b"RR").is_err() && session.send(Some("a/#"), false, b"RR").is_err());
+}
+
+//= TR-369 R-MQTT.25
+//= TR-369 R-MQTT.26
+//= TR-369 R-MQTT.26a
+//= TR-369 R-MQTT.27a
+//= TR-369 R-MQTT.28
+#[test]
+fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
+    let publish = |topic: &str, id, kind: Option<&str>, reply: Option<&str>| Incoming::Publish {
+        topic: topic.into(),
+        id,
+        properties: Box::new(Properties {
+            content_type: kind.map(Into::into),
+            response_topic: reply.map(Into::into),
+            ..Properties::default()
+        }),
+        payload: b"RR".to_vec(),
+    };
+    for (version, packet, want) in [
+        (V5, publish("me", Some(7), Some("usp.msg"), Some("c")), Some(Some("c"))),
+        (V5, publish("me", Some(7), Some("application/vnd.bbf.usp.msg"), None), Some(None)),
+        (V5, publish("me", Some(7), None, Some("c/#")), Some(None)),
+        (V5, publish("me", Some(7), Some("usp.error"), Some("c")), None),
+        (V311, publish("me/reply-to=c%2Fd", Some(7), None, None), Some(Some("c/d"))),
+        (V311, publish("me", Some(7), None, None), Some(None)),
+    ] {
+        let mut session = up(version, Properties::default());
+        session.receive(packet.clone()).unwrap();
+        if let Some(reply) = want {
+            assert_eq!(
+                session.poll(),
+                Some(Output::Record(b"RR".to_vec(), reply.map(Into::into))),
+                "{packet:?}"
+            );
+        }
+        assert_eq!(session.poll(), Some(Output::Write(packet::pub_ack(7))));
+        assert_eq!(session.poll(), None);
+    }
+    // What the broker kept for us comes before our SUBACK, and is told after the connection was.
+    let wanted = Mqtt { response_topic: Some("me".into()), clean: false, ..wanted(V5) };
+    let mut session = Session::new(wanted, VecDeque::new());
+    session.receive(ack(true, 0, Properties::default())).unwrap();
+    assert_eq!(written(&mut session).len(), 2);
+    for id in 1..=RECEIVE_MAXIMUM + 3 {
+        session.receive(publish("me", Some(id), None, Some("c"))).unwrap();
+    }
+    assert_eq!(session.poll(), None);
+    session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Up));
+    for id in 1..=RECEIVE_MAXIMUM {
+        assert!(matches!(session.poll(), Some(Output::Record(..))), "{id}");
+        assert_eq!(session.poll(), Some(Output::Write(packet::pub_ack(id))));
+    }
+    assert_eq!(session.poll(), None, "and no more than was agreed to");
+}
+
+//= TR-369 R-MQTT.20
+#[test]
+fn what_was_not_acknowledged_is_sent_again_where_the_broker_kept_the_session() {
+    for (present, want) in [(true, 2), (false, 0)] {
+        let mut session = up(V5, Properties { receive_maximum: Some(3), ..Properties::default() });
+        for n in 0..3 {
+            assert!(session.has_room());
+            session.send(Some("to"), false, &[n]).unwrap();
+        }
+        assert!(!session.has_room());
+        let sent = written(&mut session);
+        session.receive(Incoming::PubAck { id: 3, reason: 0 }).unwrap();
+        assert!(session.has_room());
+        let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(V5) };
+        let mut next = Session::new(wanted, session.into_unacknowledged());
+        next.receive(ack(present, 0, Properties::default())).unwrap();
+        let again = written(&mut next);
+        assert_eq!(again.len(), 2 + want);
+        if present {
+            let mut first = sent[0].clone();
+            packet::mark_again(&mut first);
+            assert_eq!(again[1], first);
+            // Ids that are under way are not given twice.
+            next.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
+            next.poll();
+            next.send(Some("to"), false, b"new").unwrap();
+            assert_eq!(written(&mut next)[0][6..8], [0, 3]);
+        }
+    }
+}
+
+//= TR-369 R-MQTT.34
+#[test]
+fn other_topics_are_taken_up_without_another_connection() {
+    let mut session = up(V5, Properties::default());
+    let now = session.wanted.clone();
+    let other =
+        Mqtt { subscriptions: vec![subscription("a")], response_topic: Some("you".into()), ..now.clone() };
+    session.retune(other.clone()).unwrap();
+    let filters = [subscription("a"), subscription("you")];
+    assert_eq!(
+        written(&mut session),
+        [packet::subscribe(V5, 2, &filters), packet::unsubscribe(V5, 3, &["me".into()])]
+    );
+    session.receive(Incoming::SubAck { id: 2, reasons: vec![1, 1] }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Changed));
+    assert_eq!(session.reply_topic().as_deref(), Some("you"));
+    let Details::Mqtt { subscribed, .. } = session.details() else { panic!("of MQTT") };
+    assert_eq!(subscribed, [("a".into(), Ok(1)), ("you".into(), Ok(1))]);
+    // Nothing but a topic less.
+    session.retune(Mqtt { subscriptions: Vec::new(), ..other }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Write(packet::unsubscribe(V5, 4, &["a".into()]))));
+    assert_eq!(session.poll(), Some(Output::Changed));
+    // No topic at all.
+    assert!(!session.retune(Mqtt { response_topic: None, ..now }).unwrap_err().again);
+}
+
+#[test]
+fn a_broker_that_answers_no_subscribe_is_not_asked_for_ever() {
+    let mut session = up(V5, Properties::default());
+    let now = session.wanted.clone();
+    let ask = |n: usize| Mqtt { subscriptions: vec![subscription(&format!("t{n}"))], ..now.clone() };
+    let asked = (0..MAX_ASKING + 4).take_while(|n| session.retune(ask(*n)).is_ok()).count();
+    assert_eq!(asked, MAX_ASKING);
+}
