@@ -34,6 +34,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Families that only a feature brings, in its spelling for build scripts.
+const FEATURES: &[(&str, &str)] = &[("localagent", "USP"), ("mqtt", "MQTT"), ("websocket", "WEBSOCKET")];
+
 fn main() {
     println!("cargo:rerun-if-changed=src/tr181");
     println!("cargo:rerun-if-changed=build.rs");
@@ -46,6 +49,11 @@ fn main() {
     names.sort();
     for path in names.iter().filter(|path| path.extension().is_some_and(|ext| ext == "toml")) {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain file name").to_string();
+        // A family of a feature is there with it or not at all.
+        let feature = FEATURES.iter().find(|(family, _)| *family == stem).map(|(_, feature)| feature);
+        if feature.is_some_and(|feature| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_none()) {
+            continue;
+        }
         let tables = match mapfile::tables(&read(path)) {
             Ok(tables) => tables,
             Err(mistake) => fail(&[format!("{}:{}: {}", path.display(), mistake.line, mistake.what)]),

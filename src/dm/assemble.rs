@@ -105,7 +105,7 @@ pub enum WriteBy {
 
 /// Pipes of the platform that have an inverse; the model checks at start that this list is true.
 pub const NAMED_BACK: &[&str] =
-    &["span", "mask", "hexopt", "netbool", "netnot", "steps4096", "unless_zero", "unless_minus1"];
+    &["span", "mask", "hexopt", "netbool", "netnot", "steps4096", "rwxn", "unless_zero", "unless_minus1"];
 
 /// The standard's nodes by path; where the protocols differ, CWMP's.
 pub fn nodes(table: &str) -> Result<BTreeMap<String, StandardNode>, Vec<String>> {

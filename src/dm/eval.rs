@@ -299,7 +299,12 @@ impl<'s> At<'_, 's> {
     /// `tables` is one or more tables separated by `|`; empty where each text is itself `TABLE NAME`.
     fn references(&self, flow: &Flow<'s>, tables: &str) -> Result<Option<String>, Stop> {
         let mut paths: Vec<String> = Vec::new();
-        for text in flow.texts() {
+        let texts: Vec<&str> = match flow {
+            // A list that came through `csv`.
+            Flow::Text(text) => text.split(',').collect(),
+            Flow::Tree(_) | Flow::Many(_) => flow.texts(),
+        };
+        for text in texts {
             let (tables, name) =
                 if tables.is_empty() { text.split_once(' ').unwrap_or((text, "")) } else { (tables, text) };
             for table in tables.split('|') {

@@ -122,6 +122,7 @@ pub fn source(text: &str) -> Result<Src, String> {
         "tree" => keyed("derived:", rest),
         "agent" => keyed("agent:", rest),
         "sys" => keyed("sys:", rest),
+        "cert" => keyed("cert:", rest),
         "rust" if name(rest) => Ok(Src::Rust(leak(rest))),
         "rust" => Err("rust wants the name of a function".into()),
         "const" => Ok(Src::Const(leak(rest.trim_matches('"')))),

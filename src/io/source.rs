@@ -4,9 +4,13 @@
 //! fetched elsewhere in `io`; here only what can be read without waiting.
 
 use super::disk::{Disk, MAX_FILE, package_path};
+use super::tls::der;
+use crate::digest;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::{json, uci};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -35,6 +39,8 @@ impl Files {
     /// | `dir:/PATH` | the sorted list of names in it |
     /// | `json:/PATH` | the tree of a JSON file |
     /// | `stat:/PATH` | a map of `modified` (seconds since 1970), `length`, `mode` |
+    /// | `cert:/PATH` | a map of `issuer`, `serial` and `sha256` of the first certificate of a PEM file |
+    /// | `agent:NAME` | of a device folder: what the agent that ran knew, if that was recorded |
     /// | `ubus:OBJECT METHOD K=V…` | of a device folder: the recorded reply |
     /// | `nl:KIND` | of a device folder: the recorded dump |
     /// | `sys:facts` | of a device folder: `facts.json` |
@@ -57,6 +63,8 @@ impl Files {
                 ])),
                 Err(error) => absent_or(&error),
             },
+            "cert" => self.certificate(what),
+            "agent" if self.recorded => self.json(&format!("/agent/{what}.json")),
             "ubus" if self.recorded => self.json(&recorded_reply(what)),
             "nl" if self.recorded => self.json(&format!("/netlink/{what}.json")),
             "sys" if self.recorded => self.system(what),
@@ -96,6 +104,27 @@ impl Files {
             },
             Err(error) => absent_or(&error),
         }
+    }
+
+    fn certificate(&self, path: &str) -> Source {
+        let pem = match self.disk.read(path, MAX_PLAIN) {
+            Ok(pem) => pem,
+            Err(error) => return absent_or(&error),
+        };
+        let Ok(found) = CertificateDer::from_pem_slice(&pem) else {
+            return Source::Failed(format!("{path}: no certificate in PEM"));
+        };
+        let Some(read) = der::certificate(&found) else {
+            return Source::Failed(format!("{path}: not a certificate"));
+        };
+        Source::ready(Tree::map(
+            [
+                ("issuer", read.issuer_name()),
+                ("serial", read.serial_hex()),
+                ("sha256", digest::hex(&digest::sha256(&[&found])).to_ascii_uppercase()),
+            ]
+            .map(|(field, text)| (field, Tree::from(text))),
+        ))
     }
 
     fn plain(&self, path: &str) -> Source {
@@ -170,6 +199,8 @@ mod tests {
             };
             assert_eq!(got.as_deref(), want, "{key}");
         }
+        assert!(matches!(files.fetch("cert:/proc/uptime"), Source::Failed(why) if why.contains("in PEM")));
+        assert!(matches!(files.fetch("cert:/none.pem"), Source::Absent));
         assert!(matches!(files.fetch("uci:broken"), Source::Failed(why) if why.contains("line 1")));
     }
 }

@@ -16,7 +16,11 @@ pub mod hosts;
 pub mod interfacestack;
 pub mod ip;
 pub mod layers;
+#[cfg(feature = "usp")]
+pub mod localagent;
 pub mod managementserver;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 pub mod nat;
 pub mod net;
 pub mod netdev;

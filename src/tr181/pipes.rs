@@ -11,6 +11,7 @@ pub const PIPES: &[NamedPipe] = &[
     NamedPipe { name: "netbool", read: netbool, back: Some(netbool_back) },
     NamedPipe { name: "netnot", read: netnot, back: Some(netnot_back) },
     NamedPipe { name: "steps4096", read: steps4096, back: Some(steps4096_back) },
+    NamedPipe { name: "rwxn", read: rwxn, back: Some(rwxn) },
     NamedPipe { name: "wrap32", read: wrap32, back: None },
     NamedPipe { name: "sum", read: sum, back: None },
     NamedPipe { name: "width", read: wifi_width, back: None },
@@ -113,6 +114,11 @@ fn steps4096(text: &str) -> Option<String> {
 
 fn steps4096_back(text: &str) -> Option<String> {
     text.parse::<u32>().ok().filter(|priority| *priority <= 61_440).map(|priority| priority.to_string())
+}
+
+/// The letters of a permission; nothing for another text.
+fn rwxn(text: &str) -> Option<String> {
+    crate::dm::acl::Rwxn::parse(text).map(|letters| letters.to_string())
 }
 
 /// A counter of 64 bits as one of 32: it wraps.

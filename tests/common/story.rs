@@ -69,8 +69,7 @@ impl Story {
 
     fn fetch(&mut self, keys: impl IntoIterator<Item = Box<str>>) {
         for key in keys {
-            let source = if key.starts_with("agent:") { Source::Absent } else { self.files.fetch(&key) };
-            self.snapshot.supply(&key, source);
+            self.snapshot.supply(&key, self.files.fetch(&key));
         }
     }
 
