@@ -46,3 +46,23 @@ fn ten_thousand_parameters_are_told_in_pieces_each_once() {
     let parameters: Vec<&str> = listed.iter().filter(|name| !name.ends_with('.')).copied().collect();
     assert_eq!(parameters, rows);
 }
+
+//= TR-069 A.3.2.2
+#[test]
+fn what_is_asked_for_twice_is_told_twice_and_in_the_order_asked_for() {
+    let mut bench = Bench::in_session("wr4000-25.12");
+    let ask = |bench: &mut Bench, paths: &[&str]| {
+        let paths: String = paths.iter().map(|path| format!("<string>{path}</string>")).collect();
+        let body = format!(
+            "<cwmp:GetParameterValues><ParameterNames>{paths}</ParameterNames></cwmp:GetParameterValues>"
+        );
+        let told = bench.ask(&body);
+        names(&told).into_iter().map(str::to_string).collect::<Vec<_>>()
+    };
+    let all = ask(&mut bench, &["Device."]);
+    let some = ask(&mut bench, &["Device.DeviceInfo."]);
+    let one = "Device.DeviceInfo.SerialNumber".to_string();
+    assert!(some.len() > 20 && all.len() > 20 * some.len() / 10);
+    let told = ask(&mut bench, &["Device.DeviceInfo.", "Device.", &one, "Device.DeviceInfo.", &one]);
+    assert_eq!(told, [some.clone(), all, vec![one.clone()], some, vec![one]].concat());
+}

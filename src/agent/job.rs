@@ -1,9 +1,10 @@
 //! One piece of work at a time over a snapshot of its own: run, fetch what was missing, run again.
 
 use super::local::Request;
+use super::measure::Measure;
+use super::rendering::MAX_KEPT;
 use super::{Action, Agent, NotCommitted, Unkept};
 use crate::cwmp::rpc::{Answer, Rpc};
-use crate::cwmp::soap::writer::Listed;
 use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
 use crate::dm::schema::Audience;
@@ -11,7 +12,7 @@ use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
 use crate::state::State;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often a job is planned again because somebody changed a file meanwhile.
@@ -61,8 +62,8 @@ pub struct Running {
     pub(super) rounds: u16,
     pub(super) replans: u8,
     pub(super) commit: Option<Committing>,
-    /// Objects of a long list whose parameters could all be read, with the rows they are.
-    pub(super) ready: BTreeMap<Box<str>, Listed>,
+    /// Of a list: what was read of it so far.
+    pub(super) measure: Measure,
 }
 
 /// What a commit that is under way comes to.
@@ -95,7 +96,7 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
-        Running { job, snapshot, rounds: 0, replans: 0, commit: None, ready: BTreeMap::new() }
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None, measure: Measure::new(MAX_KEPT) }
     }
 }
 

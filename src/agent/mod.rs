@@ -6,6 +6,7 @@
 
 pub mod job;
 pub mod local;
+mod measure;
 pub mod names;
 pub mod rendering;
 mod serve;

@@ -1,21 +1,25 @@
-//! The rows of a long answer, made again piece by piece while it is sent.
+//! The rows of a long answer, given one at a time while it is sent.
 //!
-//! What is kept is the snapshot and the paths of the objects, not the values: ten thousand parameters cost a few
-//! hundred paths. Each piece is read through a new view of the same snapshot.
+//! What is kept of an answer is the paths of its objects and, up to [`MAX_KEPT`], the texts of its values; names, types
+//! and attributes come from the model and the state. Values beyond that are read again from the snapshot, some objects
+//! at a time. Filled by [`super::measure`].
 
 use crate::cwmp::rpc::{ParameterAttribute, ParameterInfo, ParameterValue};
 use crate::cwmp::soap::writer::{List, Listed};
+use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
 use crate::dm::path::Pattern;
-use crate::dm::read::{Node, Place};
-use crate::dm::schema::Model;
+use crate::dm::read::Node;
+use crate::dm::schema::{Audience, Delete, Model, Write};
 use crate::dm::source::{Snapshot, Stop};
 use crate::dm::view::View;
 use crate::state::State;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-/// How many objects are read for one piece.
+/// Most octets of values that are kept between counting and sending.
+pub const MAX_KEPT: usize = 256 * 1024;
+/// How many objects are read at a time where values are read again.
 const OBJECTS: usize = 64;
 
 /// A row of whatever list it is.
@@ -40,116 +44,210 @@ impl Item {
     }
 }
 
+/// What an [`Entry`] stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Table,
+    Row,
+    Object,
+    /// A parameter asked for by itself, by its place in the object.
+    Param(usize),
+}
+
+/// A node with the rows that are its own, not those of what lies below it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) path: Box<str>,
+    object: usize,
+    what: What,
+    /// For whom it is told.
+    audience: Audience,
+    /// Its rows, counted.
+    pub(super) listed: Listed,
+    /// The place of its first value among those kept; `None` where they are not.
+    pub(super) first: Option<usize>,
+}
+
+impl Entry {
+    /// The entry of a node, not yet counted.
+    pub(super) fn of<'s>(view: &View<'s>, node: &Node<'s>, list: List) -> Result<Entry, Stop> {
+        let object = node.place().object;
+        let what = match node {
+            Node::Table(_) => What::Table,
+            Node::Object(_) if view.model.object(object)?.is_table() => What::Row,
+            Node::Object(_) => What::Object,
+            Node::Param(_, at) => What::Param(*at),
+        };
+        let path = node.path(view)?.into();
+        let audience = view.snapshot.audience;
+        Ok(Entry { path, object, what, audience, listed: Listed::new(list), first: None })
+    }
+
+    /// The places of its parameters.
+    fn params(&self, model: &Model) -> Result<impl Iterator<Item = usize> + use<>, Stop> {
+        let params = model.object(self.object)?.params;
+        let places = match self.what {
+            What::Table => 0..0,
+            What::Row | What::Object => 0..params.len(),
+            What::Param(at) => at..at + 1,
+        };
+        let audience = self.audience;
+        Ok(places.filter(move |at| params.get(*at).is_some_and(|param| audience.sees(param.flags.known))))
+    }
+
+    /// Its row at a place; `None` behind the last. `value` is asked for the text of a parameter where the list has it.
+    //= TR-069 A.3.2.3: writable says of a table that rows can be added, of a row that it can be deleted.
+    pub(super) fn row(
+        &self,
+        model: &Model,
+        state: &State,
+        mut place: usize,
+        value: impl FnOnce(usize) -> Result<String, Stop>,
+    ) -> Result<Option<Item>, Stop> {
+        let list = self.listed.list;
+        let object = model.object(self.object)?;
+        if list == List::Names && !matches!(self.what, What::Param(_)) {
+            if place == 0 {
+                let writable = match self.what {
+                    What::Table => object.add.is_some(),
+                    What::Row => !matches!(object.delete, Delete::No),
+                    What::Object | What::Param(_) => false,
+                };
+                return Ok(Some(Item::Name(ParameterInfo { name: self.path.to_string(), writable })));
+            }
+            place -= 1;
+        }
+        let Some(at) = self.params(model)?.nth(place) else { return Ok(None) };
+        let param = object.params.get(at).ok_or(Stop::Refused(Refusal::UnknownPath))?;
+        let name = match self.what {
+            What::Param(_) => self.path.to_string(),
+            What::Table | What::Row | What::Object => [&*self.path, param.name].concat(),
+        };
+        Ok(Some(match list {
+            List::Names => Item::Name(ParameterInfo { name, writable: !matches!(param.write, Write::No) }),
+            List::Values => {
+                let kind = super::watch::value_type(&param.syntax);
+                Item::Value(ParameterValue { name, kind, value: value(at)? })
+            }
+            List::Attributes => {
+                let (notification, access_list) = super::watch::attributes_of(state, &name, param);
+                Item::Attribute(ParameterAttribute { name, notification, access_list })
+            }
+        }))
+    }
+}
+
+/// Texts of values, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    text: String,
+    /// Where each ends; within [`MAX_KEPT`].
+    ends: Vec<u32>,
+}
+
+impl Kept {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Adds one; `false` where there is no room.
+    pub(super) fn push(&mut self, value: &str, most: usize) -> bool {
+        let end = self.text.len() + value.len();
+        let Some(end) = u32::try_from(end).ok().filter(|_| end <= most) else { return false };
+        self.text.push_str(value);
+        self.ends.push(end);
+        true
+    }
+
+    /// Drops all but the first so many.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+
+    /// The one at a place.
+    fn at(&self, place: usize) -> Option<&str> {
+        let from = place.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.text.get(from as usize..*self.ends.get(place)? as usize)
+    }
+}
+
+/// What values that were not kept are read from.
+pub(super) struct Behind {
+    pub(super) snapshot: Snapshot,
+    pub(super) instances: RefCell<Instances>,
+}
+
 /// The rows of one answer, in order.
 pub struct Rendering {
     model: &'static Model,
-    snapshot: Snapshot,
-    instances: RefCell<Instances>,
     state: State,
-    list: List,
-    /// Paths of the nodes whose own rows are wanted: objects, tables, single parameters.
-    nodes: Vec<Box<str>>,
-    next: usize,
-    made: VecDeque<Item>,
+    entries: Vec<Entry>,
+    kept: Kept,
+    behind: Option<Behind>,
+    /// The entry that is next, and the row in it.
+    next: (usize, usize),
+    /// Values read again, from the next row on.
+    made: VecDeque<String>,
 }
 
 impl Rendering {
-    /// The rows of `list` for `nodes`, read from `snapshot`.
-    pub fn new(
+    /// The rows of `entries`; those whose values are not in `kept` are read from `behind`. Of the state nothing but
+    /// attributes is read, and only for a list of them.
+    pub(super) fn new(
         model: &'static Model,
-        snapshot: Snapshot,
-        instances: Instances,
         state: State,
-        list: List,
-        nodes: Vec<Box<str>>,
+        entries: Vec<Entry>,
+        kept: Kept,
+        behind: Option<Behind>,
     ) -> Rendering {
-        let instances = RefCell::new(instances);
-        Rendering { model, snapshot, instances, state, list, nodes, next: 0, made: VecDeque::new() }
+        Rendering { model, state, entries, kept, behind, next: (0, 0), made: VecDeque::new() }
     }
 
     /// Goes back to the first row.
     pub fn rewind(&mut self) {
-        self.next = 0;
+        self.next = (0, 0);
         self.made.clear();
     }
 
     /// The next row; `None` at the end, or where the model is no longer what was counted.
     pub fn item(&mut self) -> Option<Item> {
-        while self.made.is_empty() && self.next < self.nodes.len() {
-            let view = View::new(self.model, &self.snapshot, &self.instances);
-            let upto = (self.next + OBJECTS).min(self.nodes.len());
-            for path in self.nodes.get(self.next..upto).unwrap_or_default() {
-                let made = own_rows(&view, &self.state, self.list, path);
-                self.made.extend(made.ok()?);
+        loop {
+            let (at, place) = self.next;
+            let entry = self.entries.get(at)?;
+            if (place as u64) >= entry.listed.rows {
+                self.next = (at + 1, 0);
+                continue;
             }
-            self.next = upto;
-        }
-        self.made.pop_front()
-    }
-}
-
-/// The rows that belong to a node itself, not to what lies below it.
-fn own_rows(view: &View<'_>, state: &State, list: List, path: &str) -> Result<Vec<Item>, Stop> {
-    let pattern = Pattern::parse(path).map_err(|_| Stop::Refused(crate::dm::error::Refusal::UnknownPath))?;
-    let mut out = Vec::new();
-    for node in view.resolve(&pattern)? {
-        own(view, state, list, &node, |item| out.push(item))?;
-    }
-    Ok(out)
-}
-
-/// Gives the rows of a node itself: of an object its own and those of its parameters.
-pub(super) fn own<'s>(
-    view: &View<'s>,
-    state: &State,
-    list: List,
-    node: &Node<'s>,
-    mut give: impl FnMut(Item),
-) -> Result<(), Stop> {
-    match node {
-        Node::Param(place, at) => give(param(view, state, list, place, *at)?),
-        Node::Object(place) | Node::Table(place) => {
-            if list == List::Names {
-                let writable = view.writable(node)?;
-                give(Item::Name(ParameterInfo { name: place.path.to_string(), writable }));
+            if entry.listed.list == List::Values && entry.first.is_none() && self.made.is_empty() {
+                self.read_again(at)?;
             }
-            if matches!(node, Node::Object(_)) {
-                // All of them are tried, so that one pass finds every source that is missing.
-                let mut wait = false;
-                for (at, own) in view.model.object(place.object)?.params.iter().enumerate() {
-                    if !view.knows(own) {
-                        continue;
-                    }
-                    match param(view, state, list, place, at) {
-                        Ok(item) => give(item),
-                        Err(Stop::Wait) => wait = true,
-                        Err(refused) => return Err(refused),
-                    }
-                }
-                if wait {
-                    return Err(Stop::Wait);
-                }
-            }
+            let (entry, kept, made) = (self.entries.get(at)?, &self.kept, &mut self.made);
+            let gone = || Stop::Refused(Refusal::UnknownPath);
+            let value = |_| match entry.first {
+                Some(first) => kept.at(first + place).map(str::to_string).ok_or_else(gone),
+                None => made.pop_front().ok_or_else(gone),
+            };
+            let item = entry.row(self.model, &self.state, place, value).ok().flatten()?;
+            self.next = (at, place + 1);
+            return Some(item);
         }
     }
-    Ok(())
-}
 
-fn param<'s>(view: &View<'s>, state: &State, list: List, place: &Place<'s>, at: usize) -> Result<Item, Stop> {
-    let param = view.param(place, at)?;
-    let name = format!("{}{}", place.path, param.name);
-    Ok(match list {
-        List::Names => {
-            let writable = !matches!(param.write, crate::dm::schema::Write::No);
-            Item::Name(ParameterInfo { name, writable })
+    /// Reads the values of the entries from `at` on, up to the next that is kept.
+    fn read_again(&mut self, at: usize) -> Option<()> {
+        let behind = self.behind.as_ref()?;
+        let view = View::new(self.model, &behind.snapshot, &behind.instances);
+        let some = self.entries.get(at..).unwrap_or_default().iter().take(OBJECTS);
+        for entry in some.take_while(|entry| entry.first.is_none()) {
+            let pattern = Pattern::parse(&entry.path).ok()?;
+            let nodes = view.resolve(&pattern).ok()?;
+            let [node] = nodes.as_slice() else { return None };
+            for param in entry.params(self.model).ok()? {
+                self.made.push_back(view.value(node.place(), param).ok()?.into_owned());
+            }
         }
-        List::Values => {
-            let value = view.value(place, at)?.into_owned();
-            Item::Value(ParameterValue { name, kind: super::watch::value_type(&param.syntax), value })
-        }
-        List::Attributes => {
-            let (notification, access_list) = super::watch::attributes_of(state, &name, param);
-            Item::Attribute(ParameterAttribute { name, notification, access_list })
-        }
-    })
+        Some(())
+    }
 }

@@ -2,29 +2,28 @@
 
 use super::Agent;
 use super::job::{Done, Running, Step};
-use super::rendering::{Item, Rendering, own};
+use super::measure::Pass;
+use super::rendering::{Item, Rendering};
 use super::watch::{self, NoChange};
 use crate::config::EmptySecret;
 use crate::cwmp::fault::Fault;
 use crate::cwmp::rpc::{
-    self, AddObject, Answer, Applied, DeleteObject, GetParameterNames, NewValue, Rpc, SetParameterAttributes,
-    SetParameterValues,
+    self, AddObject, Answer, Applied, DeleteObject, GetParameterNames, NewValue, ParameterInfo, Rpc,
+    SetParameterAttributes, SetParameterValues,
 };
 use crate::cwmp::session;
-use crate::cwmp::soap::writer::{List, Listed};
+use crate::cwmp::soap::writer::List;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::path::{Kind, Pattern};
 use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::Stop;
 use crate::dm::value::Type;
-use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::state::State;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
-/// Answers up to this size are kept in memory; longer ones are made again while they are sent.
+/// Answers up to this size are written in one go; the rows of longer ones are written while they are sent.
 const IN_MEMORY: u64 = 64 * 1024;
 /// Most names in one request.
 const MAX_NAMES: usize = 2_000;
@@ -73,7 +72,6 @@ impl Agent {
             let why = Refusal::InvalidArguments("NextLevel wants a partial path".into());
             return self.fault(&ask.parameter_path, why);
         }
-        let state = self.state.clone();
         let whole = ask.parameter_path.is_empty();
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut out = Vec::new();
@@ -81,12 +79,7 @@ impl Agent {
                 //= TR-069 A.3.2.3: an empty path with NextLevel gives the root alone.
                 let level = if whole { vec![node] } else { view.below(&node)? };
                 for node in level {
-                    let mut first = true;
-                    own(view, &state, List::Names, &node, |item| {
-                        if let (Item::Name(info), true) = (item, std::mem::take(&mut first)) {
-                            out.push(info);
-                        }
-                    })?;
+                    out.push(ParameterInfo { name: node.path(view)?, writable: view.writable(&node)? });
                 }
             }
             Ok(out)
@@ -98,7 +91,7 @@ impl Agent {
         }
     }
 
-    /// Answers one of the three long lists: counted first, then kept or made again while it is sent.
+    /// Answers one of the three long lists: measured first, then written.
     //= TR-069 A.3.2.2: one wrong name fails the whole request with 9005; an empty one is the whole tree.
     fn list(&mut self, running: &mut Running, list: List, asked: &[String]) -> Step {
         if asked.len() > MAX_NAMES {
@@ -113,8 +106,8 @@ impl Agent {
         }
         let state = &self.state;
         let at = RefCell::new(String::new());
-        let ready = &mut running.ready;
-        let counted = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
+        let measure = &mut running.measure;
+        let measured = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut wait = false;
             let mut nodes = Vec::new();
             for (name, pattern) in &patterns {
@@ -125,23 +118,24 @@ impl Agent {
                     Err(refused) => return Err(refused),
                 }
             }
-            let found = measure(view, state, list, nodes.clone(), ready, &at);
-            match found {
+            match measure.pass(&Pass { view, state, list, at: &at }, nodes) {
                 _ if wait => Err(Stop::Wait),
-                Ok(count) if count.listed.octets > IN_MEMORY => Ok(count),
-                Ok(_) => keep(view, state, list, nodes),
-                Err(stop) => Err(stop),
+                done => done,
             }
         });
-        match counted {
-            Ok(count) if count.listed.octets <= IN_MEMORY => self.served(count.answer(list)),
-            Ok(count) => {
+        match measured {
+            Ok(()) => {
+                let measure = std::mem::take(&mut running.measure);
+                let listed = measure.listed(list);
                 let snapshot = std::mem::take(&mut running.snapshot);
-                let instances = self.instances.borrow().clone();
-                let state = self.state.clone();
-                self.rendering =
-                    Some(Rendering::new(self.model, snapshot, instances, state, list, count.nodes));
-                self.served(Answer::Listed(count.listed))
+                // The rows of the other lists need nothing of it.
+                let state = if list == List::Attributes { state.clone() } else { State::factory() };
+                let rendering = measure.rendering(self.model, state, snapshot, &self.instances);
+                if listed.octets <= IN_MEMORY {
+                    return self.served(whole(list, rendering));
+                }
+                self.rendering = Some(rendering);
+                self.served(Answer::Listed(listed))
             }
             Err(Halt::Need(keys)) => Step::Need(keys),
             Err(Halt::Refused(why)) => {
@@ -280,80 +274,20 @@ impl Agent {
     }
 }
 
-/// A count of rows, with the rows themselves while they are few.
-struct Count {
-    listed: Listed,
-    kept: Vec<Item>,
-    nodes: Vec<Box<str>>,
-}
-
-impl Count {
-    fn answer(self, list: List) -> Answer {
-        let kept = self.kept.into_iter();
-        match list {
-            List::Names => Answer::GetParameterNames(
-                kept.filter_map(|item| if let Item::Name(row) = item { Some(row) } else { None }).collect(),
-            ),
-            List::Values => Answer::GetParameterValues(
-                kept.filter_map(|item| if let Item::Value(row) = item { Some(row) } else { None }).collect(),
-            ),
-            List::Attributes => Answer::GetParameterAttributes(
-                kept.filter_map(|item| if let Item::Attribute(row) = item { Some(row) } else { None })
-                    .collect(),
-            ),
-        }
+/// A list that is short, as a whole.
+fn whole(list: List, mut rendering: Rendering) -> Answer {
+    let rows = std::iter::from_fn(|| rendering.item());
+    match list {
+        List::Names => Answer::GetParameterNames(
+            rows.filter_map(|item| if let Item::Name(row) = item { Some(row) } else { None }).collect(),
+        ),
+        List::Values => Answer::GetParameterValues(
+            rows.filter_map(|item| if let Item::Value(row) = item { Some(row) } else { None }).collect(),
+        ),
+        List::Attributes => Answer::GetParameterAttributes(
+            rows.filter_map(|item| if let Item::Attribute(row) = item { Some(row) } else { None }).collect(),
+        ),
     }
-}
-
-/// Measures the rows of `nodes` and what lies below. What could be read once is in `ready` and not read again while
-/// sources are missing.
-fn measure<'s>(
-    view: &View<'s>,
-    state: &State,
-    list: List,
-    nodes: Vec<Node<'s>>,
-    ready: &mut BTreeMap<Box<str>, Listed>,
-    at: &RefCell<String>,
-) -> Result<Count, Stop> {
-    let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
-    let mut cursor = Cursor::of_objects(nodes);
-    let mut wait = false;
-    while let Some(node) = cursor.next(view)? {
-        let path: Box<str> = node.path(view)?.into();
-        let known = ready.get(&path).copied();
-        let size = match known {
-            Some(size) => size,
-            None => {
-                let mut listed = Listed::new(list);
-                match own(view, state, list, &node, |item| item.count(&mut listed)) {
-                    Ok(()) => drop(ready.insert(path.clone(), listed)),
-                    Err(Stop::Wait) => wait = true,
-                    Err(refused) => {
-                        *at.borrow_mut() = path.into();
-                        return Err(refused);
-                    }
-                }
-                listed
-            }
-        };
-        count.listed.rows += size.rows;
-        count.listed.octets += size.octets;
-        count.nodes.push(path);
-    }
-    if wait || cursor.waited() { Err(Stop::Wait) } else { Ok(count) }
-}
-
-/// The rows of `nodes` and what lies below, all of them: for a list that is short.
-fn keep<'s>(view: &View<'s>, state: &State, list: List, nodes: Vec<Node<'s>>) -> Result<Count, Stop> {
-    let mut count = Count { listed: Listed::new(list), kept: Vec::new(), nodes: Vec::new() };
-    let mut cursor = Cursor::of_objects(nodes);
-    while let Some(node) = cursor.next(view)? {
-        own(view, state, list, &node, |item| {
-            item.count(&mut count.listed);
-            count.kept.push(item);
-        })?;
-    }
-    Ok(count)
 }
 
 /// A name of an RPC as a pattern. Searches and references belong to the other protocol.

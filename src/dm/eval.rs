@@ -51,6 +51,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// The items of a list, the values of a map, or the scalar itself.
+fn parts(tree: &Tree) -> impl Iterator<Item = &Tree> + Clone {
+    let alone = matches!(tree, Tree::Text(_)).then_some(tree);
+    tree.items().iter().chain(tree.entries().iter().map(|(_, value)| value)).chain(alone)
+}
+
+/// The one at a place; places below 0 are counted from the end.
+fn pick<'s>(mut found: impl Iterator<Item = &'s Tree> + Clone, index: i32) -> Option<&'s Tree> {
+    let count = || i64::try_from(found.clone().count()).unwrap_or(0);
+    let place = if index < 0 { count() + i64::from(index) } else { i64::from(index) };
+    found.nth(usize::try_from(place).ok()?)
+}
+
 impl<'s> At<'_, 's> {
     /// The line's value; `None` where its source has none and it says nothing else.
     pub fn line(&self, line: &Line) -> Result<Option<Cow<'s, str>>, Stop> {
@@ -85,6 +98,14 @@ impl<'s> At<'_, 's> {
         Ok(out)
     }
 
+    /// As [`At::text`], without a copy where it has no places.
+    fn said(&self, text: Text) -> Result<Cow<'static, str>, Stop> {
+        match text {
+            [Piece::Lit(literal)] => Ok(Cow::Borrowed(*literal)),
+            _ => self.text(text).map(Cow::Owned),
+        }
+    }
+
     /// What a source gives before any pipe.
     pub fn flow(&self, source: &Src) -> Result<Option<Flow<'s>>, Stop> {
         match source {
@@ -106,7 +127,7 @@ impl<'s> At<'_, 's> {
             })),
             Src::Option { up, option } => {
                 let Some(bound) = self.up(*up).and_then(|row| row.section.as_ref()) else { return Ok(None) };
-                Ok(bound.tree.get(&self.text(option)?).map(Flow::Tree))
+                Ok(bound.tree.get(&self.said(option)?).map(Flow::Tree))
             }
             Src::Item { up, steps } => {
                 let Some(row) = self.up(*up) else { return Ok(None) };
@@ -184,36 +205,22 @@ impl<'s> At<'_, 's> {
     }
 
     fn step(&self, tree: &'s Tree, step: &Step) -> Result<Option<Flow<'s>>, Stop> {
-        let values = |tree: &'s Tree| -> Vec<&'s Tree> {
-            match tree {
-                Tree::List(items) => items.iter().collect(),
-                Tree::Map(entries) => entries.iter().map(|(_, value)| value).collect(),
-                Tree::Text(_) => vec![tree],
-            }
-        };
-        let pick = |mut found: Vec<&'s Tree>, index: i32| {
-            let len = i64::try_from(found.len()).unwrap_or(0);
-            let place = if index < 0 { len + i64::from(index) } else { i64::from(index) };
-            let place = usize::try_from(place).ok().filter(|place| *place < found.len())?;
-            Some(Flow::Tree(found.swap_remove(place)))
-        };
         Ok(match step {
-            Step::Key([Piece::Lit(key)]) => tree.get(key).map(Flow::Tree),
-            Step::Key(key) => tree.get(&self.text(key)?).map(Flow::Tree),
-            Step::Index(index) => pick(values(tree), *index),
+            Step::Key(key) => tree.get(&self.said(key)?).map(Flow::Tree),
+            Step::Index(index) => pick(parts(tree), *index).map(Flow::Tree),
             Step::Match(key, wanted) => {
-                let wanted = self.text(wanted)?;
-                values(tree).into_iter().find(|item| item.str(key) == Some(&wanted)).map(Flow::Tree)
+                let wanted = self.said(wanted)?;
+                parts(tree).find(|item| item.str(key) == Some(&wanted)).map(Flow::Tree)
             }
-            Step::All => Some(Flow::Many(values(tree))),
-            Step::Kind(kind, index) => pick(
-                values(tree).into_iter().filter(|section| section.str(".type") == Some(kind)).collect(),
-                *index,
-            ),
+            Step::All => Some(Flow::Many(parts(tree).collect())),
+            Step::Kind(kind, index) => {
+                let of_kind = parts(tree).filter(|section| section.str(".type") == Some(kind));
+                pick(of_kind, *index).map(Flow::Tree)
+            }
             Step::KindBy(kind, option, wanted) => {
-                let wanted = self.text(wanted)?;
-                let of_kind = values(tree).into_iter().filter(|section| section.str(".type") == Some(kind));
-                of_kind.into_iter().find(|section| section.str(option) == Some(&wanted)).map(Flow::Tree)
+                let wanted = self.said(wanted)?;
+                let mut of_kind = parts(tree).filter(|section| section.str(".type") == Some(kind));
+                of_kind.find(|section| section.str(option) == Some(&wanted)).map(Flow::Tree)
             }
         })
     }

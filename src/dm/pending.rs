@@ -191,7 +191,7 @@ fn kept<'s>(view: &View<'s>, row: &Rc<Row<'s>>) -> Result<Kept, Stop> {
         values.push((param.name, view.raw(&Place::of(row), param)?.into_owned()));
     }
     let table = view.table_path(row.object, row.parent.as_ref())?;
-    Ok(Kept { object: row.object, table, key: row.key.clone(), path: row.path.clone(), values })
+    Ok(Kept { object: row.object, table, key: row.key.clone(), path: row.path.to_string(), values })
 }
 
 /// Whether a parameter is part of what waits: aliases stay with the number, commands are no values.

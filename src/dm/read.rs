@@ -265,6 +265,7 @@ impl<'s> View<'s> {
     pub(super) fn raw(&self, place: &Place<'s>, param: &'s Param) -> Result<Cow<'s, str>, Stop> {
         let text = self.unchecked(place, param)?;
         Ok(match text {
+            Some(text) if param.syntax.is_plain(&text) => text,
             Some(text) => match param.syntax.check_read(&text) {
                 Ok(canonical) if canonical == text => text,
                 Ok(canonical) => Cow::Owned(canonical),
@@ -329,10 +330,18 @@ impl<'s> View<'s> {
                     let mine = params.iter().enumerate().filter(|(_, param)| self.knows(param));
                     out.extend(mine.map(|(at, _)| Node::Param(place.clone(), at)));
                 }
+                // All are asked, so that one pass finds every source that is missing.
+                let mut wait = false;
                 for child in self.model.children(place.object) {
-                    if self.supported(*child)? {
-                        out.push(self.single(*child, place.row.clone())?);
+                    match self.supported(*child) {
+                        Ok(true) => out.push(self.single(*child, place.row.clone())?),
+                        Ok(false) => {}
+                        Err(Stop::Wait) => wait = true,
+                        Err(refused) => return Err(refused),
                     }
+                }
+                if wait {
+                    return Err(Stop::Wait);
                 }
             }
         }
@@ -343,7 +352,7 @@ impl<'s> View<'s> {
 impl<'s> Place<'s> {
     /// The place of a row.
     pub fn of(row: &Rc<Row<'s>>) -> Place<'s> {
-        Place { object: row.object, row: Some(row.clone()), path: row.path.as_str().into() }
+        Place { object: row.object, row: Some(row.clone()), path: row.path.clone() }
     }
 }
 

@@ -286,8 +286,9 @@ impl Object {
 
     /// The last name of its path, without `{i}`.
     pub fn name(&self) -> &'static str {
-        let path = self.path.trim_end_matches("{i}.").trim_end_matches('.');
-        path.rsplit('.').next().unwrap_or(path)
+        let path = self.path.strip_suffix("{i}.").unwrap_or(self.path);
+        let path = path.strip_suffix('.').unwrap_or(path);
+        path.rsplit_once('.').map_or(path, |(_, name)| name)
     }
 }
 

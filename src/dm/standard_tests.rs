@@ -109,6 +109,45 @@ fn every_default_is_a_canonical_value_of_its_own_type() {
 }
 
 #[test]
+fn a_text_that_passes_at_a_glance_is_one_that_the_full_check_gives_back() {
+    let texts = [
+        "",
+        "0",
+        "00",
+        "-1",
+        "+5",
+        "42",
+        "123456789",
+        "4294967296",
+        "true",
+        "false",
+        "1",
+        "Enabled",
+        "Up",
+        "None",
+        "a,b",
+        " x ",
+        "10.0.0.1",
+        "fe80::1",
+        "AA:BB:CC:00:11:22",
+        "2026-01-01T00:00:00Z",
+        "\u{e4}\u{e4}\u{e4}",
+        "x".repeat(65).leak(),
+    ];
+    let mut glances = 0;
+    for row in rows() {
+        let Some(syntax) = row.syntax() else { continue };
+        for text in texts {
+            if syntax.is_plain(text) {
+                assert_eq!(syntax.check_read(text).as_deref(), Ok(text), "{}", row.path);
+                glances += 1;
+            }
+        }
+    }
+    assert!(glances > 10_000, "{glances}");
+}
+
+#[test]
 fn limits_fit_their_type() {
     for row in rows() {
         let Some(base) = row.base else { continue };

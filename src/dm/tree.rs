@@ -26,11 +26,18 @@ impl Tree {
 
     /// A map from pairs; a later pair replaces an earlier one of the same key.
     pub fn map<K: Into<Box<str>>>(pairs: impl IntoIterator<Item = (K, Tree)>) -> Tree {
-        let mut tree = Tree::Map(Vec::new());
+        let pairs = pairs.into_iter();
+        let mut entries: Vec<(Box<str>, Tree)> = Vec::with_capacity(pairs.size_hint().0);
         for (key, value) in pairs {
-            tree.set(&key.into(), value);
+            let key = key.into();
+            match entries.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, old)) => *old = value,
+                None => entries.push((key, value)),
+            }
         }
-        tree
+        // Trees are what most memory goes into while a long answer is read.
+        entries.shrink_to_fit();
+        Tree::Map(entries)
     }
 
     /// The scalar's text.

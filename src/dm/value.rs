@@ -291,6 +291,30 @@ impl Syntax {
         self.whole(text, Use::Read)
     }
 
+    /// Whether [`Syntax::check_read`] certainly gives the text back as it is: a quick look, for the most usual texts.
+    pub(super) fn is_plain(&self, text: &str) -> bool {
+        let limits = self.limits;
+        if self.lists > 0 || text.len() > MAX_VALUE {
+            return false;
+        }
+        match self.base {
+            Type::String => {
+                matches!(self.named, Named::None | Named::Counter32 | Named::Counter64)
+                    && limits.len.iter().all(|span| span.min == 0 && text.len() <= span.max as usize)
+                    && (limits.choices.iter().any(|choice| choice.text == text)
+                        || limits.choices.is_empty() && limits.patterns.is_empty())
+            }
+            Type::Boolean => matches!(text, "true" | "false"),
+            Type::Int | Type::UnsignedInt | Type::Long | Type::UnsignedLong => {
+                limits.range.is_empty()
+                    && (1..=9).contains(&text.len())
+                    && text.bytes().all(|octet| octet.is_ascii_digit())
+                    && (text.len() == 1 || !text.starts_with('0'))
+            }
+            Type::Decimal | Type::DateTime | Type::Base64 | Type::HexBinary => false,
+        }
+    }
+
     fn whole(&self, text: &str, usage: Use) -> Result<String, Invalid> {
         if text.len() > MAX_VALUE {
             return Err(value(format!("at most {MAX_VALUE} bytes")));

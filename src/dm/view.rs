@@ -12,7 +12,8 @@ use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Included, Unbounded};
 use std::rc::Rc;
 
 /// One row of a table.
@@ -30,7 +31,7 @@ pub struct Row<'s> {
     /// The section it is bound to.
     pub section: Option<Bound<'s>>,
     /// Its path, such as `Device.IP.Interface.2.`.
-    pub path: String,
+    pub path: Rc<str>,
     /// The row that the table lies in.
     pub parent: Option<Rc<Row<'s>>>,
     /// A row that waits in the agent's state because its source cannot hold it yet.
@@ -63,7 +64,8 @@ pub struct View<'s> {
     pub snapshot: &'s Snapshot,
     /// Numbers and aliases; reading a new row adds to them.
     pub instances: &'s RefCell<Instances>,
-    rows: RefCell<BTreeMap<(usize, Box<str>), Shared<'s>>>,
+    /// Of each table, by the path of the row it lies in.
+    rows: RefCell<BTreeMap<usize, BTreeMap<Rc<str>, Shared<'s>>>>,
     named: RefCell<BTreeMap<Box<str>, Names>>,
     needs: RefCell<BTreeMap<usize, bool>>,
 }
@@ -134,22 +136,23 @@ impl<'s> View<'s> {
 
     /// The rows of a table below `parent`, by number.
     pub fn rows(&self, object: usize, parent: Option<&Rc<Row<'s>>>) -> Result<Shared<'s>, Stop> {
-        let table = self.table_path(object, parent)?;
-        if let Some(rows) = self.rows.borrow().get(&(object, table.as_str().into())) {
+        let above = parent.map_or("", |row| &*row.path);
+        if let Some(rows) = self.rows.borrow().get(&object).and_then(|tables| tables.get(above)) {
             return Ok(rows.clone());
         }
+        let table = self.table_path(object, parent)?;
         let Some(each) = self.model.object(object)?.each else { return Ok(Rc::new([])) };
-        let mut rows = Vec::new();
+        let (mut rows, mut keys) = (Vec::new(), BTreeSet::new());
         let mut found = self.found(object, &each, parent)?;
         for (anchor, item) in self.pending(&table)? {
             found.push(Found { anchor, item, section: None, pending: true });
         }
         for (order, found) in found.into_iter().enumerate() {
-            rows.extend(self.numbered(object, &each, (&table, order), parent, found, &rows)?);
+            rows.extend(self.numbered(object, &each, (&table, order), parent, found, &mut keys)?);
         }
         rows.sort_by_key(|row| row.number);
         let shared: Shared<'s> = rows.into();
-        self.rows.borrow_mut().insert((object, table.into()), shared.clone());
+        self.rows.borrow_mut().entry(object).or_default().insert(above.into(), shared.clone());
         Ok(shared)
     }
 
@@ -160,7 +163,7 @@ impl<'s> View<'s> {
         Ok(match parent {
             Some(row) => {
                 let above = self.model.object(row.object)?.path;
-                format!("{}{}", row.path, own.strip_prefix(above).unwrap_or(own))
+                [&*row.path, own.strip_prefix(above).unwrap_or(own)].concat()
             }
             None => own.to_string(),
         })
@@ -319,7 +322,7 @@ impl<'s> View<'s> {
         (table, order): (&str, usize),
         parent: Option<&Rc<Row<'s>>>,
         found: Found<'s>,
-        before: &[Rc<Row<'s>>],
+        keys: &mut BTreeSet<Box<str>>,
     ) -> Result<Option<Rc<Row<'s>>>, Stop> {
         let row = Row {
             object,
@@ -328,7 +331,7 @@ impl<'s> View<'s> {
             anchor: found.anchor,
             item: found.item,
             section: found.section,
-            path: String::new(),
+            path: Rc::from(""),
             parent: parent.cloned(),
             pending: found.pending,
             order,
@@ -350,18 +353,25 @@ impl<'s> View<'s> {
         };
         let mut row = Rc::into_inner(shared).ok_or(Stop::Refused(Refusal::Backend("row kept".into())))?;
         row.key = key.unwrap_or(row.key);
-        let same = before
-            .iter()
-            .filter(|other| other.key == row.key || other.key.starts_with(&format!("{}#", row.key)));
-        let same = same.count();
+        let same = namesakes(keys, &row.key);
         if same > 0 {
             row.key = format!("{}#{}", row.key, same + 1);
         }
+        keys.insert(row.key.as_str().into());
         let number = self.instances.borrow_mut().number(table, &row.key, each.volatile);
         row.number = number.ok_or_else(|| Stop::Refused(Refusal::Exhausted(table.to_string())))?;
-        row.path = format!("{table}{}.", row.number);
+        row.path = format!("{table}{}.", row.number).into();
         Ok(Some(Rc::new(row)))
     }
+}
+
+/// How many of `keys` are `key`, or it with a number behind `#`.
+fn namesakes(keys: &BTreeSet<Box<str>>, key: &str) -> usize {
+    keys.range::<str, _>((Included(key), Unbounded))
+        .map_while(|other| other.strip_prefix(key))
+        .take_while(|rest| rest.as_bytes().first().is_none_or(|next| *next <= b'#'))
+        .filter(|rest| rest.is_empty() || rest.starts_with('#'))
+        .count()
 }
 
 struct Found<'s> {
@@ -401,5 +411,19 @@ impl<'a, 's> At<'a, 's> {
     pub fn bound(&self) -> Result<&'a Bound<'s>, Stop> {
         let bound = self.row.and_then(|row| row.section.as_ref());
         bound.ok_or_else(|| Stop::Refused(Refusal::Backend("the row has no section".into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namesakes_are_the_same_key_and_those_told_apart_by_a_number() {
+        let keys: BTreeSet<Box<str>> =
+            ["a", "a#2", "a#3", "a!", "a b", "aa", "ab#2", "b"].into_iter().map(Box::from).collect();
+        for (key, want) in [("a", 3), ("b", 1), ("ab", 1), ("c", 0), ("a#", 0), ("", 0)] {
+            assert_eq!(namesakes(&keys, key), want, "{key}");
+        }
     }
 }

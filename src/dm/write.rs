@@ -227,7 +227,8 @@ impl<'m> Planner<'m> {
     fn is_fixed(&self, view: &View<'_>, place: &Place<'_>, param: &Param) -> Result<bool, Stop> {
         let object = view.model.object(place.object)?;
         let key = object.keys.iter().any(|key| key.split(',').any(|name| name == param.name));
-        let is_new = || place.row.as_ref().is_some_and(|row| self.plan.added.contains(&row.path));
+        let is_new =
+            || place.row.as_ref().is_some_and(|row| self.plan.added.iter().any(|path| **path == *row.path));
         Ok(view.snapshot.audience == Audience::Usp && (key || param.flags.once) && !is_new())
     }
 
@@ -315,7 +316,7 @@ impl<'m> Planner<'m> {
                 let table = view.table_path(row.object, row.parent.as_ref())?;
                 for other in view.rows(row.object, row.parent.as_ref())?.iter() {
                     if other.number != row.number && view.alias(other)? == set.value {
-                        return Err(Refusal::Duplicate(other.path.clone()).into());
+                        return Err(Refusal::Duplicate(other.path.to_string()).into());
                     }
                 }
                 if set.value.is_empty() {
@@ -432,7 +433,7 @@ impl<'m> Planner<'m> {
                     && (always || enabled(other)?)
                     && values(view, object, &names, other)?.as_ref() == Some(&mine)
                 {
-                    return Err(Refusal::Duplicate(other.path.clone()).into());
+                    return Err(Refusal::Duplicate(other.path.to_string()).into());
                 }
             }
         }
@@ -446,7 +447,7 @@ impl<'m> Planner<'m> {
         let (path, object, number) = made.map_err(|stop| no_plan(stop, table))?;
         let shown = self.step(|planner, view| {
             let rows = view.all_rows(planner.model.object(object)?.path.trim_end_matches("{i}."))?;
-            if rows.iter().any(|row| row.path == path) {
+            if rows.iter().any(|row| *row.path == *path) {
                 return Ok(());
             }
             Err(Refusal::Backend(format!("the new row {path} does not show")).into())
@@ -543,7 +544,7 @@ impl<'m> Planner<'m> {
             self.instances.borrow_mut().forget(&gone.table, &gone.key);
         }
         self.renumbered = true;
-        self.plan.deleted.push(row.path.clone());
+        self.plan.deleted.push(row.path.to_string());
         Ok(())
     }
 }

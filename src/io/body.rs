@@ -7,7 +7,7 @@ use crate::cwmp::soap::writer::{Filled, List, Listing};
 use std::io;
 
 /// Octets made at a time.
-const PIECE: usize = 32 * 1024;
+const PIECE: usize = 16 * 1024;
 
 /// The body.
 pub struct ListingBody {
@@ -38,7 +38,7 @@ impl Body for ListingBody {
         if self.done {
             return Ok(false);
         }
-        let mut text = String::with_capacity(PIECE + PIECE / 4);
+        let mut text = String::with_capacity(PIECE + PIECE / 8);
         let rows = &mut self.rows;
         let filled = match self.listing.listed().list {
             List::Names => self.listing.fill(&mut std::iter::from_fn(|| name(rows)), PIECE, &mut text),

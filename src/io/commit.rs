@@ -341,7 +341,7 @@ impl Plan {
                 continue;
             }
             let text = file.apply(&edits)?;
-            let tree = |text| uci::parse(text, Mode::Strict).map(|file| file.tree());
+            let tree = |text| uci::package(text, Mode::Strict).map(uci::Package::into_tree);
             let (Ok(before), Ok(after)) = (tree(&file.old), tree(&text)) else {
                 return Err(refused("unreadable"));
             };

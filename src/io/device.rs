@@ -226,8 +226,8 @@ impl Device {
 /// A package and the checksum of its text.
 pub fn package(disk: &dyn Disk, name: &str) -> (Source, Option<Box<str>>) {
     match read_package(disk, name) {
-        Ok((text, sum)) => match uci::parse(&text, uci::Mode::Strict) {
-            Ok(file) => (Source::ready(file.tree()), Some(sum.into())),
+        Ok((text, sum)) => match uci::package(&text, uci::Mode::Strict) {
+            Ok(package) => (Source::ready(package.into_tree()), Some(sum.into())),
             Err(error) => (Source::Failed(format!("/etc/config/{name}: {error}")), None),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, None),

@@ -98,8 +98,8 @@ impl Files {
             Err(error) => return Source::Failed(error.to_string()),
         };
         match self.disk.read(&path, MAX_FILE) {
-            Ok(text) => match uci::parse(&text, uci::Mode::Strict) {
-                Ok(file) => Source::ready(file.tree()),
+            Ok(text) => match uci::package(&text, uci::Mode::Strict) {
+                Ok(package) => Source::ready(package.into_tree()),
                 Err(error) => Source::Failed(format!("{path}: {error}")),
             },
             Err(error) => absent_or(&error),

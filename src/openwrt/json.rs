@@ -57,8 +57,18 @@ pub fn number(value: f64) -> Option<String> {
     Some(if text == "-0" { "0" } else { text }.to_owned())
 }
 
+/// Maps up to this length are looked through for repeated keys without an index.
+const FEW: usize = 16;
+
 /// A map in which each key stands once: at its first place, with its last value.
 pub(crate) fn unique(mut entries: Vec<(Box<str>, Tree)>) -> Tree {
+    // Their number is no longer going to change.
+    entries.shrink_to_fit();
+    let twice =
+        |(at, (key, _)): (usize, &(Box<str>, Tree))| entries.iter().take(at).any(|(known, _)| known == key);
+    if entries.len() <= FEW && !entries.iter().enumerate().any(twice) {
+        return Tree::Map(entries);
+    }
     let mut first = BTreeMap::new();
     let mut moves = Vec::new();
     for (at, (key, _)) in entries.iter().enumerate() {

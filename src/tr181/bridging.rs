@@ -403,7 +403,7 @@ pub fn set_vlan_name(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<
 fn vlan_section(at: &At<'_, '_>, path: &str) -> Result<String, Stop> {
     let row = at.referred(BRIDGE_VLAN, path)?;
     let (bridge, _) = bridge(at)?;
-    match (&row.section, row.path.starts_with(&bridge.path)) {
+    match (&row.section, row.path.starts_with(&*bridge.path)) {
         (Some(bound), true) => Ok(bound.name.to_string()),
         (_, _) => refused("a VLAN of the same bridge"),
     }
@@ -415,7 +415,7 @@ fn port_device(at: &At<'_, '_>, path: &str) -> Result<String, Stop> {
     let (bridge, _) = bridge(at)?;
     let name = if row.item.str("ssid").is_some() { row.item.str("netdev") } else { row.item.str("name") };
     match name {
-        Some(name) if row.path.starts_with(&bridge.path) && !name.is_empty() => {
+        Some(name) if row.path.starts_with(&*bridge.path) && !name.is_empty() => {
             if row.item.str("management").is_some() {
                 return refused("another port than the management port: a VLAN always has the bridge itself");
             }

@@ -2,7 +2,7 @@
 //!
 //! A long list is rendered twice by the same code: once to count its rows and octets, for `arrayType` and
 //! Content-Length, and once more to be sent, a piece at a time. Its rows are pulled from the caller both times and
-//! never kept. Values may change between the two; see [`Listing::fill`]. Driven by [`super::writer`] and by whoever
+//! never kept here. Values may change between the two; see [`Listing::fill`]. Driven by [`super::writer`] and by whoever
 //! sends the body.
 
 use super::writer::{Envelope, Xml};
@@ -87,7 +87,7 @@ impl Listed {
 
     /// Counts one row.
     pub fn add<R: Row>(&mut self, row: &R) {
-        let mut xml = Xml::default();
+        let mut xml = Xml(String::with_capacity(512));
         item(&mut xml, row);
         self.rows += 1;
         self.octets += xml.0.len() as u64;

@@ -31,7 +31,7 @@ mod vectors;
 pub use delta::{Change, Delta};
 pub use diff::diff;
 pub use edit::{Refused, apply, apply_to_tree};
-pub use parse::{File, Mode, ParseError, Reason, parse};
+pub use parse::{File, Mode, ParseError, Reason, package, parse};
 pub use secrets::is_secret;
 pub use tree::{Opt, Package, Section, Value};
 
@@ -48,6 +48,9 @@ pub fn exercise(data: &[u8]) {
             line.span.end
         });
         assert_eq!(end, data.len());
+        let meant = package(data, Mode::Lenient);
+        assert_eq!(meant.as_ref(), Ok(&file.package), "the same without the places");
+        assert_eq!(meant.map(Package::into_tree).as_ref(), Ok(&file.tree()));
         let text = file.package.export();
         // A name given by hand in the form of generated ones may be another section's at the next reading.
         let by_hand = file.package.sections.iter().any(|s| !s.anonymous && tree::is_generated(&s.name));

@@ -164,11 +164,22 @@ pub fn is_kind(kind: &[u8]) -> bool {
 /// [`MAX_SECTIONS`] or [`MAX_OPTIONS`].
 //= OpenWrt uci: what loads, what it means and where it is wrong
 pub fn parse(text: &[u8], mode: Mode) -> Result<File<'_>, ParseError> {
-    let too_large = ParseError { reason: Reason::TooLarge, line: 0, byte: 0 };
+    let parser = run(text, mode, true)?;
+    let package = Package { sections: parser.sections };
+    Ok(File { text, lines: parser.lines, package, problems: parser.problems })
+}
+
+/// What a package means, for whoever is not going to change it: as [`parse`], at a fraction of the memory.
+pub fn package(text: &[u8], mode: Mode) -> Result<Package, ParseError> {
+    Ok(Package { sections: run(text, mode, false)?.sections })
+}
+
+/// Reads a whole text; `places` if it is to be remembered where everything stands.
+fn run(text: &[u8], mode: Mode, places: bool) -> Result<Parser<'_>, ParseError> {
     if text.len() > MAX_FILE_LEN {
-        return Err(too_large);
+        return Err(ParseError { reason: Reason::TooLarge, line: 0, byte: 0 });
     }
-    let mut parser = Parser::new(text, mode);
+    let mut parser = Parser::new(text, mode, places);
     while parser.reader.more() {
         let start = parser.reader.next;
         parser.items.clear();
@@ -184,17 +195,19 @@ pub fn parse(text: &[u8], mode: Mode) -> Result<File<'_>, ParseError> {
                 parser.problems.push(error);
             }
         }
-        let items = std::mem::take(&mut parser.items);
-        let plain = parser.plain && !parser.reader.odd;
-        parser.lines.push(Line { span: start..parser.reader.next, items, plain });
+        if places {
+            let items = parser.items.drain(..).collect();
+            let plain = parser.plain && !parser.reader.odd;
+            parser.lines.push(Line { span: start..parser.reader.next, items, plain });
+        }
     }
-    let package = Package { sections: parser.sections };
-    Ok(File { text, lines: parser.lines, package, problems: parser.problems })
+    Ok(parser)
 }
 
 struct Parser<'a> {
     reader: Reader<'a>,
     mode: Mode,
+    places: bool,
     lines: Vec<Line>,
     items: Vec<Item>,
     plain: bool,
@@ -205,10 +218,11 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a [u8], mode: Mode) -> Self {
+    fn new(text: &'a [u8], mode: Mode, places: bool) -> Self {
         Parser {
             reader: Reader::new(text),
             mode,
+            places,
             lines: Vec::new(),
             items: Vec::new(),
             plain: true,
@@ -320,6 +334,9 @@ impl<'a> Parser<'a> {
             }
         };
         self.current = Some(index);
+        if !self.places {
+            return Ok(());
+        }
         let end = if name.span.is_empty() { kind.span.end } else { name.span.end };
         let name = (!name.span.is_empty()).then_some(name.span);
         self.items.push(Item {
@@ -340,11 +357,15 @@ impl<'a> Parser<'a> {
         let option: Box<str> = decoded(&name.bytes);
         let end = if value.span.is_empty() { name.span.end } else { value.span.end };
         let at = (!value.span.is_empty()).then_some(value.span);
-        let role = Role::Value { option: option.clone(), list, value: value.bytes.clone(), at };
-        if !role.is_dead() && !section.put(option, list, value.bytes) {
+        let place = self.places.then(|| (option.clone(), value.bytes.clone()));
+        let dead = !list && value.bytes.is_empty();
+        if !dead && !section.put(option, list, value.bytes) {
             return Err(Reason::TooLarge);
         }
-        self.items.push(Item { section: index, span: start..end, role });
+        if let Some((option, value)) = place {
+            let role = Role::Value { option, list, value, at };
+            self.items.push(Item { section: index, span: start..end, role });
+        }
         Ok(())
     }
 }

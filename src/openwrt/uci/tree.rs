@@ -71,13 +71,23 @@ pub fn text(bytes: &[u8]) -> Box<str> {
     String::from_utf8_lossy(bytes).into()
 }
 
+/// As [`text`], without a copy where the bytes are UTF-8.
+fn owned(bytes: Vec<u8>) -> Box<str> {
+    String::from_utf8(bytes).map_or_else(|error| text(error.as_bytes()), String::into_boxed_str)
+}
+
 impl Package {
     /// The package as a map of sections in file order, each a map with [`TYPE`], [`ANONYMOUS`] and its options.
     ///
     /// A section whose name an earlier one has already (a name in the form of generated ones, given by hand) gets
     /// `+` behind it: the stock tools never reach it by name either. Bytes that are not UTF-8 become U+FFFD.
     pub fn tree(&self) -> Tree {
-        unique_keys(self.sections.iter().map(|section| (section.name.clone(), section.tree())).collect())
+        unique_keys(self.sections.iter().map(|section| section.clone().into_entry()).collect())
+    }
+
+    /// As [`Package::tree`], of a package that is needed no longer.
+    pub fn into_tree(self) -> Tree {
+        unique_keys(self.sections.into_iter().map(Section::into_entry).collect())
     }
 }
 
@@ -104,20 +114,21 @@ impl Section {
         true
     }
 
-    /// The section's map.
-    pub fn tree(&self) -> Tree {
-        let mut entries = vec![(TYPE.into(), Tree::Text(self.kind.clone()))];
+    /// The section's name and map.
+    fn into_entry(self) -> (Box<str>, Tree) {
+        let mut entries = Vec::with_capacity(self.options.len() + 1 + usize::from(self.anonymous));
+        entries.push((TYPE.into(), Tree::Text(self.kind)));
         if self.anonymous {
             entries.push((ANONYMOUS.into(), "1".into()));
         }
-        entries.extend(self.options.iter().map(|option| {
-            let value = match &option.value {
-                Value::Text(bytes) => Tree::Text(text(bytes)),
-                Value::List(items) => Tree::List(items.iter().map(|item| Tree::Text(text(item))).collect()),
+        entries.extend(self.options.into_iter().map(|option| {
+            let value = match option.value {
+                Value::Text(bytes) => Tree::Text(owned(bytes)),
+                Value::List(items) => Tree::List(items.into_iter().map(owned).map(Tree::Text).collect()),
             };
-            (option.name.clone(), value)
+            (option.name, value)
         }));
-        Tree::Map(entries)
+        (self.name, Tree::Map(entries))
     }
 }
 
