@@ -172,6 +172,20 @@ fn every_module_uses_only_what_the_table_allows_and_only_the_rim_touches_the_wor
 }
 
 #[test]
+fn the_standard_librarys_calendar_which_ends_in_2038_on_32_bits_is_asked_in_the_workbench_alone() {
+    let asks = |file: &File| {
+        file.scan.paths.iter().any(|(_, path)| path.join("::").starts_with("std::time::SystemTime"))
+    };
+    let (bench, others): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .filter(|file| !file.is_test && asks(file))
+        .partition(|file| file.top == "bench");
+    assert!(!bench.is_empty(), "the scanner sees none");
+    let others: Vec<_> = others.iter().map(|file| &file.name).collect();
+    assert!(others.is_empty(), "io::clock knows the time: {others:?}");
+}
+
+#[test]
 fn every_module_of_the_tree_has_its_row() {
     let known: Vec<&str> =
         MAY_USE.iter().map(|(module, _)| *module).chain(BASE.iter().chain(FREE).copied()).collect();

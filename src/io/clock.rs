@@ -6,6 +6,8 @@ use super::disk::Disk;
 use super::tls::built;
 use crate::time::{Instant, Now, Wall};
 use rustix::time::{ClockId, clock_gettime};
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 use std::io;
 use std::time::Duration;
 
@@ -53,11 +55,29 @@ fn boot_time() -> Instant {
     Instant(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default()))
 }
 
+/// What the calendar shows, right or wrong: the one place that asks for it.
+///
+/// The standard library is not asked: where a word has 32 bits its seconds have too, unless it was built otherwise, and past 2038 it
+/// panics.
+pub(super) fn shown() -> Wall {
+    let time = clock_gettime(ClockId::Realtime);
+    Wall { seconds: time.tv_sec, micros: u32::try_from(time.tv_nsec / 1_000).unwrap_or_default() }
+}
+
 /// Calendar time; nothing while the clock shows a time before this program was built.
 fn wall() -> Option<Wall> {
-    let time = clock_gettime(ClockId::Realtime);
-    let micros = u32::try_from(time.tv_nsec / 1_000).unwrap_or_default();
-    Some(Wall { seconds: time.tv_sec, micros }).filter(|wall| *wall >= built())
+    Some(shown()).filter(|wall| *wall >= built())
+}
+
+/// The calendar for TLS, which would ask the standard library otherwise.
+#[derive(Debug)]
+pub(super) struct Calendar;
+
+impl TimeProvider for Calendar {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(shown().seconds).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
 }
 
 fn recorded(disk: &dyn Disk) -> io::Result<Now> {

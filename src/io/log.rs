@@ -4,6 +4,7 @@
 //! system log does not take is dropped and counted. Secrets are not filtered here; [`crate::secret::Secret`] does
 //! not print. Set up once by `main`; messages come through the `log` macros.
 
+use super::clock::shown;
 use crate::time::Wall;
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use std::fs::{self, File, OpenOptions};
@@ -11,7 +12,6 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest line, in characters; the rest is cut off.
 pub const MAX_LINE: usize = 1_000;
@@ -108,9 +108,9 @@ fn one_line(text: &str) -> String {
     line
 }
 
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Wall::at(since.as_secs() as i64)
+/// The present, in whole seconds.
+fn now() -> Wall {
+    Wall::at(shown().seconds)
 }
 
 /// A connection to the system log, made when needed and again when it broke.
@@ -140,7 +140,7 @@ impl Syslog {
 
     /// Sends one message. A second try connects anew, for the log may have been restarted.
     fn try_send(&mut self, level: Level, text: &str) -> io::Result<()> {
-        let line = frame(level, wall(), text);
+        let line = frame(level, now(), text);
         if let Some(socket) = &self.socket {
             match socket.send(line.as_bytes()) {
                 Ok(_) => return Ok(()),
@@ -188,7 +188,7 @@ impl LogFile {
     }
 
     fn write(&mut self, level: Level, text: &str) -> io::Result<()> {
-        let line = format!("{} {} {text}\n", wall(), word(level));
+        let line = format!("{} {} {text}\n", now(), word(level));
         let length = line.len() as u64;
         if self.open.as_ref().is_some_and(|(_, size)| size + length > MAX_FILE) {
             self.open = None;

@@ -10,6 +10,7 @@ pub mod peer;
 #[cfg(feature = "usp")]
 pub mod serve;
 
+use super::clock::Calendar;
 use crate::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -200,7 +201,7 @@ impl Tls {
             floor: self.floor,
         });
         //= TR-069 3.3: TLS 1.2 or later.
-        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+        let builder = ClientConfig::builder_with_details(self.provider.clone(), Arc::new(Calendar))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|e| Error(e.to_string()))?
             .dangerous()

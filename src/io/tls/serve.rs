@@ -4,6 +4,7 @@
 
 use super::peer::{Part, certified};
 use super::{Error, Tls, at_moments, check_pin, is_about_dates, words};
+use crate::io::clock::Calendar;
 use crate::time::Wall;
 use crate::usp::mtp::Certified;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -52,7 +53,7 @@ impl Tls {
             required,
         };
         //= TR-369 R-WS.22: TLS with certificates, for sessions that are accepted too.
-        let config = ServerConfig::builder_with_provider(self.provider.clone())
+        let config = ServerConfig::builder_with_details(self.provider.clone(), Arc::new(Calendar))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|e| Error(e.to_string()))?
             .with_client_cert_verifier(Arc::new(clients))
