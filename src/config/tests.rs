@@ -125,8 +125,11 @@ fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wron
     }
 }
 
-/// A package as (type, name, options).
-fn package(sections: &[(&str, &str, &[(&str, &str)])]) -> Tree {
+/// A section: type, name, options.
+type Section<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+/// A package of sections.
+fn package(sections: &[Section<'_>]) -> Tree {
     Tree::map(sections.iter().map(|(kind, name, options)| {
         let options = options.iter().map(|(option, value)| (*option, Tree::from(*value)));
         (*name, Tree::map([(".type", Tree::from(*kind))].into_iter().chain(options)))
