@@ -306,7 +306,7 @@ pub async fn session(
         }
         // What the peer still sends is read, or the reset that follows would destroy our Close frame on its way. The
         // answer to its own Close frame is sent by reading on.
-        while source.next().await?.is_ok() {}
+        while !matches!(source.next().await?.ok()?, Message::Close(_)) {}
         Some(())
     };
     let _ = timeout(CLOSE_WAIT, ending).await;

@@ -74,8 +74,8 @@ async fn what_is_no_longer_wanted_sends_what_is_queued_and_says_goodbye() {
     }
     seen.sort();
     assert_eq!(seen, [("down", first.link, None), ("up", first.link + 1, None)]);
-    links.shutdown().await;
-    assert_eq!(close_code(&mut second).await, Some(1001));
+    let ((), code) = tokio::join!(links.shutdown(), close_code(&mut second));
+    assert_eq!(code, Some(1001));
 }
 
 //= TR-369 R-WS.16
