@@ -3,6 +3,8 @@
 use super::local::Request;
 use super::measure::Measure;
 use super::rendering::MAX_KEPT;
+#[cfg(feature = "usp")]
+use super::usp::Ask;
 use super::{Action, Agent, NotCommitted, Unkept};
 use crate::cwmp::rpc::{Answer, Rpc};
 use crate::dm::error::Refusal;
@@ -13,6 +15,8 @@ use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
 use crate::state::State;
 use std::collections::BTreeSet;
+#[cfg(feature = "usp")]
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How often a job is planned again because somebody changed a file meanwhile.
@@ -38,6 +42,9 @@ pub enum Job {
     Look,
     /// Carry out a local request.
     Local(u64, Request),
+    /// Carry out a request of a USP controller.
+    #[cfg(feature = "usp")]
+    Usp(Rc<Ask>),
 }
 
 impl Job {
@@ -46,6 +53,8 @@ impl Job {
         match self {
             Job::Gather | Job::Serve(_) => Audience::Cwmp,
             Job::Configure | Job::Start | Job::Look | Job::Local(..) => Audience::All,
+            #[cfg(feature = "usp")]
+            Job::Usp(_) => Audience::Usp,
         }
     }
 
@@ -82,6 +91,9 @@ pub(super) enum Done {
     Acs(Answer),
     /// A local request.
     Local(u64, Tree),
+    /// A USP controller: what it asked, and the message.
+    #[cfg(feature = "usp")]
+    Usp(Rc<Ask>, Vec<u8>),
 }
 
 /// What running a job once came to.
@@ -119,6 +131,8 @@ impl Agent {
                 Job::Serve(rpc) => self.serve(&mut running, &rpc),
                 Job::Look => self.look(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
+                #[cfg(feature = "usp")]
+                Job::Usp(ask) => self.usp(&mut running, &ask),
             }
         };
         match step {
@@ -152,7 +166,7 @@ impl Agent {
             return self.not_kept(Unkept::State);
         }
         // Ahead of the answer that the job has just queued.
-        let at = self.out.iter().position(|action| matches!(action, Action::Post(_) | Action::Answer(..)));
+        let at = self.out.iter().position(is_told);
         let save = Action::Save(Box::new(self.state.clone()));
         match at {
             Some(at) => self.out.insert(at, save),
@@ -225,6 +239,14 @@ impl Agent {
         self.calls.extend(committing.calls);
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
+            #[cfg(feature = "usp")]
+            Done::Usp(ask, message) => {
+                self.reply(&ask, message);
+                if !self.session.is_busy() {
+                    self.announce();
+                }
+                self.look_soon();
+            }
             Done::Local(id, tree) => {
                 self.out.push_back(Action::Answer(id, tree));
                 if !self.session.is_busy() {
@@ -240,6 +262,8 @@ impl Agent {
         let error = crate::dm::error::Error::new("", why);
         match job {
             Job::Serve(_) => self.answer(Answer::Fault(crate::cwmp::fault::Fault::of(&error))),
+            #[cfg(feature = "usp")]
+            Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
             Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
             Job::Gather => {
                 self.session.handle(self.now, crate::cwmp::session::Event::NotGathered(error.to_string()));
@@ -254,5 +278,15 @@ impl Agent {
 
     fn give_up(&mut self, running: &Running, why: &str) {
         self.refuse(&running.job.clone(), Refusal::Backend(why.into()));
+    }
+}
+
+/// Whether an action tells somebody something.
+fn is_told(action: &Action) -> bool {
+    match action {
+        Action::Post(_) | Action::Answer(..) => true,
+        #[cfg(feature = "usp")]
+        Action::Link(_) => true,
+        _ => false,
     }
 }

@@ -11,6 +11,8 @@ pub mod names;
 pub mod rendering;
 mod serve;
 mod settle;
+#[cfg(feature = "usp")]
+pub mod usp;
 pub mod watch;
 
 use crate::config::Config;
@@ -27,10 +29,14 @@ use crate::dm::tree::Tree;
 use crate::rng::Rng;
 use crate::state::State;
 use crate::time::{Instant, Now};
+#[cfg(feature = "usp")]
+use crate::usp::mtp::{LinkCommand, LinkEvent, Wanted};
 use job::{Job, Running};
 use rendering::Rendering;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+#[cfg(feature = "usp")]
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long after services were told a read prefers what is stored to what they show.
@@ -72,6 +78,9 @@ pub enum Event {
     Runtime(Vec<(&'static str, String)>),
     /// A person or a script asks, over the local socket.
     Local(u64, local::Request),
+    /// Something happened on a link of USP.
+    #[cfg(feature = "usp")]
+    Link(LinkEvent),
     /// An [`Action::Save`] or [`Action::Note`] could not be carried out. Comes at once, ahead of the actions behind it:
     /// what they would tell and cannot hold is replaced.
     NotKept(Unkept),
@@ -125,6 +134,12 @@ pub enum Action {
     FactoryReset,
     /// Call these, such as `ubus:network.interface.wan renew`, in order.
     Call(Vec<String>),
+    /// Have these links, and no others.
+    #[cfg(feature = "usp")]
+    Links(Vec<Wanted>),
+    /// Send, or end a connection.
+    #[cfg(feature = "usp")]
+    Link(LinkCommand),
 }
 
 /// The agent.
@@ -167,6 +182,8 @@ pub struct Agent {
     /// Calls that wait until the answer has left and the session is over.
     calls: Vec<String>,
     last: Last,
+    #[cfg(feature = "usp")]
+    usp: usp::Usp,
     out: VecDeque<Action>,
 }
 
@@ -213,6 +230,8 @@ impl Agent {
             reading_skew: 0,
             calls: Vec::new(),
             last: Last::default(),
+            #[cfg(feature = "usp")]
+            usp: usp::Usp::default(),
             out: VecDeque::new(),
         };
         if agent.state.connection_request_path().is_none() {
@@ -318,6 +337,8 @@ impl Agent {
                 self.look_soon();
             }
             Event::Local(id, request) => self.queue(Job::Local(id, request)),
+            #[cfg(feature = "usp")]
+            Event::Link(event) => self.link(event),
             Event::NotKept(what) => self.not_kept(what),
         }
         self.drain();
@@ -365,12 +386,20 @@ impl Agent {
             if self.running.is_some() {
                 return;
             }
-            let Some(job) = self.jobs.pop_front() else { return };
+            let Some(job) = self.next_job() else { return };
             let mut snapshot = self.snapshot();
             snapshot.audience = job.audience();
             self.running = Some(Running::new(job, snapshot));
             self.run();
         }
+    }
+
+    /// What waits in the queue of jobs, then what controllers ask.
+    fn next_job(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front();
+        #[cfg(feature = "usp")]
+        let job = job.or_else(|| self.usp.next().map(|ask| Job::Usp(Rc::new(ask))));
+        job
     }
 
     fn queue(&mut self, job: Job) {

@@ -10,21 +10,27 @@ use crate::dm::error::Refusal;
 use crate::dm::path::Pattern;
 use crate::dm::read::Node;
 use crate::dm::run::{self, Halt};
+use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
+#[cfg(feature = "usp")]
+use crate::usp::endpoint::EndpointId;
 
 impl Agent {
     /// Reads the package `cpeagent` and takes it up: the session's settings here, the sockets' in `io`.
     pub(super) fn configure(&mut self, running: &mut Running) -> Step {
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let package = view.tree("uci:cpeagent")?.cloned();
-            let mut oui = String::new();
-            let pattern = Pattern::parse(DEVICE_ID[1]).map_err(|_| Refusal::UnknownPath)?;
-            if let [Node::Param(place, at)] = view.resolve(&pattern)?.as_slice() {
-                oui = view.value(place, *at)?.into_owned();
-            }
-            Ok((package.unwrap_or(Tree::Map(Vec::new())), oui))
+            let text = |path: &str| -> Result<String, Stop> {
+                let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
+                match view.resolve(&pattern)?.as_slice() {
+                    [Node::Param(place, at)] => Ok(view.value(place, *at)?.into_owned()),
+                    _ => Ok(String::new()),
+                }
+            };
+            let (oui, serial) = (text(DEVICE_ID[1]), text(DEVICE_ID[3]));
+            Ok((package.unwrap_or(Tree::Map(Vec::new())), oui?, serial?))
         });
-        let (package, oui) = match done {
+        let (package, oui, _serial) = match done {
             Ok(read) => read,
             Err(Halt::Need(keys)) => return Step::Need(keys),
             Err(Halt::Refused(why)) => {
@@ -54,6 +60,8 @@ impl Agent {
         self.config = config;
         self.out.push_back(Action::Configure(Box::new(self.config.clone())));
         self.session.handle(self.now, session::Event::Settings(settings));
+        #[cfg(feature = "usp")]
+        self.configure_usp(EndpointId::of_serial(&oui, &_serial));
         self.look_soon();
         Step::Over
     }

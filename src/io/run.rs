@@ -14,6 +14,8 @@ use super::http::body::{Body, Whole};
 use super::http::client::Client;
 use super::listener::Call;
 use super::local::{Asked, Local};
+#[cfg(feature = "usp")]
+use super::mtp::Links;
 use super::notice::Notice;
 use super::pool;
 use super::services::{Hands, Order};
@@ -81,6 +83,7 @@ struct Loop {
     woken: bool,
     local: Local,
     hands: Hands,
+    links: Links,
     /// The sequence of the last commit.
     sequence: u64,
 }
@@ -133,6 +136,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let local = Local::open(&device, asks);
     let sockets = Sockets::new(calls, stuns, &mut rng);
     let hands = Hands::start(device.services(), told.clone());
+    #[cfg(feature = "usp")]
+    let links = Links::new(device.site(), Rng::new(rng.bytes()));
+    #[cfg(not(feature = "usp"))]
+    let links = Links;
     let sequence = store.state().commit();
     let mut this = Loop {
         agent,
@@ -149,6 +156,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         woken: false,
         local,
         hands,
+        links,
         sequence,
     };
     let mut ended = super::signals::ended();
@@ -183,6 +191,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
             },
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
             changed = notice.changed() => Event::Changed(changed),
+            event = linked(&mut this.links) => event,
             Some(changed) = changes_rx.recv() => Event::Changed(changed),
             () = tokio::time::sleep(wait) => match timer {
                 Some(at) if at <= this.device.clock().now().at => Event::Timer,
@@ -193,6 +202,21 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         if let Some(exit) = this.event(event).await {
             return Ok(exit);
         }
+    }
+}
+
+/// There are none without USP.
+#[cfg(not(feature = "usp"))]
+struct Links;
+
+/// What happens next on a link.
+async fn linked(links: &mut Links) -> Event {
+    #[cfg(feature = "usp")]
+    return Event::Link(links.next().await);
+    #[cfg(not(feature = "usp"))]
+    {
+        let Links = links;
+        std::future::pending().await
     }
 }
 
@@ -321,6 +345,10 @@ impl Loop {
                 return Next::Event(Box::new(Event::Runtime(facts)));
             }
             Action::Answer(id, tree) => self.local.answer(id, &tree),
+            #[cfg(feature = "usp")]
+            Action::Links(wanted) => self.links.configure(wanted),
+            #[cfg(feature = "usp")]
+            Action::Link(command) => self.links.command(command),
             Action::Log(level, text) => log::log!(level, "{text}"),
             Action::Reboot => return Next::Restart(false),
             Action::FactoryReset => return Next::Restart(true),

@@ -76,6 +76,12 @@ pub struct Bench {
     pub sources: BTreeMap<Box<str>, Source>,
     /// Files that somebody replaces right before the next commits: path, text.
     pub meddling: VecDeque<(String, String)>,
+    /// The links of USP that are wanted.
+    #[cfg(feature = "usp")]
+    pub links: Vec<cpeagent::usp::mtp::Wanted>,
+    /// What was to be done on links, oldest first.
+    #[cfg(feature = "usp")]
+    pub commands: Vec<cpeagent::usp::mtp::LinkCommand>,
     pub gone: Option<Gone>,
     pub agent: Option<Agent>,
     pub store: Option<Store>,
@@ -109,6 +115,10 @@ impl Bench {
             answers: Vec::new(),
             sources: BTreeMap::new(),
             meddling: VecDeque::new(),
+            #[cfg(feature = "usp")]
+            links: Vec::new(),
+            #[cfg(feature = "usp")]
+            commands: Vec::new(),
             gone: None,
             agent: None,
             store: None,
@@ -335,6 +345,15 @@ impl Bench {
                 self.say(&format!("answered {id}: {}", json::write(&tree)));
                 self.answers.push(tree);
             }
+            #[cfg(feature = "usp")]
+            Action::Links(wanted) => {
+                for link in &wanted {
+                    self.say(&format!("link {}", link.name()));
+                }
+                self.links = wanted;
+            }
+            #[cfg(feature = "usp")]
+            Action::Link(command) => self.commands.push(command),
             Action::Log(level, text) => self.say(&format!("log {level} {text}")),
             Action::Reboot => {
                 self.say("rebooted");

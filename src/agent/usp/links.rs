@@ -1,0 +1,188 @@
+//! Which links the settings want, and whom a link reaches.
+
+use crate::config;
+use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
+use crate::retry::Curve;
+use crate::usp::endpoint::EndpointId;
+use crate::usp::mtp::{
+    Details, Family, Mqtt, MqttSubscription, MqttVersion, MqttWill, Network, Retry, Security, Up, Wanted,
+    WebSocketClient, WebSocketServer,
+};
+use std::time::Duration;
+
+/// The links of the settings. What lacks something to be one (a host, a broker) is left out.
+pub(super) fn wanted(usp: &Usp, own: &EndpointId) -> Vec<Wanted> {
+    let clients = usp.controllers.iter().filter(|controller| controller.enable);
+    let clients = clients.flat_map(|controller| clients_of(usp, own, controller));
+    let ports = usp.mtps.iter().filter(|mtp| mtp.enable).filter_map(|mtp| match &mtp.way {
+        Way::WebSocket { port, path, encryption, keepalive, interfaces } => {
+            Some(Wanted::WebSocketServer(WebSocketServer {
+                name: mtp_name(&mtp.name),
+                port: *port,
+                path: path.as_str().into(),
+                tls: encryption.then(|| security(&usp.tls, &[])),
+                peer_certificate: *encryption,
+                own: own.clone(),
+                keep_alive: least(*keepalive),
+                interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
+            }))
+        }
+        Way::Mqtt { broker, response_topic, publish_qos } => {
+            let broker =
+                usp.brokers.iter().find(|known| Some(&known.name) == broker.as_ref() && known.enable)?;
+            mqtt(usp, own, &mtp.name, broker, response_topic.as_deref(), *publish_qos).map(Wanted::Mqtt)
+        }
+    });
+    clients.chain(ports).collect()
+}
+
+fn clients_of(usp: &Usp, own: &EndpointId, controller: &Controller) -> Vec<Wanted> {
+    let Some(peer) = EndpointId::parse(&controller.endpoint_id) else { return Vec::new() };
+    let ways = controller.mtps.iter().filter(|way| way.enable);
+    let client = |way: &config::usp::ControllerMtp| match &way.way {
+        ControllerWay::WebSocket { host: Some(host), port, path, encryption, keepalive, retry } => {
+            Some(Wanted::WebSocketClient(WebSocketClient {
+                name: format!("controller {} {}", controller.name, way.name).into(),
+                host: host.as_str().into(),
+                port: *port,
+                path: path.as_str().into(),
+                tls: encryption.then(|| security(&usp.tls, &way.pins)),
+                own: own.clone(),
+                peer: peer.clone(),
+                keep_alive: least(*keepalive),
+                retry: every(*retry, None),
+                network: network(&usp.network),
+            }))
+        }
+        ControllerWay::WebSocket { host: None, .. } | ControllerWay::Mqtt { .. } => None,
+    };
+    ways.filter_map(client).collect()
+}
+
+fn mqtt(
+    usp: &Usp,
+    own: &EndpointId,
+    name: &str,
+    broker: &Broker,
+    response_topic: Option<&str>,
+    publish_qos: u8,
+) -> Option<Mqtt> {
+    let way = Network {
+        interface: broker.interface.clone().unwrap_or_else(|| usp.network.interface.clone()).into(),
+        ..network(&usp.network)
+    };
+    Some(Mqtt {
+        name: mtp_name(name),
+        host: broker.host.as_deref()?.into(),
+        port: broker.port,
+        version: if broker.version5 { MqttVersion::V5 } else { MqttVersion::V311 },
+        tls: broker.encryption.then(|| security(&usp.tls, &broker.pins)),
+        own: own.clone(),
+        username: broker.username.as_deref().map(Box::from),
+        password: broker.username.is_some().then(|| broker.password.clone()),
+        keep_alive: broker.keepalive,
+        clean: if broker.version5 { broker.clean_start } else { broker.clean_session },
+        session_expiry: broker.version5.then_some(broker.session_expiry),
+        will: broker.will.as_ref().map(|will| MqttWill {
+            topic: will.topic.as_str().into(),
+            value: will.value.clone().into_bytes(),
+            qos: will.qos,
+            retain: will.retain,
+            delay: broker.version5.then_some(will.delay),
+        }),
+        retry: every(broker.retry, Some(broker.retry_max)),
+        network: way,
+        client_id: broker.client_id.as_deref().map(Box::from),
+        subscriptions: broker
+            .subscriptions
+            .iter()
+            .map(|(topic, qos)| MqttSubscription { topic: topic.as_str().into(), qos: *qos })
+            .collect(),
+        response_topic: response_topic.map(Box::from),
+        publish_qos,
+    })
+}
+
+fn mtp_name(name: &str) -> Box<str> {
+    format!("mtp {name}").into()
+}
+
+/// A silence of no length is none; a Ping is sent once a second at most.
+fn least(keepalive: Duration) -> Duration {
+    keepalive.max(Duration::from_secs(1))
+}
+
+fn every(curve: Curve, most: Option<Duration>) -> Retry {
+    Retry { curve, most: most.filter(|most| !most.is_zero()) }
+}
+
+fn security(tls: &config::Tls, pins: &[String]) -> Security {
+    let pins = if pins.is_empty() { &tls.pins } else { pins };
+    Security {
+        ca_files: vec![tls.ca_file.as_str().into()],
+        own: tls.client.as_ref().map(|(cert, key)| (cert.as_str().into(), key.as_str().into())),
+        pins: pins.iter().map(|pin| pin.as_str().into()).collect(),
+    }
+}
+
+fn network(network: &config::Network) -> Network {
+    Network {
+        interface: network.interface.as_str().into(),
+        source_address: network.source_address,
+        family: match network.family {
+            config::Family::Any => Family::Any,
+            config::Family::Ipv4 => Family::Ipv4,
+            config::Family::Ipv6 => Family::Ipv6,
+        },
+        dscp: network.dscp,
+        mark: network.mark,
+    }
+}
+
+/// The controllers that a link reaches, with the topic of each and whether the broker keeps what is sent there.
+pub(super) fn peers(usp: &Usp, up: &Up) -> Vec<(EndpointId, Option<Box<str>>, bool)> {
+    let mut peers = Vec::new();
+    for controller in usp.controllers.iter().filter(|controller| controller.enable) {
+        let Some(id) = EndpointId::parse(&controller.endpoint_id) else { continue };
+        match &up.details {
+            Details::WebSocket { accepted: true } if up.peer.as_ref() == Some(&id) => {
+                peers.push((id, None, false))
+            }
+            Details::WebSocket { accepted: false }
+                if controller_of(usp, up).is_some_and(|one| one == controller) =>
+            {
+                peers.push((id, None, false));
+            }
+            Details::WebSocket { .. } => {}
+            Details::Mqtt { .. } => {
+                let topic = controller.mtps.iter().filter(|way| way.enable).find_map(|way| match &way.way {
+                    ControllerWay::Mqtt { mtp: Some(mtp), topic, retain_notify, .. }
+                        if *mtp_name(mtp) == *up.name && !topic.is_empty() =>
+                    {
+                        Some((topic.as_str().into(), *retain_notify))
+                    }
+                    _ => None,
+                });
+                peers.extend(topic.map(|(topic, retain)| (id, Some(topic), retain)));
+            }
+        }
+    }
+    peers
+}
+
+/// The controller to which a session that we opened leads.
+pub(super) fn controller_of<'c>(usp: &'c Usp, up: &Up) -> Option<&'c Controller> {
+    let names = |controller: &Controller| {
+        let ways = controller.mtps.iter();
+        ways.map(|way| format!("controller {} {}", controller.name, way.name)).any(|name| name == *up.name)
+    };
+    usp.controllers.iter().find(|controller| controller.enable && names(controller))
+}
+
+/// Whether a broker is to keep answers to a controller.
+pub(super) fn retains_responses(controller: &Controller) -> bool {
+    controller.mtps.iter().any(|way| match &way.way {
+        ControllerWay::Mqtt { retain_response, .. } => way.enable && *retain_response,
+        ControllerWay::WebSocket { .. } => false,
+    })
+}

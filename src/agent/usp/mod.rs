@@ -1,0 +1,284 @@
+//! USP in the agent: links, who is at the other end of each, what he asks and what he is answered.
+//!
+//! A Record that comes is judged at once ([`trust`]); what it asks waits in a queue of its link, and the queues are
+//! served in turn, so that no controller keeps another waiting. Answers leave by the link the request came on. Which
+//! links there are is [`links`]' business, opening them is `io`'s.
+
+mod links;
+mod serve;
+mod trust;
+
+use super::job::Job;
+use super::{Action, Agent};
+use crate::config;
+use crate::dm::acl::Rights;
+use crate::usp::endpoint::EndpointId;
+use crate::usp::msg::{self, Said, Unserved};
+use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NOT_A_RECORD, Up, Wanted};
+use crate::usp::pb::request::ReqType;
+use crate::usp::record::{self, Connect, Rejected, What};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// Most requests of one link that wait; one more is not taken.
+//= TR-369 R-MSG.0: every request is answered, so the bound is far above what a controller has under way.
+pub const MAX_WAITING: usize = 64;
+
+/// What the agent keeps of USP.
+#[derive(Default)]
+pub struct Usp {
+    /// Ourselves, once settings and board are read.
+    own: Option<EndpointId>,
+    /// The links that were last asked for.
+    wanted: Vec<Wanted>,
+    /// The links that stand, by number.
+    links: BTreeMap<u64, Link>,
+    /// The link served last: the next one is behind it.
+    turn: u64,
+}
+
+/// A link that stands.
+struct Link {
+    up: Up,
+    /// What waits, first come first served.
+    inbox: VecDeque<Ask>,
+    /// Who has been told that we are there: a Connect record comes before any other.
+    greeted: Vec<EndpointId>,
+}
+
+/// A request that came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// On which link.
+    pub link: u64,
+    /// Where the answer goes; only MQTT.
+    pub reply_to: Option<Box<str>>,
+    /// From whom.
+    pub from: EndpointId,
+    /// The section of the controller; none for one that is not configured.
+    pub controller: Option<Box<str>>,
+    /// What its answer repeats.
+    pub msg_id: String,
+    /// What is asked.
+    pub request: ReqType,
+}
+
+impl Usp {
+    /// The next request: of the links in turn.
+    pub(super) fn next(&mut self) -> Option<Ask> {
+        let behind = self.links.range(self.turn.saturating_add(1)..).map(|(link, _)| *link);
+        let before = self.links.range(..=self.turn).map(|(link, _)| *link);
+        let link = behind
+            .chain(before)
+            .find(|link| self.links.get(link).is_some_and(|link| !link.inbox.is_empty()))?;
+        self.turn = link;
+        self.links.get_mut(&link)?.inbox.pop_front()
+    }
+}
+
+impl Agent {
+    /// Takes the settings of USP up; `own` is what OUI and serial number make.
+    pub(super) fn configure_usp(&mut self, own: Option<EndpointId>) {
+        let settings = &self.config.usp;
+        let set = settings.endpoint_id.as_deref().and_then(EndpointId::parse);
+        if settings.endpoint_id.is_some() && set.is_none() {
+            self.log(log::Level::Warn, "usp.endpoint_id is no endpoint id; that of the board is used".into());
+        }
+        self.usp.own = set.or(own);
+        let wanted = match (&self.usp.own, self.config.usp.enable) {
+            (Some(own), true) => links::wanted(&self.config.usp, own),
+            (None, true) => {
+                self.log(log::Level::Error, "no endpoint id: neither set nor OUI and serial number".into());
+                Vec::new()
+            }
+            (_, false) => Vec::new(),
+        };
+        if wanted != self.usp.wanted {
+            self.usp.wanted.clone_from(&wanted);
+            self.out.push_back(Action::Links(wanted));
+        }
+    }
+
+    /// Something happened on a link.
+    pub(super) fn link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Listening { name, port } => {
+                self.log(log::Level::Info, format!("{name}: listening on port {port}"));
+            }
+            LinkEvent::Up(up) => self.link_up(*up),
+            LinkEvent::Record { link, bytes, reply_to } => self.record(link, &bytes, reply_to),
+            LinkEvent::Changed { link, reply_topic, details } => {
+                if let Some(known) = self.usp.links.get_mut(&link) {
+                    known.up.reply_topic = reply_topic;
+                    known.up.details = details;
+                    known.greeted.clear();
+                    self.greet(link);
+                }
+            }
+            LinkEvent::Down { name, link, why, failures, .. } => {
+                if let Some(link) = link {
+                    self.usp.links.remove(&link);
+                }
+                // The first is news, the others are the same news.
+                let level = if failures > 1 { log::Level::Debug } else { log::Level::Warn };
+                self.log(level, format!("{name}: {why}"));
+            }
+        }
+    }
+
+    fn link_up(&mut self, up: Up) {
+        let plain = if up.encrypted { "" } else { ", not encrypted" };
+        self.log(log::Level::Info, format!("{}: connected{plain}", up.name));
+        let link = up.link;
+        self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
+        self.greet(link);
+    }
+
+    /// Sends the Connect record to every controller that is reached by a link and has not had it.
+    //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
+    //= TR-369 R-MTP.8: so it is on a new channel, before any other Record.
+    fn greet(&mut self, number: u64) {
+        let (Some(own), Some(link)) = (self.usp.own.clone(), self.usp.links.get_mut(&number)) else { return };
+        for (peer, topic, retain) in links::peers(&self.config.usp, &link.up) {
+            if link.greeted.contains(&peer) {
+                continue;
+            }
+            let connect = match &link.up.details {
+                Details::WebSocket { .. } => Connect::WebSocket,
+                Details::Mqtt { version, .. } => Connect::Mqtt {
+                    v5: *version == MqttVersion::V5,
+                    topic: link.up.reply_topic.clone().unwrap_or_default().into(),
+                },
+            };
+            let record = record::connect(&peer, &own, &connect);
+            link.greeted.push(peer);
+            self.out.push_back(Action::Link(LinkCommand::Send { link: number, topic, retain, record }));
+        }
+    }
+
+    /// A Record came: what it asks is put in its link's queue, or refused, or ignored.
+    fn record(&mut self, number: u64, bytes: &[u8], reply_to: Option<Box<str>>) {
+        let Some(own) = self.usp.own.clone() else { return };
+        let Some(link) = self.usp.links.get(&number) else { return };
+        let name = link.up.name.clone();
+        let incoming = match record::read(bytes, &own) {
+            Ok(incoming) => incoming,
+            Err(why) => return self.rejected(number, reply_to, &own, &why),
+        };
+        //= TR-369 R-SEC.0a: a Record whose sender is not who the certificate says is not processed.
+        let who = match trust::judge(&self.config.usp, &link.up, &incoming.from) {
+            Ok(who) => who,
+            Err(why) => {
+                let why = format!("{name}: a Record of {} is ignored: {why}", incoming.from.as_str());
+                return self.log(log::Level::Warn, why);
+            }
+        };
+        let from = incoming.from.clone();
+        let payload = match incoming.what {
+            What::Message(payload) => payload,
+            What::Connect(_) => return,
+            What::Disconnect { code, reason } => {
+                //= TR-369 R-MTP.8: after a Disconnect the Connect record comes again before any other.
+                if let Some(link) = self.usp.links.get_mut(&number) {
+                    link.greeted.retain(|peer| *peer != from);
+                    link.inbox.retain(|ask| ask.from != from);
+                }
+                return self.log(log::Level::Info, format!("{name}: disconnected: {code} {reason}"));
+            }
+        };
+        match msg::read(payload) {
+            Ok(message) => match message.said {
+                Said::Request(request) => {
+                    let ask = Ask {
+                        link: number,
+                        reply_to,
+                        from,
+                        controller: who.map(|controller| controller.name.as_str().into()),
+                        msg_id: message.msg_id,
+                        request,
+                    };
+                    self.asked(ask);
+                }
+                Said::Response(_) | Said::Error(_) => {}
+            },
+            Err(Unserved::Ignored(why)) => {
+                self.log(log::Level::Warn, format!("{name}: a message is ignored: {why}"));
+            }
+            Err(Unserved::Refused { msg_id, fault }) => {
+                let refused = Rejected::Refused { to: from, msg_id, fault };
+                self.rejected(number, reply_to, &own, &refused);
+            }
+        }
+    }
+
+    /// Puts a request in its link's queue.
+    fn asked(&mut self, ask: Ask) {
+        //= TR-369 R-MSG.4: a message repeated while the first is being processed is ignored.
+        let same = |other: &Ask| other.from == ask.from && other.msg_id == ask.msg_id;
+        let running = self.running.as_ref().is_some_and(|running| match &running.job {
+            Job::Usp(other) => same(other),
+            _ => false,
+        });
+        let Some(link) = self.usp.links.get_mut(&ask.link) else { return };
+        if running || link.inbox.iter().any(same) {
+            return;
+        }
+        if link.inbox.len() >= MAX_WAITING {
+            let why = format!("{}: more than {MAX_WAITING} requests wait, one is not taken", link.up.name);
+            let fault =
+                crate::usp::error::Fault::new(crate::usp::error::RESOURCES_EXCEEDED, "too many requests");
+            self.log(log::Level::Warn, why);
+            let message = msg::error(&ask.msg_id, &fault, &[]);
+            return self.reply(&ask, message);
+        }
+        link.inbox.push_back(ask);
+    }
+
+    /// Sends back what is to be sent of a Record that is not served.
+    //= TR-369 R-MTP.5: a bad Record is answered by an Error where it holds a request and the way back is known.
+    //= TR-369 R-ENC.4: one that breaks the schema is discarded.
+    fn rejected(&mut self, link: u64, reply_to: Option<Box<str>>, own: &EndpointId, why: &Rejected) {
+        let Some(known) = self.usp.links.get(&link) else { return };
+        let (name, mqtt) = (known.up.name.clone(), matches!(known.up.details, Details::Mqtt { .. }));
+        self.log(log::Level::Warn, format!("{name}: a Record is not served: {}", trust::words(why)));
+        if matches!(why, Rejected::Unreadable(_)) && !mqtt {
+            //= TR-369 R-WS.16: a frame without a Record closes the session with 1003.
+            let reason = "not a Record".into();
+            return self.out.push_back(Action::Link(LinkCommand::Close { link, code: NOT_A_RECORD, reason }));
+        }
+        //= TR-369 R-MQTT.26a: without a reply-to there is no way back.
+        if mqtt && reply_to.is_none() {
+            return;
+        }
+        if let Some(record) = why.reply(own) {
+            self.out.push_back(Action::Link(LinkCommand::Send {
+                link,
+                topic: reply_to,
+                retain: false,
+                record,
+            }));
+        }
+    }
+
+    /// Sends a message back to whoever asked.
+    pub(super) fn reply(&mut self, ask: &Ask, message: Vec<u8>) {
+        let Some(own) = &self.usp.own else { return };
+        let record = record::wrap(record::VERSION, &ask.from, own, message);
+        let retain = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
+        let retain = retain.is_some_and(links::retains_responses);
+        let topic = ask.reply_to.clone();
+        self.out.push_back(Action::Link(LinkCommand::Send { link: ask.link, topic, retain, record }));
+    }
+
+    /// What the one who asked may do.
+    fn rights(&self, ask: &Ask) -> Rc<Rights> {
+        let up = self.usp.links.get(&ask.link).map(|link| &link.up);
+        let controller = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
+        Rc::new(trust::rights(&self.config.usp, up, controller))
+    }
+}
+
+/// The controller of a section.
+fn section<'c>(usp: &'c config::usp::Usp, name: &str) -> Option<&'c config::usp::Controller> {
+    usp.controllers.iter().find(|controller| controller.name == name && controller.enable)
+}

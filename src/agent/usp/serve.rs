@@ -1,0 +1,126 @@
+//! Serving one request of a controller.
+
+use super::Ask;
+use crate::agent::job::{Done, Running, Step};
+use crate::agent::{Agent, watch};
+use crate::dm::acl::Rights;
+use crate::dm::error::{Error, Refusal};
+use crate::dm::run::{self, Halt};
+use crate::dm::source::{Source, Stop};
+use crate::dm::tree::Tree;
+use crate::dm::view::View;
+use crate::dm::write::{NoPlan, Plan, Planner};
+use crate::usp::error::{Asked, Fault, MESSAGE_NOT_SUPPORTED};
+use crate::usp::msg::change::{Outcome, Waits};
+use crate::usp::msg::{self, Answer};
+use crate::usp::pb::request::ReqType;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The source that says who asks.
+const CALLER: &str = "agent:caller";
+
+impl Agent {
+    /// Carries out a request.
+    //= TR-369 R-MSG.0: every request gets a response or an Error.
+    pub(in crate::agent) fn usp(&mut self, running: &mut Running, ask: &Rc<Ask>) -> Step {
+        let rights = self.rights(ask);
+        let rights: &Rights = &rights;
+        if running.snapshot.peek(CALLER).is_none() {
+            running.snapshot.supply(CALLER, self.caller(ask));
+        }
+        match &ask.request {
+            ReqType::Get(get) => self.read(running, ask, |view| msg::get::get(view, get, rights)),
+            ReqType::GetInstances(get) => {
+                self.read(running, ask, |view| msg::instances::get_instances(view, get, rights))
+            }
+            ReqType::GetSupportedDm(get) => {
+                self.read(running, ask, |view| msg::supported_dm::get_supported_dm(view, get, rights))
+            }
+            ReqType::GetSupportedProtocol(get) => {
+                self.answer_usp(ask, msg::protocol::get_supported_protocol(get));
+                Step::Over
+            }
+            ReqType::Set(set) => self.change(running, ask, |planner| msg::set::set(planner, rights, set)),
+            ReqType::Add(add) => self.change(running, ask, |planner| msg::add::add(planner, rights, add)),
+            ReqType::Delete(delete) => {
+                self.change(running, ask, |planner| msg::delete::delete(planner, rights, delete))
+            }
+            //= TR-369 R-MSG.1: what is not supported is answered by 7001.
+            ReqType::Operate(_) | ReqType::Notify(_) | ReqType::Register(_) | ReqType::Deregister(_) => {
+                self.fail(ask, &Fault::new(MESSAGE_NOT_SUPPORTED, ""), &[])
+            }
+        }
+    }
+
+    /// Who asks, for mapping functions: the path of its row and its endpoint id.
+    fn caller(&self, ask: &Ask) -> Source {
+        let mut facts = vec![("EndpointID", Tree::from(ask.from.as_str()))];
+        facts.extend(ask.controller.as_deref().map(|section| ("Section", Tree::from(section))));
+        Source::ready(Tree::map(facts))
+    }
+
+    fn read(
+        &mut self,
+        running: &mut Running,
+        ask: &Ask,
+        read: impl Fn(&View<'_>) -> Result<Answer, Stop>,
+    ) -> Step {
+        match run::attempt(self.model, &mut running.snapshot, &self.instances, |view| read(view)) {
+            Ok(answer) => {
+                self.answer_usp(ask, answer);
+                Step::Over
+            }
+            Err(Halt::Need(keys)) => Step::Need(keys),
+            Err(Halt::Refused(why)) => self.fail(ask, &Fault::of(&why, Asked::Read), &[]),
+        }
+    }
+
+    fn change(
+        &mut self,
+        running: &mut Running,
+        ask: &Rc<Ask>,
+        plan: impl Fn(&mut Planner<'_>) -> Result<Outcome, Waits>,
+    ) -> Step {
+        let outcome = RefCell::new(None);
+        let planned = self.plan(running, |planner| {
+            *outcome.borrow_mut() = Some(plan(planner).map_err(|Waits| NoPlan::Wait)?);
+            Ok(())
+        });
+        match (planned, outcome.into_inner()) {
+            (Ok(plan), Some(Outcome::Done(answer))) => self.commit_for_controller(running, plan, ask, answer),
+            (Ok(_), Some(Outcome::Refused(fault, paths))) => self.fail(ask, &fault, &paths),
+            (Ok(_), None) => self.fail(ask, &Fault::of(&Refusal::Backend("no plan".into()), Asked::Set), &[]),
+            (Err(Ok(step)), _) => step,
+            (Err(Err(errors)), _) => {
+                let unknown = Error::new("", Refusal::UnknownPath);
+                let error = errors.first().unwrap_or(&unknown);
+                self.fail(ask, &Fault::about(error, Asked::Set), &[])
+            }
+        }
+    }
+
+    fn commit_for_controller(&mut self, running: &mut Running, plan: Plan, ask: &Rc<Ask>, answer: Answer) -> Step {
+        let mut state = self.state.clone();
+        for path in &plan.deleted {
+            watch::forget_below(&mut state, path);
+        }
+        let message = answer.into_msg(&ask.msg_id);
+        self.commit(running, plan, state, Done::Usp(Rc::clone(ask), message))
+    }
+
+    pub(in crate::agent) fn answer_usp(&mut self, ask: &Ask, answer: Answer) {
+        let message = answer.into_msg(&ask.msg_id);
+        self.reply(ask, message);
+    }
+
+    fn fail(&mut self, ask: &Ask, fault: &Fault, paths: &[(String, Fault)]) -> Step {
+        self.reply(ask, msg::error(&ask.msg_id, fault, paths));
+        Step::Over
+    }
+
+    /// Says that a request cannot be served at all.
+    pub(in crate::agent) fn refuse_usp(&mut self, ask: &Ask, why: &Refusal) {
+        self.fail(ask, &Fault::of(why, Asked::Read), &[]);
+    }
+}

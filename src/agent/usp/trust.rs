@@ -1,0 +1,79 @@
+//! Who is at the other end of a link, and what he may do.
+//!
+//! By the charts of TR-369 for Records without a session: over TLS the certificate must name the sender, or be of a
+//! broker that is trusted to know him; where the settings switch TLS off, the sender is who he says he is.
+
+use super::links::controller_of;
+use crate::config::usp::{Controller, Uses, Usp};
+use crate::dm::acl::Rights;
+use crate::usp::endpoint::EndpointId;
+use crate::usp::mtp::{Details, Up};
+use crate::usp::record::Rejected;
+
+/// The configured controller that sent a Record over a link; `None` for one that is not configured and may be heard.
+///
+/// Refuses, in words, whoever is not who he says he is.
+//= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+pub(super) fn judge<'c>(
+    usp: &'c Usp,
+    up: &Up,
+    from: &EndpointId,
+) -> Result<Option<&'c Controller>, &'static str> {
+    let controller = usp.controller(from.as_str());
+    let mqtt = matches!(up.details, Details::Mqtt { .. });
+    match (&up.details, &up.peer) {
+        // A session that we opened leads to one controller.
+        (Details::WebSocket { accepted: false }, _)
+            if controller_of(usp, up).is_none_or(|one| one.endpoint_id != from.as_str()) =>
+        {
+            return Err("the session is not with it");
+        }
+        (Details::WebSocket { accepted: true }, Some(peer)) if peer != from => {
+            return Err("the session is not with it");
+        }
+        _ => {}
+    }
+    if !up.encrypted {
+        return match controller {
+            Some(controller) => Ok(Some(controller)),
+            None => Err("it is not configured, and nothing proves who it is"),
+        };
+    }
+    //= TR-369 R-SEC.0a: the certificate must carry the endpoint id of the sender.
+    let named = up.certificate.as_ref().is_some_and(|certificate| certificate.is_for(from));
+    // A pinned key was what counted, so the controller is the one whose key it is.
+    let pinned = !mqtt
+        && up.certificate.as_ref().is_some_and(|certificate| certificate.chain.is_empty())
+        && controller_of(usp, up).is_some_and(|one| one.mtps.iter().any(|way| !way.pins.is_empty()));
+    match (named || pinned || mqtt && is_trusted_broker(usp), controller) {
+        (true, Some(controller)) => Ok(Some(controller)),
+        (true, None) if usp.trust_on_first_use => Ok(None),
+        (true, None) => Err("it is not configured"),
+        (false, _) => Err("its certificate is not of that endpoint"),
+    }
+}
+
+/// Whether some broker is trusted to know who publishes where.
+//= TR-369 R-SEC.26: a trusted broker vouches for the sender.
+fn is_trusted_broker(usp: &Usp) -> bool {
+    usp.credentials.iter().any(|credential| credential.enable && credential.uses == Uses::Broker)
+}
+
+/// What a controller may do: what its roles give together, else what the role of whoever has none gives.
+//= TR-369 R-SEC.24: AssignedRole counts; who has no role has the UntrustedRole.
+pub(super) fn rights(usp: &Usp, _up: Option<&Up>, controller: Option<&Controller>) -> Rights {
+    let assigned = controller.map_or(&[][..], |controller| controller.roles.as_slice());
+    if assigned.is_empty() {
+        return usp.rights(usp.untrusted_role.as_deref());
+    }
+    usp.rights(assigned.iter().map(String::as_str))
+}
+
+/// Why a Record is not served, for the log.
+pub(super) fn words(why: &Rejected) -> String {
+    match why {
+        Rejected::Unreadable(why) | Rejected::Ignored(why) => (*why).to_string(),
+        Rejected::Refused { fault, .. } => fault.text.clone(),
+        Rejected::NoSession { .. } => "session contexts are not supported".into(),
+    }
+}

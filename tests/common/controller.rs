@@ -1,0 +1,188 @@
+//! A USP controller that a test plays, over a link that the test says stands.
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)] // each test program uses its own part
+
+use super::agent::Bench;
+use cpeagent::agent::Event;
+use cpeagent::usp::endpoint::EndpointId;
+use cpeagent::usp::msg::{self, Answer, Said};
+use cpeagent::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, Up};
+use cpeagent::usp::pb;
+use cpeagent::usp::pb::request::ReqType;
+use cpeagent::usp::pb::response::RespType;
+use cpeagent::usp::record::{self, VERSION};
+use prost::Message as _;
+
+/// The agent.
+pub const OWN: &str = "self::agent";
+/// The controller `one`, which may do everything.
+pub const CONTROLLER: &str = "self::one";
+/// The controller at the broker, which may do everything.
+pub const MQTT: &str = "self::three";
+/// The agent's topic at the broker.
+pub const TOPIC: &str = "agent/topic";
+
+/// Controllers `one` (everything, WebSocket), `two` (no role, WebSocket) and `three` (everything, MQTT).
+pub const SETTINGS: &str = "config acs 'acs'
+\toption enable '0'
+
+config usp 'usp'
+\toption endpoint_id 'self::agent'
+
+config role 'full'
+\toption enable '1'
+
+config permission 'full_all'
+\toption role 'full'
+\toption enable '1'
+\tlist target 'Device.'
+\toption param 'rwxn'
+\toption object 'rwxn'
+\toption instance 'rwxn'
+\toption command 'rwxn'
+
+config controller 'one'
+\toption enable '1'
+\toption endpoint_id 'self::one'
+\tlist role 'full'
+
+config controller_mtp 'one_ws'
+\toption controller 'one'
+\toption enable '1'
+\toption host 'one.example.com'
+\toption encryption '0'
+
+config controller 'two'
+\toption enable '1'
+\toption endpoint_id 'self::two'
+
+config controller_mtp 'two_ws'
+\toption controller 'two'
+\toption enable '1'
+\toption host 'two.example.com'
+\toption encryption '0'
+
+config controller 'three'
+\toption enable '1'
+\toption endpoint_id 'self::three'
+\tlist role 'full'
+
+config controller_mtp 'three_mqtt'
+\toption controller 'three'
+\toption enable '1'
+\toption protocol 'MQTT'
+\toption mtp 'broker'
+\toption topic 'controller/topic'
+
+config mtp 'broker'
+\toption enable '1'
+\toption protocol 'MQTT'
+\toption mqtt 'net'
+
+config mqtt 'net'
+\toption enable '1'
+\toption broker 'mqtt.example.com'
+
+config mtp 'port'
+\toption enable '1'
+\toption encryption '0'
+";
+
+/// An endpoint id.
+pub fn id(text: &str) -> EndpointId {
+    EndpointId::parse(text).unwrap()
+}
+
+/// A controller at the far end of a link.
+pub struct Controller {
+    pub link: u64,
+    pub endpoint: String,
+    /// The topic of what was received last.
+    pub topic: Option<String>,
+    mqtt: bool,
+}
+
+impl Controller {
+    /// A session that the agent opened now stands.
+    pub fn web_socket(bench: &mut Bench, link: u64, name: &str) -> Controller {
+        let endpoint = format!("self::{}", name.split(' ').nth(1).unwrap());
+        let up = up(link, name, Details::WebSocket { accepted: false });
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint, topic: None, mqtt: false }
+    }
+
+    /// The connection to the broker now stands.
+    pub fn mqtt(bench: &mut Bench, link: u64) -> Controller {
+        let details = Details::Mqtt {
+            version: MqttVersion::V5,
+            client_id: "id".into(),
+            assigned: false,
+            response_information: None,
+            subscribed: vec![(TOPIC.into(), Ok(1))],
+        };
+        let up = Up { reply_topic: Some(TOPIC.into()), ..up(link, "mtp broker", details) };
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint: MQTT.into(), topic: None, mqtt: true }
+    }
+
+    /// Sends octets.
+    pub fn send(&mut self, bench: &mut Bench, bytes: Vec<u8>) {
+        let reply_to = self.mqtt.then(|| "answers".into());
+        bench.event(Event::Link(LinkEvent::Record { link: self.link, bytes, reply_to }));
+    }
+
+    /// Sends a request in somebody's name.
+    pub fn send_as(&mut self, bench: &mut Bench, from: &str, to: &str, msg_id: &str, request: ReqType) {
+        let message = Answer::request(request).into_msg(msg_id);
+        self.send(bench, record::wrap(VERSION, &id(to), &id(from), message));
+    }
+
+    /// Asks, and what is answered.
+    pub fn ask(&mut self, bench: &mut Bench, msg_id: &str, request: ReqType) -> Result<RespType, pb::Error> {
+        self.send_as(bench, &self.endpoint.clone(), OWN, msg_id, request);
+        let record = self.record(bench);
+        let Some(pb::record::record::RecordType::NoSessionContext(context)) = record.record_type else {
+            panic!("{record:?}")
+        };
+        let message = msg::read(&context.payload).unwrap();
+        assert_eq!(message.msg_id, msg_id);
+        match message.said {
+            Said::Response(response) => Ok(response),
+            Said::Error(error) => Err(error),
+            Said::Request(request) => panic!("{request:?}"),
+        }
+    }
+
+    /// The oldest Record that was sent on the link and not taken yet.
+    pub fn record(&mut self, bench: &mut Bench) -> pb::record::Record {
+        let at = bench.commands.iter().position(|command| match command {
+            LinkCommand::Send { link, .. } => *link == self.link,
+            LinkCommand::Close { .. } => false,
+        });
+        let LinkCommand::Send { record, topic, .. } = bench.commands.remove(at.expect("a Record")) else {
+            unreachable!()
+        };
+        self.topic = topic.map(String::from);
+        pb::record::Record::decode(record.as_slice()).unwrap()
+    }
+
+    /// Whether nothing was sent or done on the link.
+    pub fn nothing(&self, bench: &mut Bench) -> bool {
+        bench.commands.iter().all(|command| match command {
+            LinkCommand::Send { link, .. } | LinkCommand::Close { link, .. } => *link != self.link,
+        })
+    }
+}
+
+fn up(link: u64, name: &str, details: Details) -> Up {
+    Up {
+        link,
+        name: name.into(),
+        peer: None,
+        certificate: None,
+        encrypted: false,
+        reply_topic: None,
+        local_address: None,
+        peer_address: None,
+        details,
+    }
+}

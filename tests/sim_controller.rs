@@ -1,0 +1,179 @@
+//! USP controllers played by a test against the whole agent: links that come and go, Records, messages, rights.
+#![cfg(feature = "usp")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "common/agent.rs"]
+mod agent;
+#[path = "common/controller.rs"]
+mod controller;
+#[path = "common/cwmp_schema.rs"]
+mod cwmp_schema;
+#[path = "common/device.rs"]
+mod device;
+
+use agent::Bench;
+use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, TOPIC, id};
+use cpeagent::agent::Event;
+use cpeagent::io::disk::Disk;
+use cpeagent::usp::mtp::{LinkCommand, LinkEvent, NOT_A_RECORD};
+use cpeagent::usp::pb;
+use cpeagent::usp::pb::request::ReqType;
+use cpeagent::usp::pb::response::RespType;
+use cpeagent::usp::record;
+
+const DEVICE: &str = "wr4000-25.12";
+
+fn bench() -> Bench {
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", SETTINGS);
+    bench.start();
+    bench
+}
+
+fn set(path: &str, name: &str, value: &str) -> ReqType {
+    let setting = pb::set::UpdateParamSetting { param: name.into(), value: value.into(), required: true };
+    let object = pb::set::UpdateObject { obj_path: path.into(), param_settings: vec![setting] };
+    ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
+}
+
+//= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
+//= TR-369 R-MTP.8: so it is on a new channel, before any other Record.
+#[test]
+fn a_link_that_stands_is_greeted_before_anything_else() {
+    let mut bench = bench();
+    assert_eq!(
+        bench.links.iter().map(|link| link.name().to_string()).collect::<Vec<_>>(),
+        ["controller one one_ws", "controller two two_ws", "mtp broker", "mtp port"]
+    );
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    let record = one.record(&mut bench);
+    assert_eq!((record.from_id.as_str(), record.to_id.as_str()), (OWN, CONTROLLER));
+    assert!(
+        matches!(record.record_type, Some(pb::record::record::RecordType::WebsocketConnect(_))),
+        "{record:?}"
+    );
+    let mut broker = Controller::mqtt(&mut bench, 2);
+    let record = broker.record(&mut bench);
+    assert_eq!(record.to_id, MQTT);
+    let Some(pb::record::record::RecordType::MqttConnect(connect)) = record.record_type else {
+        panic!("{record:?}")
+    };
+    assert_eq!((connect.version, connect.subscribed_topic.as_str()), (1, TOPIC));
+    // A Disconnect starts anew.
+    one.send(&mut bench, record::disconnect(&id(OWN), &id(CONTROLLER), 0));
+    assert!(one.nothing(&mut bench));
+}
+
+//= TR-369 R-MSG.0: every request gets a response or an Error.
+//= TR-369 R-MSG.9: an answer carries the msg_id of what was asked.
+#[test]
+fn what_is_set_is_committed_before_it_is_answered_and_announced_after() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    bench.said.clear();
+    let answer = one.ask(&mut bench, "m1", set("Device.WiFi.SSID.1.", "SSID", "by usp"));
+    assert!(matches!(answer.unwrap(), RespType::SetResp(_)));
+    assert!(bench.said.starts_with("committed\n"), "{}", bench.said);
+    assert!(bench.said.contains("announced wireless"), "{}", bench.said);
+    assert!(bench.disk.read_text("/etc/config/wireless").unwrap().contains("option ssid 'by usp'"));
+    let error = one.ask(&mut bench, "m2", set("Device.WiFi.SSID.1.", "Enable", "maybe")).unwrap_err();
+    assert_eq!(
+        (error.err_code, error.param_errs[0].param_path.as_str()),
+        (7011, "Device.WiFi.SSID.1.Enable")
+    );
+}
+
+//= TR-369 R-MSG.0: every request gets a response or an Error.
+#[test]
+fn what_is_asked_is_read() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    let get = |path: &str| ReqType::Get(pb::Get { param_paths: vec![path.into()], max_depth: 0 });
+    let Ok(RespType::GetResp(resp)) = one.ask(&mut bench, "m1", get("Device.DeviceInfo.ModelName")) else {
+        panic!("no GetResp")
+    };
+    let result = &resp.req_path_results[0].resolved_path_results[0];
+    assert_eq!(result.resolved_path, "Device.DeviceInfo.");
+    assert!(result.result_params.contains_key("ModelName"));
+    let Ok(RespType::GetResp(resp)) = one.ask(&mut bench, "m2", get("Device.")) else { panic!("no GetResp") };
+    assert!(resp.req_path_results[0].resolved_path_results.len() > 100);
+}
+
+//= TR-369 R-SEC.1: permissions are asked before anything is done.
+//= TR-369 R-SEC.24: AssignedRole counts; who has no role has the UntrustedRole.
+#[test]
+fn a_controller_without_a_role_may_do_nothing() {
+    let mut bench = bench();
+    let mut two = Controller::web_socket(&mut bench, 1, "controller two two_ws");
+    two.record(&mut bench);
+    let error = two.ask(&mut bench, "m1", set("Device.WiFi.SSID.1.", "SSID", "by two")).unwrap_err();
+    assert_eq!(error.err_code, 7016);
+    assert!(!bench.disk.read_text("/etc/config/wireless").unwrap().contains("by two"));
+}
+
+//= TR-369 R-SEC.0a: a Record whose sender is not who the certificate says is not processed.
+//= TR-369 R-E2E.1: a Record for somebody else is ignored.
+//= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+#[test]
+fn a_record_of_or_for_somebody_else_is_ignored() {
+    for (from, to) in [("self::stranger", OWN), ("self::two", OWN), (CONTROLLER, "self::other")] {
+        let mut bench = bench();
+        let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+        one.record(&mut bench);
+        one.send_as(&mut bench, from, to, "m1", set("Device.WiFi.SSID.1.", "SSID", "by a stranger"));
+        assert!(one.nothing(&mut bench), "{from} {to}");
+        assert!(!bench.disk.read_text("/etc/config/wireless").unwrap().contains("by a stranger"));
+    }
+}
+
+//= TR-369 R-WS.16: a frame without a Record closes the session with 1003.
+#[test]
+fn what_is_no_record_closes_a_web_socket_and_nothing_else() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    one.send(&mut bench, vec![0xff; 40]);
+    assert!(matches!(bench.commands.as_slice(), [LinkCommand::Close { link: 1, code: NOT_A_RECORD, .. }]));
+    bench.commands.clear();
+    let mut broker = Controller::mqtt(&mut bench, 2);
+    broker.record(&mut bench);
+    broker.send(&mut bench, vec![0xff; 40]);
+    assert!(broker.nothing(&mut bench));
+}
+
+//= TR-369 R-MTP.5: a bad Record is answered by an Error where it holds a request and the way back is known.
+//= TR-369 R-MSG.1: what is not supported is answered by 7001.
+//= TR-369 R-MQTT.26: an answer goes to the response topic of what was asked.
+#[test]
+fn an_answer_over_mqtt_goes_to_the_response_topic() {
+    let mut bench = bench();
+    let mut broker = Controller::mqtt(&mut bench, 2);
+    broker.record(&mut bench);
+    let register = ReqType::Register(pb::Register { allow_partial: false, reg_paths: Vec::new() });
+    let error = broker.ask(&mut bench, "m1", register).unwrap_err();
+    assert_eq!(error.err_code, 7001);
+    assert_eq!(broker.topic.as_deref(), Some("answers"));
+}
+
+//= TR-369 R-MSG.4: a message repeated while the first is being processed is ignored.
+#[test]
+fn requests_of_several_links_are_served_in_turn() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    for number in 0..16 {
+        let answer = one.ask(&mut bench, &format!("m{number}"), set("Device.WiFi.SSID.1.", "SSID", "many"));
+        assert!(answer.is_ok(), "{number}");
+    }
+    bench.event(Event::Link(LinkEvent::Down {
+        name: "controller one one_ws".into(),
+        link: Some(1),
+        why: "gone".into(),
+        failures: 1,
+        retry_in: None,
+    }));
+    one.send_as(&mut bench, CONTROLLER, OWN, "late", set("Device.WiFi.SSID.1.", "SSID", "late"));
+    assert!(one.nothing(&mut bench));
+}
