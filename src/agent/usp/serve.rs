@@ -100,7 +100,13 @@ impl Agent {
         }
     }
 
-    fn commit_for_controller(&mut self, running: &mut Running, plan: Plan, ask: &Rc<Ask>, answer: Answer) -> Step {
+    fn commit_for_controller(
+        &mut self,
+        running: &mut Running,
+        plan: Plan,
+        ask: &Rc<Ask>,
+        answer: Answer,
+    ) -> Step {
         let mut state = self.state.clone();
         for path in &plan.deleted {
             watch::forget_below(&mut state, path);
