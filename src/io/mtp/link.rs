@@ -2,7 +2,7 @@
 
 use crate::usp::mtp::{Details, LinkEvent, Up};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -78,12 +78,12 @@ pub struct Inbox {
 pub struct Reports {
     name: Box<str>,
     told: mpsc::Sender<Told>,
-    ids: Arc<AtomicU64>,
+    ids: Arc<AtomicU32>,
 }
 
 impl Reports {
     /// For the link of that name; connections take their numbers from `ids`.
-    pub fn new(name: Box<str>, told: mpsc::Sender<Told>, ids: Arc<AtomicU64>) -> Reports {
+    pub fn new(name: Box<str>, told: mpsc::Sender<Told>, ids: Arc<AtomicU32>) -> Reports {
         Reports { name, told, ids }
     }
 
@@ -92,9 +92,9 @@ impl Reports {
         &self.name
     }
 
-    /// A number for a connection that comes to stand.
+    /// A number for a connection that comes to stand; begins anew after 2³², since MIPS has no larger atomics.
     pub fn number(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed)
+        u64::from(self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Tells of a connection that stands; what is to be done on it.

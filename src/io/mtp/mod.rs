@@ -28,7 +28,7 @@ use dial::Site;
 use link::{Item, Outbox, Reports, Told};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -46,7 +46,7 @@ pub struct Links {
     site: Arc<Site>,
     told: mpsc::Receiver<Told>,
     telling: mpsc::Sender<Told>,
-    ids: Arc<AtomicU64>,
+    ids: Arc<AtomicU32>,
     rng: Rng,
     running: BTreeMap<Box<str>, Running>,
     standing: BTreeMap<u64, Standing>,
@@ -73,7 +73,7 @@ impl Links {
             site: Arc::new(site),
             told,
             telling,
-            ids: Arc::new(AtomicU64::new(1)),
+            ids: Arc::new(AtomicU32::new(1)),
             rng,
             running: BTreeMap::new(),
             standing: BTreeMap::new(),

@@ -189,7 +189,7 @@ async fn piped(
     let far: Box<dyn Stream> = Box::new(far);
     let peer = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
     let (telling, mut told) = mpsc::channel(64);
-    let reports = Reports::new("acs".into(), telling, Arc::new(AtomicU64::new(1)));
+    let reports = Reports::new("acs".into(), telling, Arc::new(AtomicU32::new(1)));
     let (sender, mut changes) = watch::channel(Wanted::WebSocketClient(to(1)));
     let site = Arc::new(Lab::new().site());
     let dialled = dial::Dialled {
