@@ -523,6 +523,8 @@ impl Agent {
         snapshot.supply("agent:changes", Source::ready(Tree::map(links)));
         facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
+        #[cfg(feature = "usp")]
+        snapshot.supply("agent:usp", self.usp_facts());
         snapshot
     }
 }

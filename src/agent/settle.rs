@@ -2,6 +2,8 @@
 
 use super::job::{Job, Running, Step};
 use super::names::DEVICE_ID;
+#[cfg(feature = "usp")]
+use super::usp::known::Known;
 use super::{Action, Agent};
 use crate::config::Config;
 use crate::cwmp::periodic::Periodic;
@@ -12,14 +14,12 @@ use crate::dm::read::Node;
 use crate::dm::run::{self, Halt};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
-#[cfg(feature = "usp")]
-use crate::usp::endpoint::EndpointId;
 
 impl Agent {
     /// Reads the package `cpeagent` and takes it up: the session's settings here, the sockets' in `io`.
     pub(super) fn configure(&mut self, running: &mut Running) -> Step {
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
-            let package = view.tree("uci:cpeagent")?.cloned();
+            let package = view.tree("uci:cpeagent")?;
             let text = |path: &str| -> Result<String, Stop> {
                 let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
                 match view.resolve(&pattern)?.as_slice() {
@@ -27,10 +27,15 @@ impl Agent {
                     _ => Ok(String::new()),
                 }
             };
-            let (oui, serial) = (text(DEVICE_ID[1]), text(DEVICE_ID[3]));
-            Ok((package.unwrap_or(Tree::Map(Vec::new())), oui?, serial?))
+            let oui = text(DEVICE_ID[1])?;
+            let (config, faults) = Config::read(package.unwrap_or(&Tree::Map(Vec::new())));
+            #[cfg(feature = "usp")]
+            let known = Known::read(view, &config.usp)?;
+            #[cfg(not(feature = "usp"))]
+            let known = ();
+            Ok((config, faults, oui, known))
         });
-        let (package, oui, _serial) = match done {
+        let (config, faults, oui, known) = match done {
             Ok(read) => read,
             Err(Halt::Need(keys)) => return Step::Need(keys),
             Err(Halt::Refused(why)) => {
@@ -38,7 +43,6 @@ impl Agent {
                 return Step::Over;
             }
         };
-        let (config, faults) = Config::read(&package);
         for fault in faults {
             self.log(log::Level::Warn, fault.to_string());
         }
@@ -61,7 +65,9 @@ impl Agent {
         self.out.push_back(Action::Configure(Box::new(self.config.clone())));
         self.session.handle(self.now, session::Event::Settings(settings));
         #[cfg(feature = "usp")]
-        self.configure_usp(EndpointId::of_serial(&oui, &_serial));
+        self.configure_usp(known);
+        #[cfg(not(feature = "usp"))]
+        let () = known;
         self.look_soon();
         Step::Over
     }

@@ -225,8 +225,19 @@ pub struct Broker {
     pub interface: Option<String>,
     /// SHA-256 digests of the keys it may have, lower case hex; any key where empty.
     pub pins: Vec<String>,
-    /// The enabled subscriptions: topic and quality of service.
-    pub subscriptions: Vec<(String, u8)>,
+    /// The enabled subscriptions.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A section `mqtt_subscription`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The section's name.
+    pub name: String,
+    /// The topic filter.
+    pub topic: String,
+    /// The quality of service, 0 to 2.
+    pub qos: u8,
 }
 
 /// What a broker publishes when this device is lost.
@@ -402,7 +413,9 @@ impl Reader<'_> {
             let (on, topic) = (self.flag(&name, "enable"), self.some(&name, "topic"));
             let qos = self.u32(&name, "qos") as u8;
             if let Some(parent) = self.parent(&name, "mqtt", &mut usp.brokers, |one| &one.name) {
-                parent.subscriptions.extend(topic.filter(|_| on).map(|topic| (topic, qos)));
+                let subscription =
+                    topic.filter(|_| on).map(|topic| Subscription { name: name.clone(), topic, qos });
+                parent.subscriptions.extend(subscription);
             }
         }
         for name in self.names("permission") {

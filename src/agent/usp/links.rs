@@ -96,7 +96,7 @@ fn mqtt(
         subscriptions: broker
             .subscriptions
             .iter()
-            .map(|(topic, qos)| MqttSubscription { topic: topic.as_str().into(), qos: *qos })
+            .map(|own| MqttSubscription { topic: own.topic.as_str().into(), qos: own.qos })
             .collect(),
         response_topic: response_topic.map(Box::from),
         publish_qos,

@@ -4,6 +4,8 @@
 //! served in turn, so that no controller keeps another waiting. Answers leave by the link the request came on. Which
 //! links there are is [`links`]' business, opening them is `io`'s.
 
+mod facts;
+pub(super) mod known;
 mod links;
 mod serve;
 mod trust;
@@ -17,6 +19,8 @@ use crate::usp::msg::{self, Said, Unserved};
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
 use crate::usp::record::{self, Connect, Rejected, What};
+use facts::Tries;
+use known::Known;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -27,8 +31,10 @@ pub const MAX_WAITING: usize = 64;
 /// What the agent keeps of USP.
 #[derive(Default)]
 pub struct Usp {
-    /// Ourselves, once settings and board are read.
-    own: Option<EndpointId>,
+    /// Ourselves, and what goes with the settings.
+    known: Known,
+    /// How each wanted link fares, by its name.
+    tries: BTreeMap<Box<str>, Tries>,
     /// The links that were last asked for.
     wanted: Vec<Wanted>,
     /// The links that stand, by number.
@@ -77,15 +83,10 @@ impl Usp {
 }
 
 impl Agent {
-    /// Takes the settings of USP up; `own` is what OUI and serial number make.
-    pub(super) fn configure_usp(&mut self, own: Option<EndpointId>) {
-        let settings = &self.config.usp;
-        let set = settings.endpoint_id.as_deref().and_then(EndpointId::parse);
-        if settings.endpoint_id.is_some() && set.is_none() {
-            self.log(log::Level::Warn, "usp.endpoint_id is no endpoint id; that of the board is used".into());
-        }
-        self.usp.own = set.or(own);
-        let wanted = match (&self.usp.own, self.config.usp.enable) {
+    /// Takes the settings of USP up, and what is known besides.
+    pub(super) fn configure_usp(&mut self, known: Known) {
+        self.usp.known = known;
+        let wanted = match (&self.usp.known.own, self.config.usp.enable) {
             (Some(own), true) => links::wanted(&self.config.usp, own),
             (None, true) => {
                 self.log(log::Level::Error, "no endpoint id: neither set nor OUI and serial number".into());
@@ -94,6 +95,7 @@ impl Agent {
             (_, false) => Vec::new(),
         };
         if wanted != self.usp.wanted {
+            self.usp.tries.retain(|name, _| wanted.iter().any(|link| *link.name() == **name));
             self.usp.wanted.clone_from(&wanted);
             self.out.push_back(Action::Links(wanted));
         }
@@ -104,6 +106,7 @@ impl Agent {
         match event {
             LinkEvent::Listening { name, port } => {
                 self.log(log::Level::Info, format!("{name}: listening on port {port}"));
+                self.usp.tries.insert(name, Tries { stands: true, ..Tries::default() });
             }
             LinkEvent::Up(up) => self.link_up(*up),
             LinkEvent::Record { link, bytes, reply_to } => self.record(link, &bytes, reply_to),
@@ -115,9 +118,15 @@ impl Agent {
                     self.greet(link);
                 }
             }
-            LinkEvent::Down { name, link, why, failures, .. } => {
+            LinkEvent::Down { name, link, why, failures, retry_in } => {
                 if let Some(link) = link {
                     self.usp.links.remove(&link);
+                }
+                // Of a session at a port of ours, which stays open.
+                let accepted = link.is_some() && self.usp.tries.get(&name).is_some_and(|tries| tries.stands);
+                if !accepted {
+                    let given_up = retry_in.is_none();
+                    self.usp.tries.insert(name.clone(), Tries { failures, stands: false, given_up });
                 }
                 // The first is news, the others are the same news.
                 let level = if failures > 1 { log::Level::Debug } else { log::Level::Warn };
@@ -130,6 +139,9 @@ impl Agent {
         let plain = if up.encrypted { "" } else { ", not encrypted" };
         self.log(log::Level::Info, format!("{}: connected{plain}", up.name));
         let link = up.link;
+        if let Some(tries) = self.usp.tries.get_mut(&up.name) {
+            tries.failures = 0;
+        }
         self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
         self.greet(link);
     }
@@ -138,7 +150,9 @@ impl Agent {
     //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
     //= TR-369 R-MTP.8: so it is on a new channel, before any other Record.
     fn greet(&mut self, number: u64) {
-        let (Some(own), Some(link)) = (self.usp.own.clone(), self.usp.links.get_mut(&number)) else { return };
+        let (Some(own), Some(link)) = (self.usp.known.own.clone(), self.usp.links.get_mut(&number)) else {
+            return;
+        };
         for (peer, topic, retain) in links::peers(&self.config.usp, &link.up) {
             if link.greeted.contains(&peer) {
                 continue;
@@ -158,7 +172,7 @@ impl Agent {
 
     /// A Record came: what it asks is put in its link's queue, or refused, or ignored.
     fn record(&mut self, number: u64, bytes: &[u8], reply_to: Option<Box<str>>) {
-        let Some(own) = self.usp.own.clone() else { return };
+        let Some(own) = self.usp.known.own.clone() else { return };
         let Some(link) = self.usp.links.get(&number) else { return };
         let name = link.up.name.clone();
         let incoming = match record::read(bytes, &own) {
@@ -166,7 +180,7 @@ impl Agent {
             Err(why) => return self.rejected(number, reply_to, &own, &why),
         };
         //= TR-369 R-SEC.0a: a Record whose sender is not who the certificate says is not processed.
-        let who = match trust::judge(&self.config.usp, &link.up, &incoming.from) {
+        let who = match trust::judge(&self.config.usp, &self.usp.known, &link.up, &incoming.from) {
             Ok(who) => who,
             Err(why) => {
                 let why = format!("{name}: a Record of {} is ignored: {why}", incoming.from.as_str());
@@ -262,7 +276,7 @@ impl Agent {
 
     /// Sends a message back to whoever asked.
     pub(super) fn reply(&mut self, ask: &Ask, message: Vec<u8>) {
-        let Some(own) = &self.usp.own else { return };
+        let Some(own) = &self.usp.known.own else { return };
         let record = record::wrap(record::VERSION, &ask.from, own, message);
         let retain = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
         let retain = retain.is_some_and(links::retains_responses);
@@ -270,11 +284,20 @@ impl Agent {
         self.out.push_back(Action::Link(LinkCommand::Send { link: ask.link, topic, retain, record }));
     }
 
+    /// The sections of the roles that a controller has by the certificates of its links.
+    fn inherited(&self, controller: &config::usp::Controller) -> Vec<&str> {
+        let Some(id) = EndpointId::parse(&controller.endpoint_id) else { return Vec::new() };
+        let of =
+            |link: &Link| link.up.certificate.as_ref().is_some_and(|certificate| certificate.is_for(&id));
+        let link = self.usp.links.values().find(|link| of(link));
+        link.map(|link| trust::inherited(&self.config.usp, &self.usp.known, &link.up)).unwrap_or_default()
+    }
+
     /// What the one who asked may do.
     fn rights(&self, ask: &Ask) -> Rc<Rights> {
         let up = self.usp.links.get(&ask.link).map(|link| &link.up);
         let controller = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
-        Rc::new(trust::rights(&self.config.usp, up, controller))
+        Rc::new(trust::rights(&self.config.usp, &self.usp.known, up, controller))
     }
 }
 

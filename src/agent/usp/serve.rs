@@ -56,7 +56,8 @@ impl Agent {
     /// Who asks, for mapping functions: the path of its row and its endpoint id.
     fn caller(&self, ask: &Ask) -> Source {
         let mut facts = vec![("EndpointID", Tree::from(ask.from.as_str()))];
-        facts.extend(ask.controller.as_deref().map(|section| ("Section", Tree::from(section))));
+        let row = ask.controller.as_deref().and_then(|section| self.usp.known.rows.get(section));
+        facts.extend(row.map(|row| ("Controller", Tree::from(&**row))));
         Source::ready(Tree::map(facts))
     }
 

@@ -3,8 +3,9 @@
 //! By the charts of TR-369 for Records without a session: over TLS the certificate must name the sender, or be of a
 //! broker that is trusted to know him; where the settings switch TLS off, the sender is who he says he is.
 
+use super::known::Known;
 use super::links::controller_of;
-use crate::config::usp::{Controller, Uses, Usp};
+use crate::config::usp::{Controller, Credential, Uses, Usp};
 use crate::dm::acl::Rights;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{Details, Up};
@@ -16,6 +17,7 @@ use crate::usp::record::Rejected;
 //= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
 pub(super) fn judge<'c>(
     usp: &'c Usp,
+    known: &Known,
     up: &Up,
     from: &EndpointId,
 ) -> Result<Option<&'c Controller>, &'static str> {
@@ -45,7 +47,15 @@ pub(super) fn judge<'c>(
     let pinned = !mqtt
         && up.certificate.as_ref().is_some_and(|certificate| certificate.chain.is_empty())
         && controller_of(usp, up).is_some_and(|one| one.mtps.iter().any(|way| !way.pins.is_empty()));
-    match (named || pinned || mqtt && is_trusted_broker(usp), controller) {
+    //= TR-369 R-SEC.8: or it is the certificate that is kept for this endpoint.
+    let kept = !mqtt
+        && match (&up.certificate, controller) {
+            (Some(certificate), Some(controller)) => {
+                controller.certificates.iter().any(|own| known.is(own, &certificate.fingerprint))
+            }
+            _ => false,
+        };
+    match (named || pinned || kept || mqtt && is_trusted_broker(usp, known, up), controller) {
         (true, Some(controller)) => Ok(Some(controller)),
         (true, None) if usp.trust_on_first_use => Ok(None),
         (true, None) => Err("it is not configured"),
@@ -53,20 +63,44 @@ pub(super) fn judge<'c>(
     }
 }
 
-/// Whether some broker is trusted to know who publishes where.
+/// The credentials that a link's certificate or one above it has, nearest first.
+fn credentials<'c>(usp: &'c Usp, known: &Known, up: &Up) -> Vec<&'c Credential> {
+    let Some(certificate) = &up.certificate else { return Vec::new() };
+    let chain = std::iter::once(&certificate.fingerprint).chain(&certificate.chain);
+    let of = |fingerprint: &[u8; 32]| {
+        let mut all = usp.credentials.iter().filter(|credential| credential.enable);
+        all.find(|credential| credential.certificate.as_ref().is_some_and(|own| known.is(own, fingerprint)))
+    };
+    chain.filter_map(of).collect()
+}
+
+/// Whether the broker at the other end is trusted to know who publishes where.
 //= TR-369 R-SEC.26: a trusted broker vouches for the sender.
-fn is_trusted_broker(usp: &Usp) -> bool {
-    usp.credentials.iter().any(|credential| credential.enable && credential.uses == Uses::Broker)
+fn is_trusted_broker(usp: &Usp, known: &Known, up: &Up) -> bool {
+    credentials(usp, known, up).iter().any(|credential| credential.uses == Uses::Broker)
+}
+
+/// The roles that come with the certificate of a link.
+//= TR-369 R-SEC.25: only the first certificate of the chain that has a credential counts.
+pub(super) fn inherited<'c>(usp: &'c Usp, known: &Known, up: &Up) -> Vec<&'c str> {
+    match credentials(usp, known, up).first() {
+        Some(credential) if credential.uses != Uses::Link => {
+            credential.roles.iter().map(String::as_str).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What a controller may do: what its roles give together, else what the role of whoever has none gives.
-//= TR-369 R-SEC.24: AssignedRole counts; who has no role has the UntrustedRole.
-pub(super) fn rights(usp: &Usp, _up: Option<&Up>, controller: Option<&Controller>) -> Rights {
+//= TR-369 R-SEC.24: AssignedRole and InheritedRole count; who has neither has the UntrustedRole.
+pub(super) fn rights(usp: &Usp, known: &Known, up: Option<&Up>, controller: Option<&Controller>) -> Rights {
     let assigned = controller.map_or(&[][..], |controller| controller.roles.as_slice());
-    if assigned.is_empty() {
+    let mut roles: Vec<&str> = assigned.iter().map(String::as_str).collect();
+    roles.extend(up.map(|up| inherited(usp, known, up)).unwrap_or_default());
+    if roles.is_empty() {
         return usp.rights(usp.untrusted_role.as_deref());
     }
-    usp.rights(assigned.iter().map(String::as_str))
+    usp.rights(roles)
 }
 
 /// Why a Record is not served, for the log.

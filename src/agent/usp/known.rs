@@ -1,0 +1,68 @@
+//! What the agent knows of itself and its controllers beyond the settings, read together with them.
+
+use crate::config::usp::Usp;
+use crate::digest;
+use crate::dm::path::Pattern;
+use crate::dm::read::Node;
+use crate::dm::source::Stop;
+use crate::dm::view::View;
+use crate::usp::endpoint::EndpointId;
+use std::collections::BTreeMap;
+
+const OWN: &str = "Device.LocalAgent.EndpointID";
+const CONTROLLERS: &str = "Device.LocalAgent.Controller";
+
+/// What is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::agent) struct Known {
+    /// Ourselves; none while neither the settings nor the board say it.
+    pub own: Option<EndpointId>,
+    /// The path of each controller's row by its section.
+    pub rows: BTreeMap<Box<str>, Box<str>>,
+    /// SHA-256 of each certificate, in lower-case hex, by its section; those that cannot be read are not there.
+    pub certificates: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl Known {
+    /// Reads it.
+    pub fn read(view: &View<'_>, usp: &Usp) -> Result<Known, Stop> {
+        let mut known = Known::default();
+        let mut waits = false;
+        if let Ok(pattern) = Pattern::parse(OWN)
+            && let Ok(nodes) = view.resolve(&pattern)
+            && let [Node::Param(place, at)] = nodes.as_slice()
+        {
+            match view.value(place, *at) {
+                Ok(own) => known.own = EndpointId::parse(&own),
+                Err(Stop::Wait) => waits = true,
+                Err(Stop::Refused(_)) => {}
+            }
+        }
+        match view.all_rows(CONTROLLERS) {
+            Ok(rows) => {
+                let rows = rows.iter().map(|row| (row.key.as_str().into(), (*row.path).into()));
+                known.rows.extend(rows);
+            }
+            Err(Stop::Wait) => waits = true,
+            Err(refused) => return Err(refused),
+        }
+        for certificate in usp.certificates.iter().filter(|certificate| certificate.enable) {
+            match view.tree(&format!("cert:{}", certificate.file)) {
+                Ok(tree) => {
+                    let sum = tree.and_then(|tree| tree.str("sha256"));
+                    let sum =
+                        sum.map(|sum| (certificate.name.as_str().into(), sum.to_ascii_lowercase().into()));
+                    known.certificates.extend(sum);
+                }
+                Err(Stop::Wait) => waits = true,
+                Err(Stop::Refused(_)) => {}
+            }
+        }
+        if waits { Err(Stop::Wait) } else { Ok(known) }
+    }
+
+    /// Whether a certificate is the one of a section.
+    pub fn is(&self, section: &str, fingerprint: &[u8; 32]) -> bool {
+        self.certificates.get(section).is_some_and(|known| **known == *digest::hex(fingerprint))
+    }
+}
