@@ -177,3 +177,47 @@ fn requests_of_several_links_are_served_in_turn() {
     one.send_as(&mut bench, CONTROLLER, OWN, "late", set("Device.WiFi.SSID.1.", "SSID", "late"));
     assert!(one.nothing(&mut bench));
 }
+
+//= TR-369 R-WS.4: no more than one session is open between two endpoints.
+#[test]
+fn of_two_sessions_with_one_controller_the_accepted_one_is_closed() {
+    for order in [["client", "port"], ["port", "client"]] {
+        let mut bench = bench();
+        for (number, side) in (1..).zip(order) {
+            match side {
+                "client" => drop(Controller::web_socket(&mut bench, number, "controller one one_ws")),
+                _ => Controller::accepted(&mut bench, number, CONTROLLER),
+            }
+        }
+        let accepted = if order[0] == "port" { 1 } else { 2 };
+        let closed: Vec<u64> = bench
+            .commands
+            .iter()
+            .filter_map(|command| match command {
+                LinkCommand::Close { link, .. } => Some(*link),
+                LinkCommand::Send { .. } => None,
+            })
+            .collect();
+        assert_eq!(closed, [accepted], "{order:?}");
+    }
+}
+
+//= TR-369 R-MQTT.9: an assigned id is stored and used from then on.
+#[test]
+fn a_client_id_that_the_broker_assigned_is_kept() {
+    let mut bench = bench();
+    Controller::mqtt_assigned(&mut bench, 1, "given");
+    assert!(bench.disk.read_text("/etc/config/cpeagent").unwrap().contains("option client_id 'given'"));
+}
+
+//= TR-369 R-MTP.7: a Disconnect record goes ahead of leaving.
+#[test]
+fn a_program_that_ends_says_goodbye_to_whom_it_greeted() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    bench.commands = bench.agent.as_mut().unwrap().farewell();
+    let record = one.record(&mut bench);
+    assert!(matches!(record.record_type, Some(pb::record::record::RecordType::Disconnect(_))), "{record:?}");
+    assert!(bench.commands.is_empty());
+}

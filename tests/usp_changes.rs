@@ -266,6 +266,25 @@ fn a_set_is_bound_by_the_controllers_rights() {
     }
 }
 
+//= TR-369 R-ARC.11: a reference is taken with a key and read back with the number.
+#[test]
+fn a_reference_is_written_by_a_key_and_read_by_its_number() {
+    let router = Router::new();
+    let all = Rights::all();
+    let (outcome, _) =
+        router.set(&all, false, &[("Device.DHCPv4.Server.Pool.*.", &[("Enable", "true", false)])]);
+    let pool = told(outcome)[0].split(' ').next().unwrap().to_string();
+    let value = "Device.IP.Interface.[Name==\"lan\"]";
+    let settings: &[Value] = &[("Interface", value, true)];
+    let (outcome, _) = router.set(&all, false, &[(&pool, settings)]);
+    let told = told(outcome).remove(0);
+    let number = told.rsplit("Interface=Device.IP.Interface.").next().unwrap();
+    assert!(number.parse::<u32>().is_ok(), "{told}");
+    let none: &[Value] = &[("Interface", "Device.IP.Interface.[Name==\"none\"]", true)];
+    let (outcome, _) = router.set(&all, false, &[(&pool, none)]);
+    assert!(matches!(outcome, Outcome::Refused(..)));
+}
+
 //= TR-369 R-ADD.0: with allow_partial each object stands alone.
 //= TR-369 R-ADD.1: without it any failure is an Error and nothing is created.
 //= TR-369 R-ADD.2a: a search without allow_partial creates in all tables or in none.

@@ -13,6 +13,8 @@ use crate::dm::schema::Audience;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::Plan;
+#[cfg(feature = "usp")]
+use crate::dm::write::Wish;
 use crate::state::State;
 use std::collections::BTreeSet;
 #[cfg(feature = "usp")]
@@ -42,6 +44,9 @@ pub enum Job {
     Look,
     /// Carry out a local request.
     Local(u64, Request),
+    /// Set parameters of the agent's own accord.
+    #[cfg(feature = "usp")]
+    Keep(Vec<Wish>),
     /// Carry out a request of a USP controller.
     #[cfg(feature = "usp")]
     Usp(Rc<Ask>),
@@ -55,6 +60,8 @@ impl Job {
             Job::Configure | Job::Start | Job::Look | Job::Local(..) => Audience::All,
             #[cfg(feature = "usp")]
             Job::Usp(_) => Audience::Usp,
+            #[cfg(feature = "usp")]
+            Job::Keep(_) => Audience::All,
         }
     }
 
@@ -94,6 +101,9 @@ pub(super) enum Done {
     /// A USP controller: what it asked, and the message.
     #[cfg(feature = "usp")]
     Usp(Rc<Ask>, Vec<u8>),
+    /// Nobody.
+    #[cfg(feature = "usp")]
+    Nobody,
 }
 
 /// What running a job once came to.
@@ -133,6 +143,8 @@ impl Agent {
                 Job::Local(id, request) => self.local(&mut running, id, &request),
                 #[cfg(feature = "usp")]
                 Job::Usp(ask) => self.usp(&mut running, &ask),
+                #[cfg(feature = "usp")]
+                Job::Keep(wishes) => self.keep(&mut running, &wishes),
             }
         };
         match step {
@@ -240,21 +252,25 @@ impl Agent {
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
             #[cfg(feature = "usp")]
+            Done::Nobody => self.announce_between_sessions(),
+            #[cfg(feature = "usp")]
             Done::Usp(ask, message) => {
                 self.reply(&ask, message);
-                if !self.session.is_busy() {
-                    self.announce();
-                }
-                self.look_soon();
+                self.announce_between_sessions();
             }
             Done::Local(id, tree) => {
                 self.out.push_back(Action::Answer(id, tree));
-                if !self.session.is_busy() {
-                    self.announce();
-                }
-                self.look_soon();
+                self.announce_between_sessions();
             }
         }
+    }
+
+    /// Has the services told at once, or after the session that is under way; and the watched parameters read.
+    fn announce_between_sessions(&mut self) {
+        if !self.session.is_busy() {
+            self.announce();
+        }
+        self.look_soon();
     }
 
     /// Says to whoever asked for a job that it cannot be done.
@@ -264,6 +280,8 @@ impl Agent {
             Job::Serve(_) => self.answer(Answer::Fault(crate::cwmp::fault::Fault::of(&error))),
             #[cfg(feature = "usp")]
             Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
+            #[cfg(feature = "usp")]
+            Job::Keep(_) => self.log(log::Level::Error, error.to_string()),
             Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
             Job::Gather => {
                 self.session.handle(self.now, crate::cwmp::session::Event::NotGathered(error.to_string()));

@@ -161,7 +161,9 @@ fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
     assert!(matches!(&config.usp.mtps[0].way, Way::Mqtt { broker: Some(broker), .. } if broker == "b"));
     let broker = &config.usp.brokers[0];
     assert_eq!((broker.title.as_str(), broker.encryption, broker.version5), ("Broker", true, true));
-    assert_eq!(broker.subscriptions, [("t/#".to_string(), 1)]);
+    let subscriptions: Vec<_> =
+        broker.subscriptions.iter().map(|own| (own.topic.as_str(), own.qos)).collect();
+    assert_eq!(subscriptions, [("t/#", 1)]);
 }
 
 #[test]

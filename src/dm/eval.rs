@@ -335,6 +335,11 @@ impl<'s> At<'_, 's> {
                 return Ok(row);
             }
         }
+        if path.ends_with(']')
+            && let Some(path) = self.view.keyed(path)?
+        {
+            return self.referred(tables, &path);
+        }
         Err(Refusal::OutOfRange { allowed: format!("a row of {}", tables.replace('|', " or ")) }.into())
     }
 }

@@ -167,6 +167,16 @@ impl<'s> View<'s> {
         }
     }
 
+    /// The path of the one row that a reference with a key instead of a number names.
+    //= TR-369 R-ARC.11: a reference is taken with a key and read back with the number.
+    pub fn keyed(&self, path: &str) -> Result<Option<String>, Stop> {
+        let Ok(pattern) = Pattern::parse_reference(path) else { return Ok(None) };
+        Ok(match self.resolve(&pattern)?.as_slice() {
+            [Node::Object(place)] => Some(place.path.trim_end_matches('.').to_string()),
+            _ => None,
+        })
+    }
+
     /// Whether the parameter is there for whom the snapshot was taken.
     pub fn knows(&self, param: &Param) -> bool {
         self.snapshot.audience.sees(param.flags.known)

@@ -391,7 +391,7 @@ impl<'m> Planner<'m> {
         if *read == *set.value
             || (param.flags.is_secret() && self.sealed.contains(&set.path))
             || (param.syntax.lists > 0 && same_items(&read, &set.value))
-            || (read.starts_with("Device.") && same_items(&read, &set.value))
+            || (read.starts_with("Device.") && same_items(&read, &numbered(view, &set.value)?))
         {
             return Ok(());
         }
@@ -591,6 +591,16 @@ fn same_items(a: &str, b: &str) -> bool {
         items
     };
     sorted(a) == sorted(b)
+}
+
+/// A list of references with numbers in the place of keys; any other text as it is.
+fn numbered(view: &View<'_>, value: &str) -> Result<String, Stop> {
+    if !value.contains('[') {
+        return Ok(value.to_string());
+    }
+    let items: Result<Vec<String>, Stop> =
+        value.split(',').map(|item| Ok(view.keyed(item)?.unwrap_or_else(|| item.to_string()))).collect();
+    Ok(items?.join(","))
 }
 
 fn no_plan(stop: Stop, path: &str) -> NoPlan {

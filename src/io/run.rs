@@ -197,7 +197,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
                 Some(at) if at <= this.device.clock().now().at => Event::Timer,
                 Some(_) | None => continue,
             },
-            () = ended.recv() => return Ok(Exit::Ended),
+            () = ended.recv() => {
+                this.farewell().await;
+                return Ok(Exit::Ended);
+            }
         };
         if let Some(exit) = this.event(event).await {
             return Ok(exit);
@@ -251,8 +254,21 @@ impl Loop {
         None
     }
 
+    /// Says goodbye to controllers and brokers.
+    async fn farewell(&mut self) {
+        #[cfg(feature = "usp")]
+        {
+            for command in self.agent.farewell() {
+                self.links.command(command);
+            }
+            let rng = Rng::new(self.rng.bytes());
+            std::mem::replace(&mut self.links, Links::new(self.device.site(), rng)).shutdown().await;
+        }
+    }
+
     /// Restarts the device, reset to its factory state if so.
     async fn restart(&mut self, reset: bool) -> Exit {
+        self.farewell().await;
         let (told, _) = mpsc::channel(QUEUE);
         let hands = std::mem::replace(&mut self.hands, Hands::start(self.device.services(), told));
         hands.finish(FAREWELL).await;

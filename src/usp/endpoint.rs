@@ -86,7 +86,11 @@ impl EndpointId {
     pub fn from_urn(text: &str) -> Option<EndpointId> {
         // The name of a URN's space is compared without case; the rest is the identifier's own.
         let (space, id) = text.split_at_checked(URN.len())?;
-        if space.eq_ignore_ascii_case(URN) { EndpointId::parse(id) } else { None }
+        if !space.eq_ignore_ascii_case(URN) {
+            return None;
+        }
+        // An empty middle part is met without its colon too, as other agents write it; no other id looks like that.
+        EndpointId::parse(id).or_else(|| EndpointId::parse(&id.replacen(':', "::", 1)))
     }
 
     /// The form in a certificate.
@@ -254,6 +258,7 @@ mod tests {
         assert_eq!(id.urn(), "urn:bbf:usp:id:os::A%21");
         assert_eq!(EndpointId::from_urn(&id.urn()), Some(id.clone()));
         assert_eq!(EndpointId::from_urn("URN:BBF:USP:ID:os::A%21"), Some(id.clone()));
+        assert_eq!(EndpointId::from_urn("urn:bbf:usp:id:os:A%21"), Some(id.clone()));
         assert_eq!(EndpointId::from_urn("os::A%21"), None);
         assert_eq!(id.query_value(), "os::A%2521");
         assert_eq!(EndpointId::from_query_value("os%3A%3AA%2521"), Some(id));

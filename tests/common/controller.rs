@@ -110,12 +110,28 @@ impl Controller {
         Controller { link, endpoint, topic: None, mqtt: false }
     }
 
+    /// A session that a controller opened now stands.
+    pub fn accepted(bench: &mut Bench, link: u64, endpoint: &str) {
+        let details = Details::WebSocket { accepted: true };
+        let up = Up { peer: Some(id(endpoint)), ..up(link, "mtp port", details) };
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+    }
+
     /// The connection to the broker now stands.
     pub fn mqtt(bench: &mut Bench, link: u64) -> Controller {
+        Controller::broker(bench, link, "id", false)
+    }
+
+    /// The same, with a client id that the broker gave.
+    pub fn mqtt_assigned(bench: &mut Bench, link: u64, client_id: &str) {
+        Controller::broker(bench, link, client_id, true);
+    }
+
+    fn broker(bench: &mut Bench, link: u64, client_id: &str, assigned: bool) -> Controller {
         let details = Details::Mqtt {
             version: MqttVersion::V5,
-            client_id: "id".into(),
-            assigned: false,
+            client_id: client_id.into(),
+            assigned,
             response_information: None,
             subscribed: vec![(TOPIC.into(), Ok(1))],
         };

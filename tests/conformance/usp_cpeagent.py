@@ -1,7 +1,6 @@
 """Adapter by which an outside conformance kit for USP starts cpeagent on a copy of a recorded router.
 
-Command template: `sh -c {loop} sh PROGRAM --root {root} run`; {loop} starts the agent again when it ends to restart
-the device (status 80 and 81), as the supervisor of a router would.
+Command template: `PROGRAM --root {root} run`. The agent ends to restart the device, and the kit starts it again.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from uspkit.config import AgentCfg, ControllerCfg, Mtp
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 DEVICE = PROJECT / "tests/devices/wr4000-25.12"
 PROGRAM = PROJECT / "target/debug/cpeagent"
-AGAIN = 'while :; do "$@"; s=$?; case $s in 80|81) ;; *) exit $s;; esac; done'
 
 #: Parameters of a Controller row by the options that hold them.
 CONTROLLER_OPTIONS = {
@@ -60,9 +58,7 @@ class Adapter(BaseAdapter):
         for path, value in cfg.params.items():
             subprocess.run([PROGRAM, "--root", root, "set", f"{path}={value}"], check=True, capture_output=True)
         shutil.copytree(root / "etc/config", root / "rom/etc/config", dirs_exist_ok=True)
-        values = {"root": str(root), "loop": AGAIN, "program": str(PROGRAM)}
-        values["args"] = f"--root {root} run"
-        return values
+        return {"root": str(root), "program": str(PROGRAM), "args": f"--root {root} run"}
 
     def section(self, kind: str, name: str, options: dict[str, str | list[str]]) -> None:
         lines = [f"config {kind} '{name}'"]

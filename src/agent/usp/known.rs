@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 const OWN: &str = "Device.LocalAgent.EndpointID";
 const CONTROLLERS: &str = "Device.LocalAgent.Controller";
+const BROKERS: &str = "Device.MQTT.Client";
 
 /// What is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(in crate::agent) struct Known {
     pub own: Option<EndpointId>,
     /// The path of each controller's row by its section.
     pub rows: BTreeMap<Box<str>, Box<str>>,
+    /// The path of each broker's row by its section.
+    pub brokers: BTreeMap<Box<str>, Box<str>>,
     /// SHA-256 of each certificate, in lower-case hex, by its section; those that cannot be read are not there.
     pub certificates: BTreeMap<Box<str>, Box<str>>,
 }
@@ -38,13 +41,14 @@ impl Known {
                 Err(Stop::Refused(_)) => {}
             }
         }
-        match view.all_rows(CONTROLLERS) {
-            Ok(rows) => {
-                let rows = rows.iter().map(|row| (row.key.as_str().into(), (*row.path).into()));
-                known.rows.extend(rows);
+        for (table, paths) in [(CONTROLLERS, &mut known.rows), (BROKERS, &mut known.brokers)] {
+            match view.all_rows(table) {
+                Ok(rows) => {
+                    paths.extend(rows.iter().map(|row| (row.key.as_str().into(), (*row.path).into())))
+                }
+                Err(Stop::Wait) => waits = true,
+                Err(refused) => return Err(refused),
             }
-            Err(Stop::Wait) => waits = true,
-            Err(refused) => return Err(refused),
         }
         for certificate in usp.certificates.iter().filter(|certificate| certificate.enable) {
             match view.tree(&format!("cert:{}", certificate.file)) {

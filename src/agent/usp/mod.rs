@@ -14,9 +14,10 @@ use super::job::Job;
 use super::{Action, Agent};
 use crate::config;
 use crate::dm::acl::Rights;
+use crate::dm::write::Wish;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::msg::{self, Said, Unserved};
-use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NOT_A_RECORD, Up, Wanted};
+use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
 use crate::usp::record::{self, Connect, Rejected, What};
 use facts::Tries;
@@ -139,11 +140,64 @@ impl Agent {
         let plain = if up.encrypted { "" } else { ", not encrypted" };
         self.log(log::Level::Info, format!("{}: connected{plain}", up.name));
         let link = up.link;
+        if let Some(accepted) = self.second(&up) {
+            let reason = "a session opened by the agent stands".into();
+            self.out.push_back(Action::Link(LinkCommand::Close { link: accepted, code: NORMAL, reason }));
+        }
+        if let Details::Mqtt { client_id, assigned: true, .. } = &up.details {
+            self.keep_client_id(&up.name, client_id);
+        }
         if let Some(tries) = self.usp.tries.get_mut(&up.name) {
             tries.failures = 0;
         }
         self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
         self.greet(link);
+    }
+
+    /// The accepted one of two sessions with one controller, where `up` makes it two.
+    //= TR-369 R-WS.4: no more than one session is open between two endpoints.
+    fn second(&self, up: &Up) -> Option<u64> {
+        let session = |up: &Up| match &up.details {
+            Details::WebSocket { accepted: true } => Some((true, up.peer.as_ref()?.as_str().to_string())),
+            Details::WebSocket { accepted: false } => {
+                Some((false, links::controller_of(&self.config.usp, up)?.endpoint_id.clone()))
+            }
+            Details::Mqtt { .. } => None,
+        };
+        let (accepted, peer) = session(up)?;
+        let other =
+            self.usp.links.values().find(|link| session(&link.up) == Some((!accepted, peer.clone())))?;
+        Some(if accepted { up.link } else { other.up.link })
+    }
+
+    /// Has the client id that a broker assigned kept.
+    //= TR-369 R-MQTT.9: an assigned id is stored and used from then on.
+    fn keep_client_id(&mut self, link: &str, client_id: &str) {
+        let mtp =
+            self.config.usp.mtps.iter().find(|mtp| link.strip_prefix("mtp ") == Some(mtp.name.as_str()));
+        let broker = mtp.and_then(|mtp| match &mtp.way {
+            config::usp::Way::Mqtt { broker, .. } => broker.as_deref(),
+            config::usp::Way::WebSocket { .. } => None,
+        });
+        let Some(row) = broker.and_then(|broker| self.usp.known.brokers.get(broker)) else { return };
+        let wish = Wish { path: format!("{row}ClientID"), value: client_id.to_string(), said: None };
+        self.queue(Job::Keep(vec![wish]));
+    }
+
+    /// What is to be sent before the program ends.
+    //= TR-369 R-MTP.7: a Disconnect record goes ahead of leaving.
+    pub fn farewell(&mut self) -> Vec<LinkCommand> {
+        let Some(own) = self.usp.known.own.clone() else { return Vec::new() };
+        let mut commands = Vec::new();
+        for (number, link) in &self.usp.links {
+            for (peer, topic, retain) in links::peers(&self.config.usp, &link.up) {
+                if link.greeted.contains(&peer) {
+                    let record = record::disconnect(&peer, &own, 0);
+                    commands.push(LinkCommand::Send { link: *number, topic, retain, record });
+                }
+            }
+        }
+        commands
     }
 
     /// Sends the Connect record to every controller that is reached by a link and has not had it.

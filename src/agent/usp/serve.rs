@@ -9,7 +9,7 @@ use crate::dm::run::{self, Halt};
 use crate::dm::source::{Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use crate::dm::write::{NoPlan, Plan, Planner};
+use crate::dm::write::{NoPlan, Plan, Planner, Wish};
 use crate::usp::error::{Asked, Fault, MESSAGE_NOT_SUPPORTED};
 use crate::usp::msg::change::{Outcome, Waits};
 use crate::usp::msg::{self, Answer};
@@ -114,6 +114,23 @@ impl Agent {
         }
         let message = answer.into_msg(&ask.msg_id);
         self.commit(running, plan, state, Done::Usp(Rc::clone(ask), message))
+    }
+
+    /// Sets parameters of the agent's own accord.
+    pub(in crate::agent) fn keep(&mut self, running: &mut Running, wishes: &[Wish]) -> Step {
+        match self.plan(running, |planner| planner.set(wishes)) {
+            Ok(plan) => {
+                let state = self.state.clone();
+                self.commit(running, plan, state, Done::Nobody)
+            }
+            Err(Ok(step)) => step,
+            Err(Err(errors)) => {
+                for error in errors {
+                    self.log(log::Level::Error, error.to_string());
+                }
+                Step::Over
+            }
+        }
     }
 
     pub(in crate::agent) fn answer_usp(&mut self, ask: &Ask, answer: Answer) {
