@@ -1,9 +1,9 @@
 //! Commands of the mapped objects, called on recorded routers: what is called and what is refused.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
+#[path = "common/device.rs"]
+mod device;
 
-use common::device;
 use cpeagent::cli::local::Local;
 use cpeagent::dm::error::Refusal;
 use cpeagent::dm::instance::Instances;

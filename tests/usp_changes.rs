@@ -2,9 +2,9 @@
 #![cfg(feature = "usp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
+#[path = "common/device.rs"]
+mod device;
 
-use common::device;
 use cpeagent::cli::local::Local;
 use cpeagent::dm::acl::{self, Grant, Rights, Role, Rule, Rwxn};
 use cpeagent::dm::instance::Instances;
@@ -88,6 +88,10 @@ impl Router {
 
 /// Parameter, value, required.
 type Value = (&'static str, &'static str, bool);
+/// allow_partial, the objects, what is told, whether anything changes.
+type SetCase<'a> = (bool, &'a [(&'a str, &'a [Value])], &'a [&'a str], bool);
+/// allow_partial, the objects, what is told, how many rows are made.
+type AddCase<'a> = (bool, &'a [(&'a str, &'a [Value])], Vec<String>, usize);
 
 fn answer(outcome: Outcome) -> RespType {
     let Outcome::Done(Answer::Body(body)) = outcome else { panic!("{outcome:?}") };
@@ -187,7 +191,7 @@ fn only(target: &str, param: &str, object: &str, instance: &str) -> Rights {
 fn a_set_does_what_each_object_allows_and_tells_the_rest() {
     let router = Router::new();
     let all = Rights::all();
-    let cases: &[(bool, &[(&str, &[Value])], &[&str], bool)] = &[
+    let cases: &[SetCase<'_>] = &[
         (
             false,
             &[("Device.WiFi.SSID.1.", &[("SSID", "one", true)])],
@@ -301,7 +305,7 @@ fn an_add_makes_rows_or_tells_why_not() {
     let number: u32 = first.trim_start_matches(MAPPINGS).trim_end_matches('.').parse().unwrap();
     let keys = "[Alias ExternalPort Protocol RemoteHost]";
     let made = |at: u32, tail: &str| format!("{MAPPINGS}{}. {keys}{tail}", number + at);
-    let cases: &[(bool, &[(&str, &[Value])], Vec<String>, usize)] = &[
+    let cases: &[AddCase<'_>] = &[
         (false, &[(MAPPINGS, &[("Description", "one", true)])], vec![made(0, "")], 1),
         (
             false,

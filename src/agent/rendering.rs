@@ -2,7 +2,7 @@
 //!
 //! What is kept of an answer is the paths of its objects and, up to [`MAX_KEPT`], the texts of its values; names, types
 //! and attributes come from the model and the state. Values beyond that are read again from the snapshot, some objects
-//! at a time. Filled by [`super::measure`].
+//! at a time. Filled by `measure`.
 
 use crate::cwmp::rpc::{ParameterAttribute, ParameterInfo, ParameterValue};
 use crate::cwmp::soap::writer::{List, Listed};

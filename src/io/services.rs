@@ -1,6 +1,6 @@
 //! Telling the services of the router what changed, and calling them.
 //!
-//! In the background and in order ([`Hands`]): a service that hangs holds up no session. In a folder nothing is called; a
+//! In the background and in order (`Hands`): a service that hangs holds up no session. In a folder nothing is called; a
 //! line in its `actions.log` says what would have been.
 
 use super::device::ACTIONS;

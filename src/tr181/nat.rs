@@ -1,4 +1,4 @@
-//! Device.NAT.: what its lines cannot say. [`interface`] has the zones that masquerade, [`mapping`] the redirects.
+//! Device.NAT.: what its lines cannot say. `interface` has the zones that masquerade, `mapping` the redirects.
 
 mod interface;
 mod mapping;

@@ -1,8 +1,8 @@
 //! USP in the agent: links, who is at the other end of each, what he asks and what he is answered.
 //!
-//! A Record that comes is judged at once ([`trust`]); what it asks waits in a queue of its link, and the queues are
+//! A Record that comes is judged at once (`trust`); what it asks waits in a queue of its link, and the queues are
 //! served in turn, so that no controller keeps another waiting. Answers leave by the link the request came on. Which
-//! links there are is [`links`]' business, opening them is `io`'s.
+//! links there are is `links`' business, opening them is `io`'s.
 
 mod facts;
 pub(super) mod known;
