@@ -80,6 +80,8 @@ pub struct Running {
     pub(super) commit: Option<Committing>,
     /// Of a list: what was read of it so far.
     pub(super) measure: Measure,
+    /// Whether what the ACS watches was looked at.
+    looked: bool,
 }
 
 /// What a commit that is under way comes to.
@@ -118,7 +120,8 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
-        Running { job, snapshot, rounds: 0, replans: 0, commit: None, measure: Measure::new(MAX_KEPT) }
+        let measure = Measure::new(MAX_KEPT);
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None, measure, looked: false }
     }
 }
 
@@ -139,7 +142,7 @@ impl Agent {
                 }
                 Job::Gather => self.gather(&mut running),
                 Job::Serve(rpc) => self.serve(&mut running, &rpc),
-                Job::Look => self.look(&mut running),
+                Job::Look => self.look_at_all(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
                 #[cfg(feature = "usp")]
                 Job::Usp(ask) => self.usp(&mut running, &ask),
@@ -155,6 +158,20 @@ impl Agent {
             }
             Step::Committing => self.running = Some(running),
         }
+    }
+
+    /// Looks at what the ACS watches, then at what controllers subscribed to.
+    fn look_at_all(&mut self, running: &mut Running) -> Step {
+        if !running.looked {
+            match self.look(running) {
+                Step::Over => running.looked = true,
+                waits @ (Step::Need(_) | Step::Committing) => return waits,
+            }
+        }
+        #[cfg(feature = "usp")]
+        return self.notice(running);
+        #[cfg(not(feature = "usp"))]
+        Step::Over
     }
 
     pub(super) fn fetched(&mut self, sources: Vec<(Box<str>, Source)>) {
@@ -249,6 +266,8 @@ impl Agent {
         instances.take_dirty();
         *self.instances.borrow_mut() = instances;
         self.calls.extend(committing.calls);
+        #[cfg(feature = "usp")]
+        self.subscribed();
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
             #[cfg(feature = "usp")]

@@ -238,6 +238,8 @@ impl Agent {
             // Kept, so that the URL does not change with every start.
             let _ = agent.state.set_connection_request_path(&rng.hex(16));
         }
+        #[cfg(feature = "usp")]
+        agent.usp.seed(rng);
         agent
     }
 
@@ -255,7 +257,10 @@ impl Agent {
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
         let own = [self.look, self.configure_at, self.keep_at];
-        own.into_iter().chain([self.session.next_timer(self.now)]).flatten().min()
+        let next = own.into_iter().chain([self.session.next_timer(self.now)]).flatten().min();
+        #[cfg(feature = "usp")]
+        let next = [next, self.notices_timer()].into_iter().flatten().min();
+        next
     }
 
     /// Has reads see a time that many seconds later (or earlier) than sessions do: of a recorded router.
@@ -299,6 +304,8 @@ impl Agent {
                 if let Some(wall) = now.wall {
                     let _ = self.state.set_first_use(wall);
                 }
+                #[cfg(feature = "usp")]
+                self.forget_subscriptions();
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
                 self.announce();
@@ -322,6 +329,8 @@ impl Agent {
                     let kept = self.session.ledger().records();
                     self.out.push_back(Action::Note(Vec::new(), kept));
                 }
+                #[cfg(feature = "usp")]
+                self.notices_due();
                 self.session.handle(now, session::Event::Timer);
             }
             Event::Woken => {

@@ -371,7 +371,7 @@ impl Agent {
 }
 
 /// Whether a source announces no change, so that it has to be looked at while somebody watches it.
-fn tells_nothing(key: &str) -> bool {
+pub(super) fn tells_nothing(key: &str) -> bool {
     [
         "file:/proc/",
         "file:/sys/",

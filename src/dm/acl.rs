@@ -119,6 +119,12 @@ pub fn target(text: &str) -> Result<Pattern, ParseError> {
     if text.contains('.') { Pattern::parse_reference(text) } else { Pattern::parse(&format!("{text}.")) }
 }
 
+/// Whether one of some targets covers a live path, as [`Rule::targets`] do.
+pub fn covers(view: &View<'_>, targets: &[Pattern], path: &str) -> Result<bool, Stop> {
+    let asked = Asked::new(path);
+    any_covers(view, targets, &asked)
+}
+
 /// What one entry of a role gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -268,18 +274,22 @@ impl Role {
 
 impl Rule {
     fn covers(&self, view: &View<'_>, asked: &Asked<'_>) -> Result<bool, Stop> {
-        for target in &self.targets {
-            let covers = match asked.fit(target) {
-                Fit::Yes => true,
-                Fit::Ask => asked.searched(view, target)?,
-                Fit::No => follows(target) && asked.followed(view, target)?,
-            };
-            if covers {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        any_covers(view, &self.targets, asked)
     }
+}
+
+fn any_covers(view: &View<'_>, targets: &[Pattern], asked: &Asked<'_>) -> Result<bool, Stop> {
+    for target in targets {
+        let covers = match asked.fit(target) {
+            Fit::Yes => true,
+            Fit::Ask => asked.searched(view, target)?,
+            Fit::No => follows(target) && asked.followed(view, target)?,
+        };
+        if covers {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a target covers a path.

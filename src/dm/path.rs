@@ -416,6 +416,15 @@ impl Pattern {
         named.then(|| Pattern { steps: self.steps.clone(), kind: Kind::Object })
     }
 
+    /// The same with every row in place of a search or an alias: what may come to be meant by it later.
+    pub fn any_row(&self) -> Pattern {
+        let any = |step: &Step| match step {
+            Step::Search(_) | Step::Alias(_) => Step::All,
+            Step::Name(_) | Step::Number(_) | Step::All | Step::Follow { .. } => step.clone(),
+        };
+        Pattern { steps: self.steps.iter().map(any).collect(), kind: self.kind }
+    }
+
     /// The object and the last name of what is no object: a parameter, a command or an event.
     pub fn owner(&self) -> Option<(Pattern, &str)> {
         match (self.kind, self.steps.split_last()) {

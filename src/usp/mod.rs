@@ -7,6 +7,8 @@ pub mod endpoint;
 pub mod error;
 pub mod msg;
 pub mod mtp;
+pub mod notice;
 pub mod pb;
 pub mod record;
+pub mod subscription;
 pub mod wire;

@@ -82,6 +82,8 @@ pub struct Bench {
     /// What was to be done on links, oldest first.
     #[cfg(feature = "usp")]
     pub commands: Vec<cpeagent::usp::mtp::LinkCommand>,
+    /// Every source that was read.
+    pub fetched: BTreeSet<Box<str>>,
     pub gone: Option<Gone>,
     pub agent: Option<Agent>,
     pub store: Option<Store>,
@@ -119,6 +121,7 @@ impl Bench {
             links: Vec::new(),
             #[cfg(feature = "usp")]
             commands: Vec::new(),
+            fetched: BTreeSet::new(),
             gone: None,
             agent: None,
             store: None,
@@ -368,6 +371,7 @@ impl Bench {
     }
 
     fn fetch(&mut self, key: Box<str>) -> (Box<str>, Source) {
+        self.fetched.insert(key.clone());
         if let Some(source) = self.sources.get(&key) {
             return (key, source.clone());
         }

@@ -1,5 +1,6 @@
 //! What the agent knows of itself and its controllers beyond the settings, read together with them.
 
+use crate::agent::names::DEVICE_ID;
 use crate::config::usp::Usp;
 use crate::digest;
 use crate::dm::path::Pattern;
@@ -18,6 +19,8 @@ const BROKERS: &str = "Device.MQTT.Client";
 pub(in crate::agent) struct Known {
     /// Ourselves; none while neither the settings nor the board say it.
     pub own: Option<EndpointId>,
+    /// OUI, product class and serial number, each empty where it cannot be read; nobody needs them without a controller.
+    pub device: [String; 3],
     /// The path of each controller's row by its section.
     pub rows: BTreeMap<Box<str>, Box<str>>,
     /// The path of each broker's row by its section.
@@ -39,6 +42,21 @@ impl Known {
                 Ok(own) => known.own = EndpointId::parse(&own),
                 Err(Stop::Wait) => waits = true,
                 Err(Stop::Refused(_)) => {}
+            }
+        }
+        if usp.controllers.iter().any(|controller| controller.enable) {
+            let [_, parts @ ..] = DEVICE_ID;
+            for (path, text) in parts.into_iter().zip(&mut known.device) {
+                let Ok(pattern) = Pattern::parse(path) else { continue };
+                let value = view.resolve(&pattern).and_then(|nodes| match nodes.as_slice() {
+                    [Node::Param(place, at)] => Ok(view.value(place, *at)?.into_owned()),
+                    _ => Ok(String::new()),
+                });
+                match value {
+                    Ok(value) => *text = value,
+                    Err(Stop::Wait) => waits = true,
+                    Err(Stop::Refused(_)) => {}
+                }
             }
         }
         for (table, paths) in [(CONTROLLERS, &mut known.rows), (BROKERS, &mut known.brokers)] {

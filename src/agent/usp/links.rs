@@ -170,6 +170,18 @@ pub(super) fn peers(usp: &Usp, up: &Up) -> Vec<(EndpointId, Option<Box<str>>, bo
     peers
 }
 
+/// The Order of the way of a controller that a link is; a session that it opened comes last.
+pub(super) fn order(controller: &Controller, up: &Up) -> u32 {
+    let mine = |way: &&config::usp::ControllerMtp| match (&way.way, &up.details) {
+        (ControllerWay::WebSocket { .. }, Details::WebSocket { accepted: false }) => {
+            format!("controller {} {}", controller.name, way.name) == *up.name
+        }
+        (ControllerWay::Mqtt { mtp: Some(mtp), .. }, Details::Mqtt { .. }) => *mtp_name(mtp) == *up.name,
+        (ControllerWay::WebSocket { .. } | ControllerWay::Mqtt { .. }, _) => false,
+    };
+    controller.mtps.iter().filter(|way| way.enable).find(mine).map_or(u32::MAX, |way| way.order)
+}
+
 /// The controller to which a session that we opened leads.
 pub(super) fn controller_of<'c>(usp: &'c Usp, up: &Up) -> Option<&'c Controller> {
     let names = |controller: &Controller| {

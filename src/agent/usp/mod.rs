@@ -4,9 +4,11 @@
 //! served in turn, so that no controller keeps another waiting. Answers leave by the link the request came on. Which
 //! links there are is `links`' business, opening them is `io`'s.
 
+mod boot;
 mod facts;
 pub(super) mod known;
 mod links;
+mod notify;
 mod serve;
 mod trust;
 
@@ -15,10 +17,12 @@ use super::{Action, Agent};
 use crate::config;
 use crate::dm::acl::Rights;
 use crate::dm::write::Wish;
+use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::msg::{self, Said, Unserved};
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
+use crate::usp::pb::response::RespType;
 use crate::usp::record::{self, Connect, Rejected, What};
 use facts::Tries;
 use known::Known;
@@ -42,6 +46,8 @@ pub struct Usp {
     links: BTreeMap<u64, Link>,
     /// The link served last: the next one is behind it.
     turn: u64,
+    /// What controllers are told without asking.
+    notices: notify::Notices,
 }
 
 /// A link that stands.
@@ -71,6 +77,11 @@ pub struct Ask {
 }
 
 impl Usp {
+    /// Starts with random numbers of its own.
+    pub(super) fn seed(&mut self, rng: Rng) {
+        self.notices.seed(rng);
+    }
+
     /// The next request: of the links in turn.
     pub(super) fn next(&mut self) -> Option<Ask> {
         let behind = self.links.range(self.turn.saturating_add(1)..).map(|(link, _)| *link);
@@ -89,6 +100,8 @@ impl Agent {
         self.usp.known = known;
         let wanted = match (&self.usp.known.own, self.config.usp.enable) {
             (Some(own), true) => links::wanted(&self.config.usp, own),
+            // Without controllers nobody misses it.
+            (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
             (None, true) => {
                 self.log(log::Level::Error, "no endpoint id: neither set nor OUI and serial number".into());
                 Vec::new()
@@ -100,6 +113,7 @@ impl Agent {
             self.usp.wanted.clone_from(&wanted);
             self.out.push_back(Action::Links(wanted));
         }
+        self.configure_notices();
     }
 
     /// Something happened on a link.
@@ -117,6 +131,7 @@ impl Agent {
                     known.up.details = details;
                     known.greeted.clear();
                     self.greet(link);
+                    self.send_notices();
                 }
             }
             LinkEvent::Down { name, link, why, failures, retry_in } => {
@@ -152,6 +167,7 @@ impl Agent {
         }
         self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
         self.greet(link);
+        self.send_notices();
     }
 
     /// The accepted one of two sessions with one controller, where `up` makes it two.
@@ -267,6 +283,11 @@ impl Agent {
                     };
                     self.asked(ask);
                 }
+                Said::Response(RespType::NotifyResp(_)) => {
+                    let controller = who.map(|controller| controller.name.clone());
+                    self.notice_answered(controller.as_deref(), &message.msg_id);
+                }
+                // An Error is no answer to a notice: it goes on being told.
                 Said::Response(_) | Said::Error(_) => {}
             },
             Err(Unserved::Ignored(why)) => {

@@ -91,16 +91,25 @@ pub(super) fn inherited<'c>(usp: &'c Usp, known: &Known, up: &Up) -> Vec<&'c str
     }
 }
 
+/// What a controller may do that has these roles by its certificate, beside those that are assigned to it.
+pub(super) fn rights_with(usp: &Usp, controller: &Controller, inherited: &[String]) -> Rights {
+    given(usp, controller.roles.iter().chain(inherited).map(String::as_str).collect())
+}
+
 /// What a controller may do: what its roles give together, else what the role of whoever has none gives.
 //= TR-369 R-SEC.24: AssignedRole and InheritedRole count; who has neither has the UntrustedRole.
 pub(super) fn rights(usp: &Usp, known: &Known, up: Option<&Up>, controller: Option<&Controller>) -> Rights {
+    let inherited = up.map(|up| inherited(usp, known, up)).unwrap_or_default();
     let assigned = controller.map_or(&[][..], |controller| controller.roles.as_slice());
-    let mut roles: Vec<&str> = assigned.iter().map(String::as_str).collect();
-    roles.extend(up.map(|up| inherited(usp, known, up)).unwrap_or_default());
-    if roles.is_empty() {
-        return usp.rights(usp.untrusted_role.as_deref());
+    given(usp, assigned.iter().map(String::as_str).chain(inherited).collect())
+}
+
+/// What roles give together.
+fn given(usp: &Usp, roles: Vec<&str>) -> Rights {
+    match roles.is_empty() {
+        true => usp.rights(usp.untrusted_role.as_deref()),
+        false => usp.rights(roles),
     }
-    usp.rights(roles)
 }
 
 /// Why a Record is not served, for the log.

@@ -131,6 +131,16 @@ fn row(
     }
 }
 
+/// The keys of a row that is there with their values, as far as they may be read.
+pub(in crate::usp) fn keys_of_row(
+    view: &View<'_>,
+    rights: &Rights,
+    row: &str,
+) -> Result<BTreeMap<String, String>, Stop> {
+    let table = row.trim_end_matches('.').trim_end_matches(|c: char| c.is_ascii_digit());
+    unique_keys(view, rights, row, &keys(view, table)?)
+}
+
 /// The names of the parameters that are part of a unique key of a table.
 fn keys(view: &View<'_>, table: &str) -> Result<Vec<String>, Stop> {
     let Ok(pattern) = Pattern::parse(table) else { return Ok(Vec::new()) };

@@ -68,7 +68,8 @@ fn leaked<T: Copy>(items: &[T], change: impl Fn(&mut T)) -> &'static [T] {
     Box::leak(items.into_boxed_slice())
 }
 
-fn model() -> Model {
+/// The small model.
+pub fn model() -> Model {
     let platform = Platform { pipes: &[], derived: &[] };
     let files = [("a.toml", MAPPING), ("b.toml", OTHER)].map(|(name, text)| (name.into(), text.into()));
     let (mut objects, mistakes) = merge(vec![Object::bare("Device.", "x")], platform, &files);

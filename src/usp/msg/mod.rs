@@ -8,12 +8,13 @@ pub mod change;
 pub mod delete;
 pub mod get;
 pub mod instances;
+pub mod notify;
 pub mod protocol;
 pub mod set;
 pub mod supported_dm;
 
 #[cfg(test)]
-mod fixture;
+pub(in crate::usp) mod fixture;
 
 use super::error::{Asked, Fault, INVALID_ARGUMENTS, INVALID_PATH, INVALID_PATH_SYNTAX};
 use super::pb::header::MsgType;

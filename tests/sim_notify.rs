@@ -1,0 +1,464 @@
+//! What USP controllers are told without asking, played against the whole agent in virtual time: subscriptions, retries,
+//! events, restarts.
+#![cfg(feature = "usp")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "common/agent.rs"]
+mod agent;
+#[path = "common/controller.rs"]
+mod controller;
+#[path = "common/cwmp_schema.rs"]
+mod cwmp_schema;
+#[path = "common/device.rs"]
+mod device;
+
+use agent::Bench;
+use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, id};
+use cpeagent::agent::Event;
+use cpeagent::dm::source::Source;
+use cpeagent::io::disk::Disk;
+use cpeagent::usp::error::Fault;
+use cpeagent::usp::msg::{Answer, Said, read};
+use cpeagent::usp::mtp::{LinkCommand, LinkEvent};
+use cpeagent::usp::pb;
+use cpeagent::usp::pb::notify::Notification;
+use cpeagent::usp::pb::record::record::RecordType;
+use cpeagent::usp::pb::request::ReqType;
+use cpeagent::usp::pb::response::RespType;
+use cpeagent::usp::record::{self, VERSION};
+use prost::Message as _;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const DEVICE: &str = "wr4000-25.12";
+const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+const SSID: &str = "Device.WiFi.SSID.1.SSID";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn bench_with(settings: &str) -> Bench {
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", settings);
+    bench.start();
+    bench
+}
+
+/// A router with controller `one` connected, and its Connect record taken.
+fn connected() -> (Bench, Controller) {
+    let mut bench = bench_with(SETTINGS);
+    let one = link_one(&mut bench, 1);
+    bench.wait(SECOND);
+    (bench, one)
+}
+
+fn link_one(bench: &mut Bench, link: u64) -> Controller {
+    let mut one = Controller::web_socket(bench, link, "controller one one_ws");
+    assert!(is_connect(&one.record(bench)));
+    one
+}
+
+fn is_connect(record: &pb::record::Record) -> bool {
+    matches!(record.record_type, Some(RecordType::WebsocketConnect(_) | RecordType::MqttConnect(_)))
+}
+
+fn lose(bench: &mut Bench, link: u64) {
+    bench.event(Event::Link(LinkEvent::Down {
+        name: "controller one one_ws".into(),
+        link: Some(link),
+        why: "gone".into(),
+        failures: 1,
+        retry_in: None,
+    }));
+}
+
+/// Subscribes; the path of the row.
+fn subscribe(
+    bench: &mut Bench,
+    who: &mut Controller,
+    kind: &str,
+    paths: &str,
+    more: &[(&str, &str)],
+) -> String {
+    let id = format!("{kind} {paths}");
+    let settings = [("Enable", "true"), ("ID", &id), ("NotifType", kind), ("ReferenceList", paths)];
+    let settings = settings.iter().chain(more).map(|(param, value)| pb::add::CreateParamSetting {
+        param: (*param).into(),
+        value: (*value).into(),
+        required: true,
+    });
+    let object = pb::add::CreateObject { obj_path: SUBSCRIPTIONS.into(), param_settings: settings.collect() };
+    let add = ReqType::Add(pb::Add { allow_partial: false, create_objs: vec![object] });
+    created(who.ask(bench, &format!("add {id}"), add))
+}
+
+fn created(answer: Result<RespType, pb::Error>) -> String {
+    let RespType::AddResp(answer) = answer.unwrap() else { panic!("no AddResp") };
+    let status = answer.created_obj_results[0].oper_status.clone().unwrap().oper_status.unwrap();
+    let pb::add_resp::created_object_result::operation_status::OperStatus::OperSuccess(done) = status else {
+        panic!("{status:?}")
+    };
+    done.instantiated_path
+}
+
+fn set(path: &str, value: &str) -> ReqType {
+    let (object, name) = path.rsplit_once('.').unwrap();
+    let setting = pb::set::UpdateParamSetting { param: name.into(), value: value.into(), required: true };
+    let object = pb::set::UpdateObject { obj_path: format!("{object}."), param_settings: vec![setting] };
+    ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
+}
+
+fn delete(path: &str) -> ReqType {
+    ReqType::Delete(pb::Delete { allow_partial: false, obj_paths: vec![path.into()] })
+}
+
+/// The notices that were sent to an endpoint on any link and not taken yet: msg_id and content.
+fn told(bench: &mut Bench, endpoint: &str) -> Vec<(String, pb::Notify)> {
+    let mut out = Vec::new();
+    bench.commands.retain(|command| {
+        let LinkCommand::Send { record, .. } = command else { return true };
+        let record = pb::record::Record::decode(record.as_slice()).unwrap();
+        let Some(RecordType::NoSessionContext(context)) = &record.record_type else { return true };
+        let message = read(&context.payload).unwrap();
+        match message.said {
+            Said::Request(ReqType::Notify(notify)) if record.to_id == endpoint => {
+                out.push((message.msg_id, notify));
+                false
+            }
+            _ => true,
+        }
+    });
+    out
+}
+
+/// The same, in words.
+fn words(bench: &mut Bench, endpoint: &str) -> Vec<String> {
+    told(bench, endpoint).into_iter().map(|(_, notify)| word(&notify)).collect()
+}
+
+fn word(notify: &pb::Notify) -> String {
+    match notify.notification.as_ref().unwrap() {
+        Notification::ValueChange(it) => format!("{} = {}", it.param_path, it.param_value),
+        Notification::ObjCreation(it) => format!("+{}", it.obj_path),
+        Notification::ObjDeletion(it) => format!("-{}", it.obj_path),
+        Notification::Event(it) => format!("{}{}", it.obj_path, it.event_name),
+        Notification::OperComplete(it) => format!("{}{} {}", it.obj_path, it.command_name, it.command_key),
+        Notification::OnBoardReq(_) => "on board".into(),
+    }
+}
+
+/// The controller answers a notice.
+fn answer(bench: &mut Bench, who: &mut Controller, msg_id: &str, subscription: &str) {
+    let response = RespType::NotifyResp(pb::NotifyResp { subscription_id: subscription.to_string() });
+    let message = Answer::response(response).into_msg(msg_id);
+    let record = record::wrap(VERSION, &id(OWN), &id(&who.endpoint), message);
+    who.send(bench, record);
+}
+
+//= TR-369 R-NOT.0a: a change is told within 10 s.
+//= TR-369 R-NOT.7: subscription_id is the ID of the Subscription, empty for an OnBoardRequest.
+//= TR-369 12: a change that the subscriber itself made is told, too.
+#[test]
+fn a_change_is_told_once_to_every_subscriber_whoever_made_it() {
+    let (mut bench, mut one) = connected();
+    let mut three = Controller::mqtt(&mut bench, 2);
+    assert!(is_connect(&three.record(&mut bench)));
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &[]);
+    subscribe(&mut bench, &mut three, "ValueChange", "Device.WiFi.SSID.", &[]);
+    assert!(one.ask(&mut bench, "m1", set(SSID, "by one")).is_ok());
+    bench.wait(SECOND);
+    let got = told(&mut bench, CONTROLLER);
+    assert_eq!(got.len(), 1);
+    assert_eq!(got[0].1.subscription_id, format!("ValueChange {SSID}"));
+    assert!(!got[0].1.send_resp);
+    assert_eq!(word(&got[0].1), format!("{SSID} = by one"));
+    assert_eq!(words(&mut bench, MQTT), [format!("{SSID} = by one")]);
+    // A person changes it, in the file.
+    let file = bench.disk.read_text("/etc/config/wireless").unwrap().replace("by one", "by hand");
+    bench.disk.put("/etc/config/wireless", &file);
+    bench.event(Event::Changed(["uci:wireless".into()].into()));
+    bench.wait(SECOND);
+    assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = by hand")]);
+    assert_eq!(words(&mut bench, MQTT), [format!("{SSID} = by hand")]);
+    bench.wait(SECOND * 60);
+    assert!(words(&mut bench, CONTROLLER).is_empty() && words(&mut bench, MQTT).is_empty());
+}
+
+//= TR-369 12: ObjectCreation carries unique_keys.
+//= TR-369 12: wildcards and searches mean rows that come later, too.
+#[test]
+fn rows_that_come_and_go_are_told_with_their_keys() {
+    let (mut bench, mut one) = connected();
+    let table = "Device.DHCPv4.Server.Pool.1.StaticAddress.";
+    subscribe(&mut bench, &mut one, "ObjectCreation", table, &[]);
+    subscribe(&mut bench, &mut one, "ObjectDeletion", &format!("{table}*."), &[]);
+    let settings = [("Chaddr", "02:00:00:00:00:77"), ("Yiaddr", "192.168.1.77"), ("Enable", "true")];
+    let settings = settings.map(|(param, value)| pb::add::CreateParamSetting {
+        param: param.into(),
+        value: value.into(),
+        required: true,
+    });
+    let object = pb::add::CreateObject { obj_path: table.into(), param_settings: settings.to_vec() };
+    let add = ReqType::Add(pb::Add { allow_partial: false, create_objs: vec![object] });
+    let row = created(one.ask(&mut bench, "m1", add));
+    bench.wait(SECOND);
+    let got = told(&mut bench, CONTROLLER);
+    let Some(Notification::ObjCreation(creation)) = &got[0].1.notification else { panic!("{got:?}") };
+    assert_eq!((got.len(), creation.obj_path.as_str()), (1, row.as_str()));
+    assert_eq!(creation.unique_keys.get("Chaddr").map(String::as_str), Some("02:00:00:00:00:77"));
+    assert!(one.ask(&mut bench, "m2", delete(&row)).is_ok());
+    bench.wait(SECOND);
+    assert_eq!(words(&mut bench, CONTROLLER), [format!("-{row}")]);
+}
+
+//= TR-369 R-NOT.1: without an answer a notice is sent again after a random wait from a range that grows.
+//= TR-369 R-NOT.9: an answer belongs to the notice of its msg_id, whatever subscription it names.
+//= TR-369 R-NOT.3: success ends the count of retries.
+#[test]
+fn a_notice_is_repeated_on_the_curve_until_it_is_answered() {
+    let (mut bench, mut one) = connected();
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &[("NotifRetry", "true")]);
+    for (value, answered_after) in [("first", 4), ("second", 2)] {
+        assert!(one.ask(&mut bench, value, set(SSID, value)).is_ok());
+        bench.wait(SECOND);
+        let first = told(&mut bench, CONTROLLER);
+        assert!(first.len() == 1 && first[0].1.send_resp, "{first:?}");
+        let mut last = bench.now.at;
+        for (low, high) in [(5, 10), (10, 20), (20, 40), (40, 80)].into_iter().take(answered_after) {
+            let again = loop {
+                bench.wait(Duration::from_millis(100));
+                let got = told(&mut bench, CONTROLLER);
+                if !got.is_empty() {
+                    break got;
+                }
+            };
+            assert_eq!(again, first, "the same message");
+            let wait = bench.now.at.since(last);
+            // It left up to a second before it was taken.
+            assert!(SECOND * (low - 1) <= wait && wait <= SECOND * high + SECOND, "{low} {wait:?}");
+            last = bench.now.at;
+        }
+        answer(&mut bench, &mut one, &first[0].0, "some other");
+        bench.wait(SECOND * 20_000);
+        assert!(told(&mut bench, CONTROLLER).is_empty());
+    }
+}
+
+//= TR-369 R-NOT.2: retries go on until NotifExpiration has passed.
+#[test]
+fn a_notice_that_is_too_old_is_given_up() {
+    let (mut bench, mut one) = connected();
+    let more = [("NotifRetry", "true"), ("NotifExpiration", "30")];
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &more);
+    assert!(one.ask(&mut bench, "m", set(SSID, "new")).is_ok());
+    bench.wait(SECOND * 29);
+    assert!(told(&mut bench, CONTROLLER).len() >= 2);
+    bench.wait(SECOND * 3);
+    told(&mut bench, CONTROLLER);
+    bench.wait(SECOND * 20_000);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+    assert!(bench.said.contains("were given up"), "{}", bench.said);
+}
+
+//= TR-369 R-MTP.8: the Connect record comes before any other.
+#[test]
+fn what_happens_while_no_link_stands_is_told_in_order_once_one_does() {
+    let (mut bench, mut one) = connected();
+    let mut three = Controller::mqtt(&mut bench, 2);
+    assert!(is_connect(&three.record(&mut bench)));
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &[]);
+    lose(&mut bench, 1);
+    for value in ["a", "b", "c"] {
+        assert!(three.ask(&mut bench, value, set(SSID, value)).is_ok());
+        bench.wait(SECOND * 40);
+    }
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+    let _ = link_one(&mut bench, 3);
+    let want: Vec<String> = ["a", "b", "c"].iter().map(|value| format!("{SSID} = {value}")).collect();
+    assert_eq!(words(&mut bench, CONTROLLER), want);
+}
+
+//= TR-369 12: Persistent false: the row goes with every restart.
+//= TR-369 R-NOT.4: a reboot resets the retry count.
+//= TR-369 12: Boot!.ParameterMap: the values of the controller's BootParameter rows; what means nothing is left out.
+#[test]
+fn persistent_subscriptions_survive_a_power_cut_and_hear_of_the_boot_once() {
+    let settings = format!(
+        "{SETTINGS}\nconfig boot_parameter 'bp'\n\toption controller 'one'\n\toption enable '1'\n\
+         \toption parameter 'Device.WiFi.SSID.1.Enable'\n\nconfig boot_parameter 'none'\n\
+         \toption controller 'one'\n\toption enable '1'\n\toption parameter 'Device.WiFi.SSID.77.SSID'\n"
+    );
+    let mut bench = bench_with(&settings);
+    let mut one = link_one(&mut bench, 1);
+    bench.wait(SECOND);
+    let more = [("Persistent", "true"), ("NotifRetry", "true")];
+    subscribe(&mut bench, &mut one, "Event", "Device.Boot!", &more);
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &more);
+    subscribe(&mut bench, &mut one, "ValueChange", "Device.WiFi.SSID.", &[]);
+    bench.wait(SECOND * 2);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+
+    bench.reboot(0);
+    bench.start();
+    bench.commands.clear();
+    bench.wait(SECOND * 5);
+    let mut one = link_one(&mut bench, 1);
+    let got = told(&mut bench, CONTROLLER);
+    assert_eq!(got.len(), 1, "{got:?}");
+    let Some(Notification::Event(event)) = &got[0].1.notification else { panic!("{got:?}") };
+    let args = [
+        ("CommandKey", ""),
+        ("Cause", "LocalReboot"),
+        ("FirmwareUpdated", "false"),
+        ("ParameterMap", "{\"Device.WiFi.SSID.1.Enable\":\"true\"}"),
+    ];
+    let args: BTreeMap<String, String> = args.map(|(name, text)| (name.into(), text.into())).into();
+    assert_eq!((word(&got[0].1).as_str(), &event.params), ("Device.Boot!", &args));
+    answer(&mut bench, &mut one, &got[0].0, "");
+    // Of the others the persistent one is there.
+    assert!(one.ask(&mut bench, "m1", set(SSID, "new")).is_ok());
+    bench.wait(SECOND);
+    let got = told(&mut bench, CONTROLLER);
+    assert_eq!(got.iter().map(|(_, it)| word(it)).collect::<Vec<_>>(), [format!("{SSID} = new")]);
+    // The program starts again: that is no boot.
+    bench.start();
+    bench.wait(SECOND * 5);
+    let _ = link_one(&mut bench, 2);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+}
+
+//= TR-181 LocalAgent.Controller.{i}.PeriodicNotifTime: whole intervals from it.
+#[test]
+fn periodic_events_come_at_whole_intervals_of_each_controller() {
+    let settings = SETTINGS.replace(
+        "option endpoint_id 'self::one'\n",
+        "option endpoint_id 'self::one'\n\toption periodic_interval '600'\n\toption periodic_time '2026-01-01T00:00:30Z'\n",
+    );
+    let mut bench = bench_with(&settings);
+    let mut one = link_one(&mut bench, 1);
+    let mut three = Controller::mqtt(&mut bench, 2);
+    assert!(is_connect(&three.record(&mut bench)));
+    for who in [&mut one, &mut three] {
+        subscribe(&mut bench, who, "Event", "Device.LocalAgent.Periodic!", &[]);
+    }
+    let mut came = Vec::new();
+    for _ in 0..3_000 {
+        bench.wait(SECOND);
+        for word in words(&mut bench, CONTROLLER) {
+            came.push((word, bench.now.wall.unwrap().seconds.rem_euclid(600)));
+        }
+    }
+    assert_eq!(came.len(), 5, "{came:?}");
+    let start = cpeagent::time::Wall::parse("2026-01-01T00:00:30Z").unwrap().seconds.rem_euclid(600);
+    for (word, at) in came {
+        assert!(word == "Device.LocalAgent.Periodic!" && (start..=start + 1).contains(&at), "{word} {at}");
+    }
+    assert!(words(&mut bench, MQTT).is_empty(), "its interval is a day");
+}
+
+//= TR-369 R-NOT.5: an OnBoardRequest is sent while OnBoardingComplete is false.
+//= TR-369 R-NOT.6: OnBoardRequest wants an answer and is retried.
+//= TR-369 R-NOT.6a: it never expires.
+//= TR-369 12: OnBoardingRestartTime: that long after the answer it is sent again.
+#[test]
+fn a_controller_is_asked_to_take_the_device_up_until_it_has() {
+    let settings = SETTINGS.replacen("option onboarding_complete '1'", "option onboarding_restart '3600'", 1);
+    let mut bench = bench_with(&settings);
+    let mut one = link_one(&mut bench, 1);
+    let first = told(&mut bench, CONTROLLER);
+    assert_eq!((first.len(), word(&first[0].1).as_str()), (1, "on board"));
+    assert!(first[0].1.send_resp && first[0].1.subscription_id.is_empty());
+    let Some(Notification::OnBoardReq(request)) = &first[0].1.notification else { panic!() };
+    assert!(!request.oui.is_empty() && !request.serial_number.is_empty());
+    assert!(request.agent_supported_protocol_versions.ends_with("1.4"));
+    bench.wait(SECOND * 30_000);
+    assert!(told(&mut bench, CONTROLLER).iter().filter(|(msg_id, _)| *msg_id == first[0].0).count() > 10);
+    answer(&mut bench, &mut one, &first[0].0, "");
+    bench.wait(SECOND * 3_590);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+    bench.wait(SECOND * 20);
+    let again = told(&mut bench, CONTROLLER);
+    assert!(!again.is_empty() && again[0].0 != first[0].0);
+    let path = "Device.LocalAgent.Controller.1.OnBoardingComplete";
+    assert!(one.ask(&mut bench, "m", set(path, "true")).is_ok());
+    bench.wait(SECOND);
+    told(&mut bench, CONTROLLER);
+    bench.wait(SECOND * 30_000);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+}
+
+//= TR-369 12: TimeToLive: the row goes that long after its CreationDate.
+#[test]
+fn a_subscription_whose_time_is_over_goes() {
+    let (mut bench, mut one) = connected();
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &[("TimeToLive", "60"), ("Persistent", "true")]);
+    bench.wait(SECOND * 50);
+    assert!(one.ask(&mut bench, "m1", set(SSID, "in time")).is_ok());
+    bench.wait(SECOND * 15);
+    assert_eq!(words(&mut bench, CONTROLLER).len(), 1);
+    assert!(one.ask(&mut bench, "m2", set(SSID, "late")).is_ok());
+    bench.wait(SECOND * 5);
+    assert!(told(&mut bench, CONTROLLER).is_empty());
+    let get = ReqType::GetInstances(pb::GetInstances {
+        obj_paths: vec![SUBSCRIPTIONS.into()],
+        first_level_only: true,
+    });
+    let Ok(RespType::GetInstancesResp(rows)) = one.ask(&mut bench, "m3", get) else { panic!() };
+    assert!(rows.req_path_results[0].curr_insts.is_empty(), "{rows:?}");
+}
+
+/// A source that is gone for a moment (hostapd during a reload) changes nothing; one that stays away does.
+//= TR-369 R-NOT.0a: a change is told within 10 s.
+#[test]
+fn a_source_that_is_gone_for_a_moment_tells_nothing() {
+    for (seconds, told_then) in [(5, false), (12, true)] {
+        let (mut bench, mut one) = connected();
+        subscribe(&mut bench, &mut one, "ValueChange", "Device.WiFi.Radio.,Device.WiFi.SSID.", &[]);
+        let change = |bench: &mut Bench| {
+            bench.event(Event::Changed(["ubus:hostapd.*".into()].into()));
+            bench.wait(Duration::from_millis(300));
+        };
+        change(&mut bench);
+        told(&mut bench, CONTROLLER);
+        let keys = bench.fetched.iter().filter(|key| key.starts_with("ubus:hostapd.")).cloned();
+        let keys: Vec<Box<str>> = keys.collect();
+        assert!(!keys.is_empty());
+        for key in &keys {
+            bench.sources.insert(key.clone(), Source::Absent);
+        }
+        change(&mut bench);
+        bench.wait(SECOND * seconds);
+        let got = words(&mut bench, CONTROLLER);
+        assert_eq!(!got.is_empty(), told_then, "{seconds} {got:?}");
+        for key in &keys {
+            bench.sources.remove(key);
+        }
+        change(&mut bench);
+        let got = words(&mut bench, CONTROLLER);
+        assert_eq!(!got.is_empty(), told_then, "{seconds} {got:?}");
+    }
+}
+
+//= TR-369 12: Event and OperationComplete: the event or command, or an object and all below it.
+#[test]
+fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
+    let (mut bench, mut one) = connected();
+    let more = [("Persistent", "true")];
+    subscribe(&mut bench, &mut one, "OperationComplete", "Device.IP.Diagnostics.", &more);
+    subscribe(&mut bench, &mut one, "Event", "Device.LocalAgent.", &more);
+    let agent = bench.agent.as_mut().unwrap();
+    let results = BTreeMap::from([("Status".to_string(), "Complete".to_string())]);
+    agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 1", Ok(results.clone()));
+    agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 2", Err(Fault::new(7022, "")));
+    agent.tell_operation("Device.WiFi.", "Reset()", "key 3", Ok(results.clone()));
+    agent.tell_event("Device.LocalAgent.", "TransferComplete!", results);
+    agent.tell_event("Device.", "Boot!", BTreeMap::new());
+    bench.wait(SECOND);
+    bench.event(Event::Timer);
+    assert_eq!(
+        words(&mut bench, CONTROLLER),
+        [
+            "Device.IP.Diagnostics.IPPing() key 1",
+            "Device.IP.Diagnostics.IPPing() key 2",
+            "Device.LocalAgent.TransferComplete!"
+        ]
+    );
+}
