@@ -23,6 +23,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod cwmp;
+pub mod diag;
 pub mod digest;
 pub mod dm;
 pub mod io;
