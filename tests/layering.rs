@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["dm"]),
     ("config", &["dm"]),
     ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config"]),
-    ("io", &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "journal", "state", "config"]),
+    ("io", &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "diag", "journal", "state", "config"]),
 ];
 
 /// They wire the rest together and may use all of it.

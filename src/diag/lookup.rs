@@ -88,6 +88,12 @@ pub fn verdict(server: IpAddr, tries: &[Try]) -> Verdict {
     verdict
 }
 
+/// The name servers that a `resolv.conf` names, in its order.
+pub fn servers(text: &str) -> Vec<IpAddr> {
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    lines.filter_map(|rest| rest.trim().parse().ok()).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -127,5 +133,12 @@ mod tests {
                 (Some(if got.starts_with('S') { "1" } else { "0" }), COMPLETE)
             );
         }
+    }
+
+    #[test]
+    fn only_name_servers_are_taken_from_resolv_conf() {
+        let text = "search lan\nnameserver 127.0.0.1\n# nameserver 192.0.2.1\nnameserver ::1\nnameserver x\n";
+        let want: Vec<IpAddr> = ["127.0.0.1", "::1"].iter().filter_map(|it| it.parse().ok()).collect();
+        assert_eq!(servers(text), want);
     }
 }

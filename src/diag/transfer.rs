@@ -16,7 +16,9 @@ pub const NO_CONNECTION: &str = "Error_InitConnectionFailed";
 /// The server did not answer.
 pub const NO_RESPONSE: &str = "Error_NoResponse";
 /// The transfer broke off, or the server refused it.
-pub const BROKEN: &str = "Error_TransferFailed";
+pub const fn broken(upload: bool) -> &'static str {
+    if upload { "Error_NoTransferComplete" } else { "Error_TransferFailed" }
+}
 /// It took too long.
 pub const TOO_SLOW: &str = "Error_Timeout";
 

@@ -5,6 +5,7 @@ pub mod body;
 pub mod clock;
 pub mod commit;
 pub mod device;
+pub mod diag;
 pub mod disk;
 pub mod dropin;
 pub mod facts;
