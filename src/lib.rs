@@ -11,6 +11,7 @@
 //! | [`tr181`] | the mapping of Device:2 onto OpenWrt |
 //! | [`cwmp`] | TR-069: messages, sessions, faults |
 //! | `usp` | TR-369: Records, messages, faults (a feature) |
+//! | [`diag`] | diagnostics: what is asked, the packets, the results |
 //! | [`wake`] | connection requests over HTTP and UDP |
 //! | [`journal`] [`state`] [`config`] | commits; what survives a reboot; typed settings |
 //! | [`agent`] | owns the above: event in, actions out |

@@ -1,5 +1,6 @@
 //! One piece of work at a time over a snapshot of its own: run, fetch what was missing, run again.
 
+use super::diag::{self, Touched};
 use super::local::Request;
 use super::measure::Measure;
 use super::rendering::MAX_KEPT;
@@ -7,6 +8,7 @@ use super::rendering::MAX_KEPT;
 use super::usp::Ask;
 use super::{Action, Agent, NotCommitted, Unkept};
 use crate::cwmp::rpc::{Answer, Rpc};
+use crate::diag::Kind;
 use crate::dm::error::Refusal;
 use crate::dm::instance::Instances;
 use crate::dm::schema::Audience;
@@ -47,6 +49,8 @@ pub enum Job {
     /// Set parameters of the agent's own accord.
     #[cfg(feature = "usp")]
     Keep(Vec<Wish>),
+    /// Begin a diagnostic that the ACS asked for.
+    Diagnose(Kind),
     /// Carry out a request of a USP controller.
     #[cfg(feature = "usp")]
     Usp(Rc<Ask>),
@@ -56,7 +60,7 @@ impl Job {
     /// For whom it reads and writes.
     pub fn audience(&self) -> Audience {
         match self {
-            Job::Gather | Job::Serve(_) => Audience::Cwmp,
+            Job::Gather | Job::Serve(_) | Job::Diagnose(_) => Audience::Cwmp,
             Job::Configure | Job::Start | Job::Look | Job::Local(..) => Audience::All,
             #[cfg(feature = "usp")]
             Job::Usp(_) => Audience::Usp,
@@ -67,7 +71,7 @@ impl Job {
 
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
-        matches!(self, Job::Configure | Job::Look)
+        matches!(self, Job::Configure | Job::Look | Job::Diagnose(_))
     }
 }
 
@@ -90,6 +94,8 @@ pub(super) struct Committing {
     pub(super) instances: Instances,
     /// What is to be called after the session.
     pub(super) calls: Vec<String>,
+    /// Diagnostics that it starts or ends.
+    pub(super) touched: Touched,
     pub(super) done: Done,
 }
 
@@ -144,6 +150,7 @@ impl Agent {
                 Job::Serve(rpc) => self.serve(&mut running, &rpc),
                 Job::Look => self.look_at_all(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
+                Job::Diagnose(kind) => self.diagnose(&mut running, kind),
                 #[cfg(feature = "usp")]
                 Job::Usp(ask) => self.usp(&mut running, &ask),
                 #[cfg(feature = "usp")]
@@ -213,6 +220,8 @@ impl Agent {
                 return Step::Over;
             }
         };
+        let touched = diag::touched(&plan.written);
+        diag::reset(&mut next, &touched);
         // With the numbers that planning has given to rows nobody had asked for before.
         let instances = plan.instances.unwrap_or_else(|| self.instances.borrow().clone());
         if next.set_instances(&instances).is_err() {
@@ -220,7 +229,7 @@ impl Agent {
             return Step::Over;
         }
         edits.extend(self.state.difference(&next));
-        let committing = Committing { state: next, instances, calls: plan.calls, done };
+        let committing = Committing { state: next, instances, calls: plan.calls, touched, done };
         if edits.is_empty() {
             self.finish(committing);
             return Step::Over;
@@ -268,6 +277,7 @@ impl Agent {
         self.calls.extend(committing.calls);
         #[cfg(feature = "usp")]
         self.subscribed();
+        self.touch_diagnoses(committing.touched);
         match committing.done {
             Done::Acs(answer) => self.answer(answer),
             #[cfg(feature = "usp")]
@@ -309,7 +319,7 @@ impl Agent {
                 self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
                 self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
             }
-            Job::Start | Job::Look => self.log(log::Level::Error, error.to_string()),
+            Job::Start | Job::Look | Job::Diagnose(_) => self.log(log::Level::Error, error.to_string()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! snapshot of their own; what a job needs is asked for with [`Action::Fetch`] and the same job runs again. Owns the
 //! order of things: durable before told, applied after the answer has left. Driven by `io`.
 
+mod diag;
 pub mod job;
 pub mod local;
 mod measure;
@@ -20,6 +21,7 @@ use crate::cwmp::events::{Code, Ledger, Record};
 use crate::cwmp::rpc::{DeviceId, ParameterValue};
 use crate::cwmp::session::{self, Outcome, Session};
 use crate::cwmp::soap::writer::Outgoing;
+use crate::diag::{Order, Verdict};
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
@@ -78,6 +80,8 @@ pub enum Event {
     Runtime(Vec<(&'static str, String)>),
     /// A person or a script asks, over the local socket.
     Local(u64, local::Request),
+    /// The diagnostic of this number has ended.
+    Diagnosed(u64, Verdict),
     /// Something happened on a link of USP.
     #[cfg(feature = "usp")]
     Link(LinkEvent),
@@ -134,6 +138,10 @@ pub enum Action {
     FactoryReset,
     /// Call these, such as `ubus:network.interface.wan renew`, in order.
     Call(Vec<String>),
+    /// Run a diagnostic; [`Event::Diagnosed`] tells what it came to.
+    Diagnose(Box<Order>),
+    /// End the diagnostic of this number; nothing is told of it.
+    StopDiagnosis(u64),
     /// Have these links, and no others.
     #[cfg(feature = "usp")]
     Links(Vec<Wanted>),
@@ -182,6 +190,7 @@ pub struct Agent {
     /// Calls that wait until the answer has left and the session is over.
     calls: Vec<String>,
     last: Last,
+    diagnoses: diag::Diagnoses,
     #[cfg(feature = "usp")]
     usp: usp::Usp,
     out: VecDeque<Action>,
@@ -230,6 +239,7 @@ impl Agent {
             reading_skew: 0,
             calls: Vec::new(),
             last: Last::default(),
+            diagnoses: diag::Diagnoses::default(),
             #[cfg(feature = "usp")]
             usp: usp::Usp::default(),
             out: VecDeque::new(),
@@ -300,6 +310,7 @@ impl Agent {
         self.first_use(&event);
         match event {
             Event::Started => {
+                self.forget_diagnoses();
                 self.listening = Some(now.at);
                 if let Some(wall) = now.wall {
                     let _ = self.state.set_first_use(wall);
@@ -348,6 +359,7 @@ impl Agent {
             Event::Local(id, request) => self.queue(Job::Local(id, request)),
             #[cfg(feature = "usp")]
             Event::Link(event) => self.link(event),
+            Event::Diagnosed(id, verdict) => self.diagnosed(id, verdict),
             Event::NotKept(what) => self.not_kept(what),
         }
         self.drain();
@@ -394,6 +406,9 @@ impl Agent {
             }
             if self.running.is_some() {
                 return;
+            }
+            if self.settle_diagnoses() {
+                continue;
             }
             let Some(job) = self.next_job() else { return };
             let mut snapshot = self.snapshot();
@@ -480,6 +495,7 @@ impl Agent {
             }
         }
         self.announce();
+        self.start_diagnoses();
     }
 
     /// Has the services told of what was committed; not before the answer has left.
@@ -531,6 +547,7 @@ impl Agent {
         let links = self.links.iter().map(|(link, at)| (link.clone(), since(*at)));
         snapshot.supply("agent:changes", Source::ready(Tree::map(links)));
         facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
+        snapshot.supply("agent:diag", Source::ready(self.diagnoses.source()));
         snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
         #[cfg(feature = "usp")]
         snapshot.supply("agent:usp", self.usp_facts());

@@ -8,7 +8,7 @@ use super::eval::boolean;
 use super::line::{Line, Pipe, Src, Step};
 use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
-use super::view::At;
+use super::view::{At, KEPT};
 
 /// The agent's own package.
 const OWN: &str = "uci:cpeagent";
@@ -174,8 +174,8 @@ impl At<'_, '_> {
         let (source, section, option) = self.target(line)?;
         let found = self.view.tree(&source)?.and_then(|package| package.get(&section));
         if found.is_none() {
-            // The agent's own sections bear their type as their name, and may be left out by a builder.
-            if source != OWN {
+            // The agent's own sections bear their type as their name, and may not be there yet.
+            if source != OWN && source != KEPT {
                 return Err(Refusal::Backend(format!("{source} has no section {section}")).into());
             }
             self.own_section(&source, &section, draft)?;

@@ -5,6 +5,7 @@
 
 use super::clock::Clock;
 use super::commit::read_package;
+use super::diag::{DNS_PORT, Lab};
 use super::disk::{Disk, RealDisk};
 use super::fetch::Fetch;
 use super::http::client::{Client, Settings};
@@ -106,6 +107,19 @@ impl Device {
     /// What to add to the time for reads of a recording.
     pub fn reading_skew(&self) -> i64 {
         self.reading_skew
+    }
+
+    /// What diagnostics are run with.
+    pub fn lab(&self, config: &Config) -> Lab {
+        let ca_file = &config.acs.tls.ca_file;
+        Lab {
+            disk: self.disk(),
+            fetch: self.sources(),
+            clock: self.clock,
+            folder: self.is_folder(),
+            ca_file: self.disk.host_path(ca_file).unwrap_or_else(|_| PathBuf::from(ca_file)),
+            dns_port: DNS_PORT,
+        }
     }
 
     /// What links are made with.

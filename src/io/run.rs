@@ -25,6 +25,7 @@ use super::stun;
 use crate::agent::{Action, Agent, Event, NotCommitted, Unkept};
 use crate::cwmp::events::{Ledger, Record};
 use crate::cwmp::soap::writer::Outgoing;
+use crate::diag::Verdict;
 use crate::dm::error::Refusal;
 use crate::dm::schema::Model;
 use crate::dm::source::Source;
@@ -58,6 +59,8 @@ pub(super) enum Told {
     Announced(u64, Vec<Box<str>>),
     /// Sources were read, packages with the checksums of their texts.
     Fetched(Vec<(Box<str>, Source)>, Sums),
+    /// The diagnostic of this number came to this.
+    Diagnosed(u64, Verdict),
 }
 
 /// By the key of a package the checksum of its text; `None` where there is no text to plan on.
@@ -83,6 +86,8 @@ struct Loop {
     woken: bool,
     local: Local,
     hands: Hands,
+    /// The diagnostics under way, as many as the agent lets be.
+    diagnoses: BTreeMap<u64, AbortHandle>,
     links: Links,
     /// The sequence of the last commit.
     sequence: u64,
@@ -156,6 +161,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         woken: false,
         local,
         hands,
+        diagnoses: BTreeMap::new(),
         links,
         sequence,
     };
@@ -366,6 +372,21 @@ impl Loop {
             #[cfg(feature = "usp")]
             Action::Link(command) => self.links.command(command),
             Action::Log(level, text) => log::log!(level, "{text}"),
+            Action::Diagnose(order) => {
+                let (id, told) = (order.id, self.told.clone());
+                let lab = self.device.lab(self.agent.config());
+                let rng = Rng::new(self.rng.bytes());
+                let task = tokio::spawn(async move {
+                    let verdict = lab.run(*order, rng).await;
+                    let _ = told.send(Told::Diagnosed(id, verdict)).await;
+                });
+                self.diagnoses.insert(id, task.abort_handle());
+            }
+            Action::StopDiagnosis(id) => {
+                if let Some(task) = self.diagnoses.remove(&id) {
+                    task.abort();
+                }
+            }
             Action::Reboot => return Next::Restart(false),
             Action::FactoryReset => return Next::Restart(true),
         }
@@ -457,6 +478,10 @@ impl Loop {
             Told::NotPosted(number, why) if number == self.post => {
                 self.posting = None;
                 Some(Event::Lost(why))
+            }
+            Told::Diagnosed(id, verdict) => {
+                self.diagnoses.remove(&id);
+                Some(Event::Diagnosed(id, verdict))
             }
             // Of a session that was given up while this was in the queue.
             Told::Posted(..) | Told::NotPosted(..) => None,

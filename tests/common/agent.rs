@@ -85,6 +85,8 @@ pub struct Bench {
     /// Every source that was read.
     pub fetched: BTreeSet<Box<str>>,
     pub gone: Option<Gone>,
+    /// The diagnostics that were begun.
+    pub orders: Vec<cpeagent::diag::Order>,
     pub agent: Option<Agent>,
     pub store: Option<Store>,
     read: BTreeMap<Box<str>, Box<str>>,
@@ -123,6 +125,7 @@ impl Bench {
             commands: Vec::new(),
             fetched: BTreeSet::new(),
             gone: None,
+            orders: Vec::new(),
             agent: None,
             store: None,
             read: BTreeMap::new(),
@@ -358,6 +361,11 @@ impl Bench {
             #[cfg(feature = "usp")]
             Action::Link(command) => self.commands.push(command),
             Action::Log(level, text) => self.say(&format!("log {level} {text}")),
+            Action::Diagnose(order) => {
+                self.say(&format!("diagnosing {}", order.id));
+                self.orders.push(*order);
+            }
+            Action::StopDiagnosis(id) => self.say(&format!("stopped diagnosis {id}")),
             Action::Reboot => {
                 self.say("rebooted");
                 self.gone = Some(Gone::Reboot);
