@@ -30,6 +30,7 @@ const REQUESTED: &str = "Requested";
 pub(super) enum Whose {
     /// For the ACS.
     Acs,
+    #[cfg_attr(not(feature = "usp"), allow(dead_code))] // commands are of USP
     /// For the controller whose request is this section.
     Request(String),
 }
