@@ -7,7 +7,7 @@ mod reader;
 pub mod table;
 pub mod usp;
 
-pub use reader::flag;
+pub use reader::{allowed, flag};
 
 use crate::dm::tree::Tree;
 use crate::retry::Curve;
@@ -128,6 +128,12 @@ pub struct Acs {
     pub tls: Tls,
     /// Whether the ACS may be reached without TLS.
     pub allow_plain_http: bool,
+    /// Whether the URL may come from DHCP.
+    pub dhcp_discovery: bool,
+    /// What DHCP told last.
+    pub dhcp_url: Option<String>,
+    /// Which DHCP told it: [`Family::Ipv4`] or [`Family::Ipv6`].
+    pub dhcp_from: Family,
     /// The way to the ACS.
     pub network: Network,
 }
@@ -300,6 +306,12 @@ impl Reader<'_> {
             upgrades_managed: self.flag("acs", "upgrades_managed"),
             tls: self.tls("acs"),
             allow_plain_http,
+            dhcp_discovery: self.flag("acs", "dhcp_discovery"),
+            dhcp_url: self.some("acs", "dhcp_url"),
+            dhcp_from: match self.text("acs", "dhcp_from").as_str() {
+                "ipv6" => Family::Ipv6,
+                _ => Family::Ipv4,
+            },
             network: self.network("acs"),
         }
     }

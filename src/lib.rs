@@ -14,6 +14,7 @@
 //! | [`diag`] | diagnostics: what is asked, the packets, the results |
 //! | [`wake`] | connection requests over HTTP and UDP |
 //! | [`journal`] [`state`] [`config`] | commits; what survives a reboot; typed settings |
+//! | [`discovery`] [`provision`] | settings from DHCP and from who built the image |
 //! | [`agent`] | owns the above: event in, actions out |
 //! | [`io`] | the only place with sockets, files, clocks |
 //! | [`cli`] | the commands a person types |
@@ -26,10 +27,12 @@ pub mod config;
 pub mod cwmp;
 pub mod diag;
 pub mod digest;
+pub mod discovery;
 pub mod dm;
 pub mod io;
 pub mod journal;
 pub mod openwrt;
+pub mod provision;
 pub mod retry;
 pub mod rng;
 pub mod sealed;

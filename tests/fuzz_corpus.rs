@@ -57,6 +57,11 @@ fn datagrams_of_the_corpus_are_read_without_panic_and_never_end_the_binding() {
     });
 }
 
+#[test]
+fn dhcp_options_of_the_corpus_are_read_without_panic_and_become_only_what_is_allowed() {
+    replay("discovery", cpeagent::discovery::exercise);
+}
+
 #[cfg(feature = "usp")]
 #[test]
 fn records_of_the_corpus_are_read_without_panic_and_what_goes_back_is_a_record() {

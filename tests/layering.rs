@@ -26,7 +26,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("journal", &["dm"]),
     ("state", &["dm"]),
     ("config", &["dm"]),
-    ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config"]),
+    ("discovery", &["dm", "config"]),
+    ("provision", &["dm", "config"]),
+    ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config", "discovery"]),
     ("io", &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "diag", "journal", "state", "config"]),
 ];
 

@@ -72,6 +72,8 @@ fn every_page_that_is_linked_exists() {
         "CHANGELOG.md",
         "docs/ARCHITECTURE.md",
         "docs/MAPPING.md",
+        "docs/FIRMWARE-BUILDERS.md",
+        "docs/COMMANDS.md",
     ];
     for page in pages {
         let folder = path(page).parent().unwrap().to_path_buf();

@@ -6,14 +6,15 @@ use super::job::{Done, Running, Step};
 use super::{Action, Agent};
 use crate::cwmp::events::Code;
 use crate::cwmp::session;
+use crate::discovery::{self, Found};
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::path::Pattern;
 use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
-use crate::dm::source::Stop;
+use crate::dm::source::{Source, Stop};
 use crate::dm::tree::Tree;
-use crate::dm::write::Wish;
+use crate::dm::write::{Plan, Wish};
 
 /// Most paths in one request.
 pub const MAX_PATHS: usize = 1_000;
@@ -35,11 +36,16 @@ pub enum Request {
     Status,
     /// Start a session now.
     Inform,
+    /// The events that no ACS has confirmed yet.
+    Events,
+    /// What DHCP told on a network.
+    Discovered(String, Box<Found>),
 }
 
 impl Request {
     /// Reads `{"get": ["PATH", …]}`, `{"names": "PATH"}`, `{"set": {"PATH": "VALUE", …}}`, `{"add": "TABLE"}`,
-    /// `{"delete": "ROW"}`, `{"status": ""}`, `{"inform": ""}`.
+    /// `{"delete": "ROW"}`, `{"status": ""}`, `{"inform": ""}`,
+    /// `{"events": ""}`, `{"discovered": {"network": "NAME", "125": "HEX", …}}`.
     pub fn from_tree(tree: &Tree) -> Result<Request, String> {
         let [(what, with)] = tree.entries() else { return Err("a request is one member".into()) };
         let text = || with.as_str().map(str::to_string).ok_or(format!("{what} wants a text"));
@@ -62,6 +68,16 @@ impl Request {
             "delete" => Ok(Request::Delete(text()?)),
             "status" => Ok(Request::Status),
             "inform" => Ok(Request::Inform),
+            "events" => Ok(Request::Events),
+            "discovered" => {
+                let mut found = Found::default();
+                for (number, hex) in with.entries().iter().filter(|(name, _)| **name != *"network") {
+                    let hex = hex.as_str().unwrap_or_default();
+                    let number = number.parse().map_err(|_| format!("{number} is no number of an option"))?;
+                    found.option(number, hex).map_err(|why| format!("option {number}: {why}"))?;
+                }
+                Ok(Request::Discovered(with.str("network").unwrap_or_default().to_string(), Box::new(found)))
+            }
             other => Err(format!("no request {other}")),
         }
     }
@@ -104,6 +120,8 @@ impl Agent {
             }
             Request::Delete(row) => return self.local_plan(running, id, |planner| planner.delete(row)),
             Request::Status => ok(self.status()),
+            Request::Events => ok(self.events()),
+            Request::Discovered(network, found) => return self.discovered(running, id, network, found),
             Request::Inform => {
                 if self.config.acs.enable && self.config.acs.url.is_some() {
                     self.session
@@ -200,6 +218,41 @@ impl Agent {
                 Step::Over
             }
         }
+    }
+
+    /// Takes up what DHCP told, as far as the settings let it.
+    fn discovered(&mut self, running: &mut Running, id: u64, network: &str, found: &Found) -> Step {
+        let key = "uci:cpeagent";
+        let advice = match running.snapshot.peek(key) {
+            None => return Step::Need([key.into()].into()),
+            Some(Source::Ready(package)) => {
+                discovery::advise(package, network, found, self.last.failure.is_some())
+            }
+            Some(Source::Absent) => {
+                discovery::advise(&Tree::Map(Vec::new()), network, found, self.last.failure.is_some())
+            }
+            Some(Source::Failed(why)) => {
+                let why = Error::new("", Refusal::Backend(why.clone()));
+                self.out.push_back(Action::Answer(id, refusal(&[why])));
+                return Step::Over;
+            }
+        };
+        let notes = advice.notes.iter().map(|note| Tree::from(note.as_str())).collect();
+        let level = if advice.edits.is_empty() { log::Level::Debug } else { log::Level::Warn };
+        for note in advice.notes {
+            self.log(level, note);
+        }
+        let plan = Plan { edits: advice.edits, ..Plan::default() };
+        let state = self.state.clone();
+        self.commit(running, plan, state, Done::Local(id, ok(Tree::List(notes))))
+    }
+
+    /// The events that no ACS has confirmed yet, in their order.
+    fn events(&self) -> Tree {
+        let event = |(code, key): (String, String)| {
+            Tree::map([("code", Tree::from(code)), ("command_key", Tree::from(key))])
+        };
+        Tree::List(self.session.ledger().undelivered().into_iter().map(event).collect())
     }
 
     /// How the sessions fare, as `status` prints it.

@@ -137,6 +137,27 @@ pub(super) const COMMANDS: &[Command] = &[
         "Finish or take back a change that a power cut interrupted; the init script does it at boot",
         &[],
     ),
+    command(
+        "discovered",
+        "Take up the manager that DHCP tells of, as the settings allow; the hooks of the DHCP clients do it",
+        &[
+            one("network", "NETWORK", "On which network, such as wan"),
+            Argument {
+                name: "option",
+                kind: Kind::Several { value: "NUMBER=HEX" },
+                help: "43 and 125 of DHCPv4, 17 of DHCPv6, with their octets",
+            },
+        ],
+    ),
+    command(
+        "provision",
+        "Take up the settings that the image brings, but for what was set since; done at the first boot",
+        &[Argument {
+            name: "file",
+            kind: Kind::One { value: "FILE", default: Some("/usr/share/cpeagent/builder.conf") },
+            help: "A file of KEY=VALUE lines",
+        }],
+    ),
     #[cfg(feature = "bench")]
     command(
         "demo",

@@ -140,6 +140,8 @@ fn command_of(typed: &Typed) -> Result<Done, Fail> {
         "capture" => capture::capture(&global, &typed.text("dir")),
         "doctor" => doctor::doctor(&global),
         "recover" => once::recover(&global),
+        "discovered" => once::discovered(&global, &typed.text("network"), &typed.list("option")),
+        "provision" => once::provision(&global, &typed.text("file")),
         #[cfg(feature = "bench")]
         "completions" => shells::completions(&typed.text("shell")),
         #[cfg(feature = "bench")]

@@ -30,6 +30,8 @@ use tokio::runtime::Runtime;
 
 /// How often a request is planned again because somebody changed a file meanwhile.
 const MAX_REPLANS: u8 = 3;
+/// The agent's own package.
+const OWN: &str = "uci:cpeagent";
 
 /// The checksums of the packages as they were read.
 type Sums = Rc<RefCell<BTreeMap<Box<str>, Box<str>>>>;
@@ -120,9 +122,31 @@ impl Router {
         &mut self,
         ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
     ) -> Result<(Plan, Vec<Box<str>>), Fail> {
+        self.carry_out(|router| router.plan(&ask))
+    }
+
+    /// Commits the edits that `ask` makes upon the agent's own package, and has them told; whether there were any.
+    pub fn configure(&mut self, ask: impl Fn(&Tree) -> Vec<Edit>) -> Result<bool, Fail> {
+        let (_, packages) = self.carry_out(|router| {
+            router.sums.borrow_mut().clear();
+            let fetched = router.local.fetch(BTreeSet::from([OWN.into()]));
+            let edits = match fetched.into_iter().next() {
+                Some((_, Source::Ready(package))) => ask(&package),
+                Some((_, Source::Failed(why))) => return Err(Fail::Disk(why)),
+                Some((_, Source::Absent)) | None => ask(&Tree::Map(Vec::new())),
+            };
+            Ok(Plan { edits, ..Plan::default() })
+        })?;
+        Ok(!packages.is_empty())
+    }
+
+    fn carry_out(
+        &mut self,
+        plan: impl Fn(&Router) -> Result<Plan, Fail>,
+    ) -> Result<(Plan, Vec<Box<str>>), Fail> {
         let mut replans = 0;
         loop {
-            let plan = self.plan(&ask)?;
+            let plan = plan(self)?;
             match self.commit(&plan) {
                 Ok(packages) => {
                     let heard = self.runtime.block_on(self.device.services().tell(&packages, &plan.calls));

@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether a value, or an item of a list, is one of its kind.
-pub(super) fn allowed(kind: Kind, value: &str) -> bool {
+pub fn allowed(kind: Kind, value: &str) -> bool {
     let plain = |max| value.chars().count() <= max && !value.chars().any(char::is_control);
     match kind {
         Kind::Flag => flag(value).is_some(),

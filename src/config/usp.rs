@@ -30,6 +30,10 @@ pub struct Usp {
     pub secured_roles: Vec<String>,
     /// Whether unknown certificates are taken up.
     pub trust_on_first_use: bool,
+    /// Whether a controller may come from DHCP.
+    pub dhcp_discovery: bool,
+    /// The sections of its roles.
+    pub dhcp_role: Vec<String>,
     /// How long such a controller may be silent; `None` for ever.
     pub trust_inactivity: Option<Duration>,
     /// This device's certificate and those that are trusted; no pins.
@@ -372,6 +376,8 @@ impl Reader<'_> {
             banned_role: self.some("usp", "banned_role"),
             secured_roles: self.list("usp", "secured_role"),
             trust_on_first_use: self.flag("usp", "trust_on_first_use"),
+            dhcp_discovery: self.flag("usp", "dhcp_discovery"),
+            dhcp_role: self.list("usp", "dhcp_role"),
             trust_inactivity: some(self.seconds("usp", "trust_inactivity")),
             tls: self.tls("usp"),
             network: self.network("usp"),

@@ -190,6 +190,12 @@ impl Ledger {
         entry.code != Code::MReboot || self.holds(Code::Boot)
     }
 
+    /// The texts and command keys of the events that are undelivered, in order.
+    pub fn undelivered(&self) -> Vec<(String, String)> {
+        let pair = |(entry, _): &(Entry, Stage)| (entry.code.text().to_string(), entry.command_key.clone());
+        self.entries.iter().filter(|(entry, _)| self.shown(entry)).map(pair).collect()
+    }
+
     /// Takes all events for an Inform: their texts and command keys, in order, each single one once.
     pub fn tell(&mut self) -> Vec<(String, String)> {
         let boot = self.holds(Code::Boot);

@@ -1,8 +1,11 @@
 //! What a running router tells by itself: ubus notifications and events, and the kernel over netlink.
 //!
 //! Each becomes the keys of the sources that may have changed; which parameters those are is the agent's to know.
+//! Calls on the object of our own go to [`object`].
 
+use super::local::Asker;
 use super::netlink::{Told, Watch};
+use super::object;
 use super::ubus::Ubus;
 use crate::dm::tree::Tree;
 use crate::openwrt::netlink::{Dump, Notice};
@@ -16,7 +19,13 @@ const SUBSCRIBED: &[&str] = &["network.interface", "network.device", "service", 
 const HEARD: &[&str] = &["network.interface"];
 
 /// Sends the keys of sources that may have changed into `changed`, until its receiver is gone.
-pub async fn watch(ubus: Ubus, mut events: mpsc::Receiver<Event>, changed: mpsc::Sender<BTreeSet<Box<str>>>) {
+pub async fn watch(
+    ubus: Ubus,
+    mut events: mpsc::Receiver<Event>,
+    changed: mpsc::Sender<BTreeSet<Box<str>>>,
+    asker: Asker,
+) {
+    ubus.publish(object::PATH, object::methods()).await;
     for path in SUBSCRIBED {
         ubus.subscribe(path).await;
     }
@@ -31,7 +40,12 @@ pub async fn watch(ubus: Ubus, mut events: mpsc::Receiver<Event>, changed: mpsc:
             // Something was missed: everything may have changed.
             Event::Connected | Event::Subscribed(_) => of(&["ubus:"]),
             Event::Appeared(path) | Event::Vanished(path) => of(&[&format!("ubus:{path}")]),
-            Event::Reply(..) | Event::Listed(..) | Event::Published(..) | Event::Invoked(_) => continue,
+            Event::Invoked(call) => {
+                // Its answer may need what is told here.
+                tokio::spawn(object::serve(ubus.clone(), asker.clone(), call));
+                continue;
+            }
+            Event::Reply(..) | Event::Listed(..) | Event::Published(..) => continue,
         };
         if changed.send(keys).await.is_err() {
             break;

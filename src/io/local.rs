@@ -35,21 +35,57 @@ pub struct Asked {
     pub request: Request,
 }
 
-type Waiting = Arc<Mutex<(u64, BTreeMap<u64, oneshot::Sender<String>>)>>;
+type Waiting = Arc<Mutex<(u64, BTreeMap<u64, oneshot::Sender<Tree>>)>>;
+
+/// Asks the loop on behalf of somebody.
+#[derive(Clone)]
+pub struct Asker {
+    waiting: Waiting,
+    asks: mpsc::Sender<Asked>,
+}
+
+impl Asker {
+    /// Requests go into `asks`, to be answered by [`Asker::answer`].
+    pub fn new(asks: mpsc::Sender<Asked>) -> Asker {
+        Asker { waiting: Waiting::default(), asks }
+    }
+
+    /// Gives an answer to whoever asked.
+    pub fn answer(&self, id: u64, tree: &Tree) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&id);
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(tree.clone());
+        }
+    }
+
+    /// The answer of the loop; `None` when it is on its way down.
+    pub async fn ask(&self, request: Request) -> Option<Tree> {
+        let (sender, receiver) = oneshot::channel();
+        let id = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.0 += 1;
+            let id = waiting.0;
+            waiting.1.insert(id, sender);
+            id
+        };
+        self.asks.send(Asked { id, request }).await.ok()?;
+        receiver.await.ok()
+    }
+}
 
 /// The open socket.
 pub struct Local {
-    waiting: Waiting,
+    asker: Asker,
     path: Option<PathBuf>,
 }
 
 impl Local {
     /// Opens the socket of `device`; requests go into `asks`. Where it cannot be opened, that is logged.
     pub fn open(device: &Device, asks: mpsc::Sender<Asked>) -> Local {
-        let waiting = Waiting::default();
+        let asker = Asker::new(asks);
         let path = match Local::listen(device) {
             Ok((listener, path)) => {
-                tokio::spawn(accept(listener, asks, waiting.clone()));
+                tokio::spawn(accept(listener, asker.clone()));
                 Some(path)
             }
             Err(error) => {
@@ -57,7 +93,7 @@ impl Local {
                 None
             }
         };
-        Local { waiting, path }
+        Local { asker, path }
     }
 
     fn listen(device: &Device) -> io::Result<(UnixListener, PathBuf)> {
@@ -70,12 +106,14 @@ impl Local {
         Ok((listener, path))
     }
 
+    /// For those who ask by another way.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
+    }
+
     /// Sends an answer to whoever asked.
     pub fn answer(&self, id: u64, tree: &Tree) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&id);
-        if let Some(waiting) = waiting {
-            let _ = waiting.send(json::write(tree));
-        }
+        self.asker.answer(id, tree);
     }
 }
 
@@ -101,20 +139,20 @@ pub fn short(path: &std::path::Path) -> io::Result<(Option<std::fs::File>, PathB
     Ok((Some(folder), short))
 }
 
-async fn accept(listener: UnixListener, asks: mpsc::Sender<Asked>, waiting: Waiting) {
+async fn accept(listener: UnixListener, asker: Asker) {
     let slots = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let (asks, waiting) = (asks.clone(), waiting.clone());
+        let asker = asker.clone();
         tokio::spawn(async move {
-            let _ = serve(stream, asks, waiting).await;
+            let _ = serve(stream, asker).await;
             drop(slot);
         });
     }
 }
 
-async fn serve(stream: UnixStream, asks: mpsc::Sender<Asked>, waiting: Waiting) -> io::Result<()> {
+async fn serve(stream: UnixStream, asker: Asker) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -127,20 +165,10 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Asked>, waiting: Waiting) 
             json::parse(&line).map_err(|error| error.to_string()).and_then(|tree| Request::from_tree(&tree));
         let answer = match request {
             Err(why) => json::write(&refusal(&[Error::new("", Refusal::InvalidArguments(why))])),
-            Ok(request) => {
-                let (sender, receiver) = oneshot::channel();
-                let id = {
-                    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    waiting.0 += 1;
-                    let id = waiting.0;
-                    waiting.1.insert(id, sender);
-                    id
-                };
-                if asks.send(Asked { id, request }).await.is_err() {
-                    return Ok(());
-                }
-                receiver.await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?
-            }
+            Ok(request) => match asker.ask(request).await {
+                Some(answer) => json::write(&answer),
+                None => return Ok(()),
+            },
         };
         write.write_all(answer.as_bytes()).await?;
         write.write_all(b"\n").await?;

@@ -19,6 +19,7 @@ pub mod log;
 pub mod mtp;
 pub mod netlink;
 pub mod notice;
+pub mod object;
 pub mod pool;
 pub mod program;
 pub mod random;

@@ -135,10 +135,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
     let mut notice = Notice::open(&device);
     let (changes, mut changes_rx) = mpsc::channel(QUEUE);
-    if let Some((ubus, events)) = device.take_events() {
-        tokio::spawn(super::live::watch(ubus, events, changes.clone()));
-    }
     let local = Local::open(&device, asks);
+    if let Some((ubus, events)) = device.take_events() {
+        tokio::spawn(super::live::watch(ubus, events, changes.clone(), local.asker()));
+    }
     let sockets = Sockets::new(calls, stuns, &mut rng);
     let hands = Hands::start(device.services(), told.clone());
     #[cfg(feature = "usp")]

@@ -287,7 +287,14 @@ impl Task {
                 true
             }
             Ask::Publish(path, methods) => client.publish(&path, methods),
-            Ask::Reply(request, data) => client.reply(request, data).is_ok(),
+            Ask::Reply(request, data) => {
+                let sent = client.reply(request, data).is_ok();
+                if !sent {
+                    // Too large: nothing would look like an answer.
+                    client.finish(request, Status::NoMemory);
+                }
+                sent
+            }
             Ask::Finish(request, status) => {
                 client.finish(request, status);
                 true

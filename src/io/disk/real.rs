@@ -42,6 +42,13 @@ impl RealDisk {
         Ok(self.on_host(&self.resolve(path)?))
     }
 
+    /// The first `limit` octets of a file or a device.
+    pub fn read_head(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(self.host_path(path)?)?.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
     fn on_host(&self, resolved: &str) -> PathBuf {
         self.root.join(resolved.trim_start_matches('/'))
     }

@@ -1,6 +1,9 @@
 //! The driver against a small ubusd on a socket of its own. Time stands still unless everybody waits.
 
 use super::*;
+use crate::agent::local::Request;
+use crate::io::live;
+use crate::io::local::Asker;
 use crate::openwrt::json;
 use crate::openwrt::ubus::fake::Bus;
 use crate::openwrt::ubus::frame::Frame;
@@ -271,6 +274,49 @@ fn a_call_on_an_object_of_ours_is_answered_and_never_forgotten() {
             tokio::task::yield_now().await;
         };
         assert_eq!(refused.status(), Some(Status::NoMemory));
+    });
+}
+
+#[test]
+fn a_call_on_the_agents_object_is_answered_by_the_loop_or_refused() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.start();
+        let (ubus, events) = server.client();
+        let (asks, mut asked) = mpsc::channel(4);
+        let asker = Asker::new(asks);
+        let (changed, mut changes) = mpsc::channel(64);
+        tokio::spawn(async move { while changes.recv().await.is_some() {} });
+        tokio::spawn(live::watch(ubus, events, changed, asker.clone()));
+        let own = loop {
+            tokio::task::yield_now().await;
+            if let Some(own) = server.with(|bus| Some(*bus.ours.iter().find(|(_, path)| path.is_some())?.0)) {
+                break own;
+            }
+        };
+        server.with(|bus| bus.call(own, 1, "events"));
+        let request = asked.recv().await.unwrap();
+        assert_eq!(request.request, Request::Events);
+        let none = Tree::map([("ok", Tree::List(Vec::new()))]);
+        asker.answer(request.id, &none);
+        server.with(|bus| bus.call(own, 2, "get"));
+        server.with(|bus| bus.call(own, 3, "reboot"));
+        let mut answers = Vec::new();
+        while answers.iter().filter(|frame: &&Frame| frame.status().is_some()).count() < 3 {
+            tokio::task::yield_now().await;
+            let new = server.with(|bus| std::mem::take(&mut bus.answers));
+            answers.extend(new.into_iter().filter(|frame| frame.object() == Some(own)));
+        }
+        let status = |seq: u16| {
+            let mut of = answers.iter().filter(|frame| frame.seq == seq);
+            of.find_map(Frame::status)
+        };
+        assert_eq!(status(1), Some(Status::Ok));
+        assert_eq!(status(2), Some(Status::InvalidArgument), "get wants a path");
+        assert_eq!(status(3), Some(Status::MethodNotFound));
+        let data =
+            answers.iter_mut().find(|frame| frame.seq == 1 && frame.status().is_none()).unwrap().take_data();
+        assert_eq!(data, [("events".into(), Value::Array(Vec::new()))]);
     });
 }
 

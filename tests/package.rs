@@ -1,0 +1,450 @@
+//! The package: what is in it and where, and its scripts, run by busybox in a folder where there is one.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cpeagent");
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn there(program: &str) -> bool {
+    let found =
+        Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    if !found {
+        eprintln!("left out for want of {program}");
+    }
+    found
+}
+
+fn unpacked(octets: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(octets).read_to_end(&mut tar).unwrap();
+    let (mut files, mut at) = (BTreeMap::new(), 0);
+    while tar[at] != 0 {
+        let head = &tar[at..at + 512];
+        let text = |from: usize, to: usize| {
+            String::from_utf8_lossy(&head[from..to]).trim_end_matches('\0').to_string()
+        };
+        let octal = |from: usize, to: usize| {
+            usize::from_str_radix(text(from, to).trim_matches([' ', '\0']), 8).unwrap()
+        };
+        let (name, mode, size) = (text(0, 100), octal(100, 108), octal(124, 136));
+        assert_eq!(
+            (octal(108, 116), octal(116, 124), octal(136, 148)),
+            (0, 0, 0),
+            "{name}: root's, and without a time"
+        );
+        if head[156] == b'0' {
+            files.insert(name, (mode as u32, tar[at + 512..at + 512 + size].to_vec()));
+        }
+        at += 512 + size.div_ceil(512) * 512;
+    }
+    files
+}
+
+/// A package of a program that stands in for a cross-built one: text, so that it is quick to pack.
+fn package(variant: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("program"), "#!/bin/false\n").unwrap();
+    let out = Command::new(path("scripts/package"))
+        .args(["mipsel_24kc", "--variant", variant, "--binary"])
+        .arg(folder.path().join("program"))
+        .arg("--out")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let name = String::from_utf8(out.stdout).unwrap().lines().last().unwrap().to_string();
+    assert!(
+        name.ends_with(&format!("/{variant}_{}-r1_mipsel_24kc.ipk", env!("CARGO_PKG_VERSION"))),
+        "{name}"
+    );
+    fs::read(name).unwrap()
+}
+
+#[test]
+fn a_package_holds_what_a_router_needs_at_its_place_and_nothing_else() {
+    if !there("python3") {
+        return;
+    }
+    let octets = package("cpeagent");
+    let ipk = unpacked(&octets);
+    assert_eq!(ipk["./debian-binary"].1, b"2.0\n");
+    let data = unpacked(&ipk["./data.tar.gz"].1);
+    let modes: Vec<(&str, u32)> = data.iter().map(|(name, (mode, _))| (name.as_str(), *mode)).collect();
+    assert_eq!(
+        modes,
+        [
+            ("./etc/config/cpeagent", 0o600),
+            ("./etc/hotplug.d/ntp/50-cpeagent", 0o644),
+            ("./etc/init.d/cpeagent", 0o755),
+            ("./etc/init.d/cpeagent-recover", 0o755),
+            ("./etc/odhcp6c.user.d/50-cpeagent", 0o644),
+            ("./etc/uci-defaults/50_cpeagent", 0o755),
+            ("./etc/udhcpc.user.d/50-cpeagent", 0o644),
+            ("./lib/upgrade/keep.d/cpeagent", 0o644),
+            ("./usr/sbin/cpeagent", 0o755),
+            ("./usr/share/rpcd/acl.d/cpeagent.json", 0o644),
+        ]
+    );
+    let control = unpacked(&ipk["./control.tar.gz"].1);
+    let text = |name: &str| String::from_utf8(control[name].1.clone()).unwrap();
+    assert_eq!(text("./conffiles"), "/etc/config/cpeagent\n");
+    for line in
+        ["Package: cpeagent", "Depends: ca-bundle", "Architecture: mipsel_24kc", "License: Apache-2.0 OR MIT"]
+    {
+        assert!(text("./control").lines().any(|have| have == line), "{line}: {}", text("./control"));
+    }
+    assert!(text("./postinst").contains("default_postinst") && control["./postinst"].0 == 0o755);
+    assert_eq!(octets, package("cpeagent"), "two packages of one program are the same");
+    let cwmp = unpacked(&package("cpeagent-cwmp"));
+    let control = unpacked(&cwmp["./control.tar.gz"].1);
+    assert!(String::from_utf8_lossy(&control["./control"].1).contains("\nConflicts: cpeagent\n"));
+}
+
+#[test]
+fn the_feeds_makefile_names_this_version_and_features_that_exist() {
+    let text = fs::read_to_string(path("openwrt-package/Makefile")).unwrap();
+    let cargo = fs::read_to_string(path("Cargo.toml")).unwrap();
+    assert!(text.contains(&format!("PKG_VERSION:={}\n", env!("CARGO_PKG_VERSION"))));
+    assert!(text.contains("--no-default-features"), "without it the workbench would be built in");
+    let features: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once("RUST_PKG_FEATURES_")?.1.split_once(":="))
+        .map(|(_, names)| names)
+        .collect();
+    assert_eq!(features.len(), 2);
+    for feature in ["cwmp", "usp", "websocket", "mqtt"] {
+        assert!(features[0].contains(feature) && cargo.contains(&format!("\n{feature} = [")), "{feature}");
+    }
+    let config = fs::read_to_string(path("openwrt-package/Config.in")).unwrap();
+    for symbol in text.split("$(CONFIG_").skip(1).map(|rest| rest.split([')', ',']).next().unwrap()) {
+        assert!(config.contains(&format!("config {symbol}\n")), "Config.in lacks {symbol}");
+    }
+}
+
+#[test]
+fn scripts_hold_before_shellcheck() {
+    if !there("shellcheck") {
+        return;
+    }
+    let mut files: Vec<PathBuf> =
+        ["openwrt-package/files/cpeagent.init", "openwrt-package/files/cpeagent-recover.init"]
+            .into_iter()
+            .chain(["openwrt-package/files/cpeagent.udhcpc", "openwrt-package/files/cpeagent.odhcp6c"])
+            .map(path)
+            .collect();
+    files.extend(path("uci-defaults").read_dir().unwrap().map(|entry| entry.unwrap().path()));
+    let out = Command::new("shellcheck").args(&files).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}
+
+#[test]
+fn the_access_list_names_methods_that_there_are_and_changes_only_for_writers() {
+    let text = fs::read(path("openwrt-package/files/cpeagent.acl.json")).unwrap();
+    let tree = cpeagent::openwrt::json::parse(&text).unwrap();
+    let methods = cpeagent::io::object::methods();
+    let mut named = Vec::new();
+    for (access, want) in [("read", ["status", "events", "get"].as_slice()), ("write", &["inform", "set"])] {
+        let list =
+            tree.get("cpeagent").unwrap().get(access).unwrap().get("ubus").unwrap().get("cpeagent").unwrap();
+        let list: Vec<&str> = list.items().iter().filter_map(|item| item.as_str()).collect();
+        assert_eq!(list, want);
+        named.extend(list);
+    }
+    assert_eq!(named.len(), methods.len());
+    assert!(named.iter().all(|name| methods.contains_key(*name)));
+}
+
+/// A folder that stands in for a router's root, with commands that a script calls.
+struct Root {
+    folder: TempDir,
+}
+
+impl Root {
+    fn new() -> Root {
+        let root = Root { folder: tempfile::tempdir().unwrap() };
+        for folder in ["bin", "etc/config", "usr/share/cpeagent", "tmp/run"] {
+            fs::create_dir_all(root.path(folder)).unwrap();
+        }
+        root.command(
+            "cpeagent",
+            &format!("exec '{PROGRAM}' --root '{}' \"$@\"", root.folder.path().display()),
+        );
+        fs::copy(path("openwrt-package/files/cpeagent.config"), root.path("etc/config/cpeagent")).unwrap();
+        root
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, name: &str, text: &str) {
+        fs::write(self.path(&format!("bin/{name}")), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(self.path(&format!("bin/{name}")), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    /// Sources a script in busybox's shell, as OpenWrt does, with these arguments and variables.
+    fn source(&self, script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let bin = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        Command::new("busybox")
+            // A function, because busybox's own logger comes before one in PATH. What runs in the background holds its end of
+            // the pipe, so all of it is waited for.
+            .args(["sh", "-c", "logger() { cat >&2; }; script=$1; shift; ( . \"$script\" )", "sh"])
+            .arg(path(script))
+            .args(arguments)
+            .env("PATH", bin)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path("etc/config/cpeagent")).unwrap()
+    }
+
+    /// Changes the settings as a person would with an editor.
+    fn edit(&self, from: &str, to: &str) {
+        let text = self.text();
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(self.path("etc/config/cpeagent"), text.replace(from, to)).unwrap();
+    }
+
+    fn has(&self, line: &str) -> bool {
+        self.text().lines().any(|have| have.trim() == line)
+    }
+}
+
+const HOOK: &str = "openwrt-package/files/cpeagent.udhcpc";
+const HOOK6: &str = "openwrt-package/files/cpeagent.odhcp6c";
+/// The URL http://acs.example.net:7547/, as a router's udhcpc handed it over.
+const OPT125: &str = "00000de91e0b1c687474703a2f2f6163732e6578616d706c652e6e65743a373534372f";
+const URL: &str = "option url 'http://acs.example.net:7547/'";
+
+#[test]
+fn what_the_dhcp_clients_hand_over_becomes_the_acs_where_that_is_asked_for() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    let bound = |arguments: &[&str], interface: &str| {
+        let out = root.source(HOOK, arguments, &[("INTERFACE", interface), ("opt125", OPT125)]);
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8_lossy(&out.stderr).into_owned()
+    };
+    assert!(!root.has(URL));
+    bound(&["bound"], "wan");
+    assert!(!root.has(URL), "nobody has asked for it");
+    root.edit(
+        "config acs 'acs'\n",
+        "config acs 'acs'\n\toption dhcp_discovery '1'\n\toption allow_plain_http '1'\n",
+    );
+    bound(&["deconfig"], "wan");
+    bound(&["bound"], "lan");
+    assert!(!root.has(URL));
+    bound(&["bound"], "wan");
+    assert!(root.has(URL), "{}", root.text());
+    let before = root.text();
+    bound(&["renew"], "wan");
+    assert_eq!(root.text(), before, "told again, it changes nothing");
+    let said = root.source(HOOK, &["bound"], &[("INTERFACE", "wan"), ("opt43", "01ff00")]);
+    assert!(
+        said.status.success() && String::from_utf8_lossy(&said.stderr).contains("option 43: a length"),
+        "{said:?}"
+    );
+    assert_eq!(root.text(), before);
+}
+
+#[test]
+fn dhcpv6_tells_of_the_acs_as_well() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    root.edit("config acs 'acs'\n", "config acs 'acs'\n\toption dhcp_discovery '1'\n");
+    let url = b"https://acs.example.net/";
+    let hex: String = url.iter().map(|octet| format!("{octet:02x}")).collect();
+    let option = format!("00000de90001{:04x}{hex}", url.len());
+    for (what, want) in [("unbound", false), ("ra-updated", false), ("bound", true)] {
+        let out = root.source(HOOK6, &["wan6", what], &[("INTERFACE", "wan6"), ("OPTION_17", &option)]);
+        assert!(out.status.success(), "{out:?}");
+        assert_eq!(root.has("option url 'https://acs.example.net/'"), want, "{what}");
+    }
+}
+
+#[test]
+fn the_first_boot_takes_up_what_the_image_brings_and_leaves_what_was_set_since() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    let boot = || root.source("uci-defaults/50_cpeagent", &[], &[]);
+    assert!(boot().status.success(), "an image without settings of its own");
+    let shipped = root.text();
+    let builder = |text: &str| fs::write(root.path("usr/share/cpeagent/builder.conf"), text).unwrap();
+    fs::write(root.path("tmp/factory.conf"), "identity.serial=0001\nacs.password=one device's\n").unwrap();
+    builder(
+        "acs.url=https://one.example.net/\nacs.password=all\nidentity.oui=001122\nfactory=/tmp/factory.conf\n",
+    );
+    assert!(boot().status.success());
+    for line in ["option url 'https://one.example.net/'", "option serial '0001'", "option oui '001122'"] {
+        assert!(root.has(line), "{line}: {}", root.text());
+    }
+    assert!(root.text().contains("one device"), "the factory's password counts");
+    let once = root.text();
+    assert!(boot().status.success());
+    assert_eq!(root.text(), once, "again, it changes nothing");
+    builder("acs.url=https://two.example.net/\nidentity.oui=001122\n");
+    assert!(boot().status.success());
+    assert!(root.has("option url 'https://two.example.net/'"), "another image brings another ACS");
+    root.edit("https://two.example.net/", "https://own.example.net/");
+    builder("acs.url=https://three.example.net/\nacs.periodic_interval=soon\nacs.username=u\n");
+    let out = boot();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "a builder's mistake is not made good by another boot");
+    assert!(said.contains("builder.conf: line 2: acs.periodic_interval: not allowed"), "{said}");
+    assert!(said.contains("kept as it is set: acs.url"), "{said}");
+    assert!(root.has("option url 'https://own.example.net/'") && root.has("option username 'u'"));
+    // A factory reset: the overlay is gone, the image and the factory are there.
+    fs::remove_dir_all(root.path("etc/cpeagent")).unwrap();
+    fs::write(root.path("etc/config/cpeagent"), shipped).unwrap();
+    assert!(boot().status.success());
+    assert!(root.has("option url 'https://three.example.net/'"));
+}
+
+#[test]
+fn a_first_boot_that_cannot_write_is_tried_again_at_the_next() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    root.command("cpeagent", "echo no space; exit 4");
+    assert!(!root.source("uci-defaults/50_cpeagent", &[], &[]).status.success());
+    root.command("cpeagent", "exit 1");
+    assert!(root.source("uci-defaults/50_cpeagent", &[], &[]).status.success());
+}
+
+#[test]
+fn the_script_for_dhcp_asks_for_the_options_once_and_leaves_what_is_there() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    let uci = r#"[ "$1" = -q ] && shift
+store=$(dirname "$0")/../store
+mkdir -p "$store"
+case $1 in
+get) cat "$store/$2" 2>/dev/null ;;
+set) printf '%s\n' "${2#*=}" > "$store/${2%%=*}" ;;
+esac"#;
+    root.command("uci", uci);
+    fs::create_dir_all(root.path("store")).unwrap();
+    fs::write(root.path("store/network.wan"), "interface\n").unwrap();
+    fs::write(root.path("store/network.wan.reqopts"), "125 12\n").unwrap();
+    for _ in 0..2 {
+        assert!(root.source("uci-defaults/60_cpeagent_dhcp", &[], &[]).status.success());
+        let text = |name: &str| fs::read_to_string(root.path("store").join(name)).ok();
+        assert_eq!(text("network.wan.reqopts").as_deref(), Some("125 12 43\n"));
+        assert_eq!(text("network.wan.vendorid").as_deref(), Some("dslforum.org\n"));
+        assert_eq!(text("network.wan6.reqopts"), None, "there is no wan6");
+    }
+}
+
+#[test]
+fn a_manifest_tells_every_device_of_a_production_run_and_refuses_twins() {
+    if !there("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
+    file(
+        "builder",
+        b"identity.oui=00aabb\nidentity.product_class=Router\nacs.url=https://acs.example.net/\n",
+    );
+    file("1", b"identity.serial=A 1\nacs.username=u1\nacs.password=p,1\n\xff\xff");
+    file("2", b"identity.serial=A2\n");
+    let run = |files: &[&str]| {
+        Command::new(path("scripts/manifest"))
+            .current_dir(folder.path())
+            .args(["--builder", "builder"])
+            .args(files)
+            .output()
+            .unwrap()
+    };
+    let out = run(&["1", "2"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("identity.oui,identity.product_class,identity.serial,"), "{text}");
+    assert_eq!(lines[1], "00AABB,Router,A 1,,https://acs.example.net/,u1,\"p,1\",,,os::00AABB-A%201");
+    assert_eq!(lines[2], "00AABB,Router,A2,,https://acs.example.net/,,,,,os::00AABB-A2");
+    assert!(!run(&["1", "1"]).status.success() && !run(&["builder"]).status.success());
+}
+
+/// The blocks of `docs/FIRMWARE-BUILDERS.md` that are files: their names and texts.
+fn files_of_the_guide() -> BTreeMap<String, String> {
+    let guide = fs::read_to_string(path("docs/FIRMWARE-BUILDERS.md")).unwrap();
+    let mut files = BTreeMap::new();
+    for part in guide.split("\n`files/").skip(1) {
+        let (name, rest) = part.split_once("`:\n\n```").unwrap();
+        let text = rest.split_once('\n').unwrap().1.split("\n```").next().unwrap();
+        files.insert(name.to_string(), format!("{text}\n"));
+    }
+    files
+}
+
+#[test]
+fn the_firmware_builders_guide_followed_word_by_word_gives_a_managed_device() {
+    let files = files_of_the_guide();
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["etc/cpeagent/models.d/acme.toml", "usr/share/cpeagent/builder.conf"]);
+    let root = Root::new();
+    for (name, text) in &files {
+        fs::create_dir_all(root.path(name).parent().unwrap()).unwrap();
+        fs::write(root.path(name), text).unwrap();
+    }
+    fs::create_dir_all(root.path("proc")).unwrap();
+    fs::write(root.path("proc/mtd"), "mtd4: 00010000 00010000 \"factory\"\n").unwrap();
+    fs::create_dir_all(root.path("dev")).unwrap();
+    fs::write(
+        root.path("dev/mtd4"),
+        b"identity.serial=X0001\nacs.username=X0001\nacs.password=secret\n\xff\xff",
+    )
+    .unwrap();
+    fs::write(root.path("etc/config/system"), "config system 'system'\n\toption acme_site 'north'\n")
+        .unwrap();
+    let run = |arguments: &[&str]| {
+        let out =
+            Command::new(PROGRAM).arg("--root").arg(root.folder.path()).args(arguments).output().unwrap();
+        assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    run(&["provision"]);
+    for line in [
+        "option url 'https://acs.example.net/'",
+        "option serial 'X0001'",
+        "option product_class 'AX-1'",
+        "list role 'full'",
+    ] {
+        assert!(root.has(line), "{line}: {}", root.text());
+    }
+    let values = run(&[
+        "get",
+        "Device.DeviceInfo.X_ACME_Site",
+        "Device.DeviceInfo.SerialNumber",
+        "Device.ManagementServer.URL",
+    ]);
+    assert_eq!(
+        values,
+        "Device.DeviceInfo.X_ACME_Site = north\nDevice.DeviceInfo.SerialNumber = X0001\nDevice.ManagementServer.URL = https://acs.example.net/\n"
+    );
+    run(&["set", "Device.DeviceInfo.X_ACME_Site=south"]);
+    assert!(fs::read_to_string(root.path("etc/config/system")).unwrap().contains("south"));
+}
