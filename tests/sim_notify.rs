@@ -462,3 +462,40 @@ fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
         ]
     );
 }
+
+/// What an ACS changes is told to controllers, and the device that an ACS has restart says so.
+//= TR-181 Boot!.Cause: a restart that an ACS asked for is a remote one.
+#[test]
+fn what_an_acs_does_is_told_to_controllers() {
+    let settings = SETTINGS.replace("option enable '0'\n", "option url 'https://acs.example.com/'\n");
+    let mut bench = bench_with(&settings);
+    bench.informed();
+    bench.nothing();
+    bench.wait(SECOND);
+    let mut one = link_one(&mut bench, 1);
+    let more = [("Persistent", "true")];
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &more);
+    subscribe(&mut bench, &mut one, "Event", "Device.Boot!", &more);
+    bench.open();
+    let value = "<Value xsi:type=\"xsd:string\">by acs</Value>";
+    bench.ask(&format!(
+        "<cwmp:SetParameterValues><ParameterList soapenc:arrayType=\"cwmp:ParameterValueStruct[1]\">\
+         <ParameterValueStruct><Name>{SSID}</Name>{value}</ParameterValueStruct></ParameterList>\
+         <ParameterKey>k</ParameterKey></cwmp:SetParameterValues>"
+    ));
+    bench.wait(SECOND);
+    assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = by acs")]);
+    bench.ask("<cwmp:Reboot><CommandKey>k</CommandKey></cwmp:Reboot>");
+    bench.nothing();
+    assert_eq!(bench.gone, Some(agent::Gone::Reboot), "{}", bench.said);
+    bench.reboot(0);
+    bench.start();
+    bench.commands.clear();
+    bench.wait(SECOND * 5);
+    let _ = link_one(&mut bench, 1);
+    let got = told(&mut bench, CONTROLLER);
+    let Some(Notification::Event(event)) = got.first().and_then(|(_, it)| it.notification.clone()) else {
+        panic!("{got:?}")
+    };
+    assert_eq!((event.event_name.as_str(), event.params["Cause"].as_str()), ("Boot!", "RemoteReboot"));
+}

@@ -474,7 +474,11 @@ impl Agent {
             session::Action::Delivered(_) => {}
             session::Action::Close => self.out.push_back(Action::Close),
             session::Action::Ended(outcome) => self.ended(outcome),
-            session::Action::Reboot => self.out.push_back(Action::Reboot),
+            session::Action::Reboot => {
+                #[cfg(feature = "usp")]
+                self.note_reboot_by_acs();
+                self.out.push_back(Action::Reboot);
+            }
             session::Action::FactoryReset => self.out.push_back(Action::FactoryReset),
         }
     }

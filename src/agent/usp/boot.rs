@@ -26,9 +26,12 @@ const KEY: &str = "command_key";
 
 impl Agent {
     /// Keeps what the next `Boot!` says: the standard's cause, such as `RemoteReboot`, and the CommandKey of the
-    /// command that asked for it. To be called when no commit is under way, ahead of [`Action::Reboot`].
+    /// command that asked for it. To be called ahead of [`Action::Reboot`]; while a commit is under way nothing is kept.
     //= TR-369 13: Boot! carries the command_key of the Reboot() or FactoryReset() that led to it.
     pub fn note_reboot(&mut self, cause: &str, command_key: &str) {
+        if self.running.as_ref().is_some_and(|running| running.commit.is_some()) {
+            return;
+        }
         let mut state = self.state.clone();
         let text = |text: &str| Some(Tree::from(text)).filter(|_| !text.is_empty());
         let noted = state
@@ -37,6 +40,13 @@ impl Agent {
         if noted.is_ok() && state != self.state {
             self.state = state;
             self.out.push_back(Action::Save(Box::new(self.state.clone())));
+        }
+    }
+
+    /// The ACS has the device restart; of interest where a controller may hear of it.
+    pub(in crate::agent) fn note_reboot_by_acs(&mut self) {
+        if !self.usp.notices.peers.is_empty() {
+            self.note_reboot("RemoteReboot", "");
         }
     }
 

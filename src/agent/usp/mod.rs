@@ -9,6 +9,7 @@ mod facts;
 pub(super) mod known;
 mod links;
 mod notify;
+mod queues;
 mod serve;
 mod trust;
 

@@ -5,11 +5,10 @@
 //! and what was seen are in memory: after a restart the first look is what later ones are compared with. The rules of
 //! what is told are [`subscription`]'s, those of repeating [`notice`]'s.
 
-use super::{boot, links, trust};
+use super::queues::Peer;
+use super::{boot, trust};
 use crate::agent::job::{Job, Running, Step};
 use crate::agent::{Action, Agent};
-use crate::config::usp::Controller;
-use crate::cwmp::periodic::{Periodic, Ticker};
 use crate::dm::acl::Rights;
 use crate::dm::run::{self, Halt};
 use crate::dm::schema::{Arguments, Audience};
@@ -18,12 +17,9 @@ use crate::dm::tree::Tree;
 use crate::dm::view::View;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
-use crate::usp::endpoint::EndpointId;
 use crate::usp::error::Fault;
 use crate::usp::msg::notify::{self, Notification};
-use crate::usp::mtp::LinkCommand;
-use crate::usp::notice::{self, Cause, Notice, Queue};
-use crate::usp::record;
+use crate::usp::notice::Cause;
 use crate::usp::subscription::{Looked, Looking, NotifType, Seen, Subscription};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -36,21 +32,16 @@ pub const MAX_RAISED: usize = 256;
 //= TR-369 R-NOT.0a: a change is told within 10 s.
 pub const GAP: Duration = Duration::from_secs(8);
 
-/// Where the event lies that comes at regular times.
-const LOCAL_AGENT: &str = "Device.LocalAgent.";
-/// That event.
-const PERIODIC: &str = "Periodic!";
-
 /// What the agent keeps of notices.
 pub(super) struct Notices {
-    rng: Rng,
+    pub(super) rng: Rng,
     /// What all msg_ids of this run begin with, and how many there were.
-    run: String,
-    count: u64,
+    pub(super) run: String,
+    pub(super) count: u64,
     /// By the section of the subscription.
-    watches: BTreeMap<Box<str>, Watch>,
+    pub(super) watches: BTreeMap<Box<str>, Watch>,
     /// By the section of the controller.
-    peers: BTreeMap<Box<str>, Peer>,
+    pub(super) peers: BTreeMap<Box<str>, Peer>,
     raised: VecDeque<Raised>,
     /// The sources that were there at the last look, and since when the others are gone.
     there: BTreeSet<Box<str>>,
@@ -58,26 +49,16 @@ pub(super) struct Notices {
     /// Whether `Boot!` has been looked at.
     pub(super) booted: bool,
     /// When a subscription's life ends.
-    life: Option<Instant>,
+    pub(super) life: Option<Instant>,
 }
 
 /// A subscription and what it saw.
-struct Watch {
-    subscription: Subscription,
+pub(super) struct Watch {
+    /// The row.
+    pub subscription: Subscription,
     seen: Option<Seen>,
     /// Whether it was said that there is no room.
     cut: bool,
-}
-
-/// What there is of a controller.
-#[derive(Default)]
-struct Peer {
-    queue: Queue,
-    ticker: Ticker,
-    /// When it answered that the device wants to be taken up.
-    answered: Option<Instant>,
-    /// The roles that came with the certificate of the link that stands, or stood last.
-    inherited: Vec<String>,
 }
 
 /// Something that happened: told to whoever subscribed to it.
@@ -91,15 +72,6 @@ pub(super) struct Raised {
     pub what: Notification,
     /// Whether it is the boot.
     pub boot: bool,
-}
-
-/// The link by which a controller is told something.
-struct Way {
-    order: u32,
-    link: u64,
-    to: EndpointId,
-    topic: Option<Box<str>>,
-    retain: bool,
 }
 
 /// What a look at all subscriptions came to.
@@ -197,15 +169,8 @@ impl Agent {
         self.raise(Raised { only: None, path: format!("{object}{command}"), what, boot: false });
     }
 
-    /// Asks a controller (by its section) to take the device up, again if it was asked before.
-    //= TR-369 R-NOT.5: an OnBoardRequest is sent on SendOnBoardRequest().
-    pub fn tell_on_board(&mut self, section: &str) {
-        let Some(controller) = super::section(&self.config.usp, section).cloned() else { return };
-        self.on_board(&controller);
-        self.send_notices();
-    }
-
-    fn raise(&mut self, raised: Raised) {
+    /// Has something told to whoever subscribed to it.
+    pub(super) fn raise(&mut self, raised: Raised) {
         if !self.usp.notices.raise(raised) {
             self.log(log::Level::Warn, format!("more than {MAX_RAISED} events wait, the oldest is not told"));
         }
@@ -231,130 +196,6 @@ impl Agent {
             self.log(log::Level::Error, "subscriptions that have ended cannot be removed".into());
         }
         ended
-    }
-
-    /// Takes up who is told and when.
-    pub(super) fn configure_notices(&mut self) {
-        let now = self.now;
-        let usp = &self.config.usp;
-        let notices = &mut self.usp.notices;
-        let on = |name: &str| usp.enable && super::section(usp, name).is_some();
-        notices.peers.retain(|name, _| on(name));
-        for controller in usp.controllers.iter().filter(|one| on(&one.name)) {
-            let peer = notices.peers.entry(controller.name.as_str().into()).or_default();
-            //= TR-181 LocalAgent.Controller.{i}.PeriodicNotifTime: whole intervals from it.
-            let settings = Periodic { interval: controller.periodic, phase: controller.periodic_time };
-            peer.ticker.set(Some(settings), now, &mut notices.rng);
-        }
-        self.ask_on_board();
-        self.send_notices();
-    }
-
-    /// Asks every controller that has not taken the device up yet, and is not being asked.
-    //= TR-369 R-NOT.5: an OnBoardRequest is sent while OnBoardingComplete is false.
-    fn ask_on_board(&mut self) {
-        let controllers = self.config.usp.controllers.clone();
-        for controller in controllers.iter().filter(|one| one.enable) {
-            let now = self.now.at;
-            let Some(peer) = self.usp.notices.peers.get_mut(controller.name.as_str()) else { continue };
-            if controller.onboarding_complete {
-                peer.answered = None;
-                peer.queue.forget(|cause| *cause == Cause::OnBoard);
-                continue;
-            }
-            //= TR-369 12: OnBoardingRestartTime: that long after the answer it is sent again.
-            let due = peer
-                .answered
-                .is_none_or(|at| controller.onboarding_restart.is_some_and(|wait| at + wait <= now));
-            if due {
-                self.on_board(controller);
-            }
-        }
-    }
-
-    fn on_board(&mut self, controller: &Controller) {
-        let msg_id = self.msg_id();
-        let [oui, class, serial] = &self.usp.known.device;
-        let what = notify::on_board(oui, class, serial);
-        let Some(peer) = self.usp.notices.peers.get_mut(controller.name.as_str()) else { return };
-        peer.answered = None;
-        if peer.queue.holds(|one| one.cause == Cause::OnBoard) {
-            return;
-        }
-        //= TR-369 R-NOT.6: OnBoardRequest wants an answer and is retried.
-        //= TR-369 R-NOT.6a: it never expires.
-        //= TR-369 R-NOT.7: its subscription_id is empty.
-        let message = notify::notify(&msg_id, "", true, what);
-        let cause = Cause::OnBoard;
-        let notice = Notice { msg_id, message, cause, retry: true, expiration: None, boot: false };
-        peer.queue.push(notice, self.now.at);
-    }
-
-    fn msg_id(&mut self) -> String {
-        let notices = &mut self.usp.notices;
-        notices.count += 1;
-        format!("notify-{}-{}", notices.run, notices.count)
-    }
-
-    /// A controller answered a message that may be a notice of ours.
-    //= TR-369 R-NOT.9: an answer belongs to the notice of its msg_id, whatever subscription it names.
-    pub(super) fn notice_answered(&mut self, controller: Option<&str>, msg_id: &str) {
-        let now = self.now.at;
-        let peer = controller.and_then(|name| self.usp.notices.peers.get_mut(name));
-        let Some(peer) = peer else { return };
-        let Some(notice) = peer.queue.answered(msg_id) else { return };
-        if notice.cause == Cause::OnBoard {
-            peer.answered = Some(now);
-        }
-        self.boot_told();
-    }
-
-    /// When something of notices is due.
-    pub(in crate::agent) fn notices_timer(&self) -> Option<Instant> {
-        let now = self.now;
-        let mut next = self.usp.notices.life;
-        for (name, peer) in &self.usp.notices.peers {
-            let Some(controller) = super::section(&self.config.usp, name) else { continue };
-            let reached = !peer.queue.is_empty() && self.way_to(controller).is_some();
-            let again = match (peer.answered, controller.onboarding_restart) {
-                (Some(at), Some(wait)) if !controller.onboarding_complete => Some(at + wait),
-                _ => None,
-            };
-            let mine = [peer.queue.next(reached), peer.ticker.next(now), again, next];
-            next = mine.into_iter().flatten().min();
-        }
-        next
-    }
-
-    /// Does what is due.
-    pub(in crate::agent) fn notices_due(&mut self) {
-        let now = self.now;
-        let notices = &mut self.usp.notices;
-        let mut periodic = Vec::new();
-        let mut given_up = Vec::new();
-        for (name, peer) in &mut notices.peers {
-            if peer.ticker.due(now, &mut notices.rng) {
-                periodic.push(name.clone());
-            }
-            match peer.queue.expire(now.at) {
-                0 => {}
-                count => given_up.push(format!("controller {name}: {count} notices were given up")),
-            }
-        }
-        if notices.life.take_if(|at| *at <= now.at).is_some() {
-            self.queue(Job::Look);
-        }
-        for line in given_up {
-            self.log(log::Level::Warn, line);
-        }
-        for name in periodic {
-            //= TR-181 LocalAgent.Periodic!: of the controller whose PeriodicNotifInterval has passed.
-            let what = notify::event(LOCAL_AGENT, PERIODIC, Arguments::new());
-            let path = format!("{LOCAL_AGENT}{PERIODIC}");
-            self.raise(Raised { only: Some(name), path, what, boot: false });
-        }
-        self.ask_on_board();
-        self.send_notices();
     }
 
     /// After a commit: has subscriptions that were just made look at once, so that what follows is a change to them,
@@ -487,69 +328,6 @@ impl Agent {
             }
             for what in looked.told {
                 self.push_notice(&section, what, false);
-            }
-        }
-        self.boot_told();
-    }
-
-    fn push_notice(&mut self, section: &str, what: Notification, boot: bool) {
-        let msg_id = self.msg_id();
-        let now = self.now.at;
-        let notices = &mut self.usp.notices;
-        let Some(watch) = notices.watches.get(section) else { return };
-        let one = &watch.subscription;
-        let Some(peer) = notices.peers.get_mut(&one.recipient) else { return };
-        //= TR-369 12: NotifRetry: an answer is wanted, and it is repeated until there is one.
-        let message = notify::notify(&msg_id, &one.id, one.retry, what);
-        let (cause, expiration) = (Cause::Subscription(section.into()), one.expiration);
-        let notice = Notice { msg_id, message, cause, retry: one.retry, expiration, boot };
-        let dropped = peer.queue.push(notice, now);
-        if dropped > 0 {
-            let why = format!(
-                "controller {}: more than {} notices wait, {dropped} are dropped",
-                one.recipient,
-                notice::MAX_NOTICES
-            );
-            self.log(log::Level::Warn, why);
-        }
-    }
-
-    /// The link over which a controller is told something now: of those that stand the first in the order of its ways.
-    //= TR-369 4: notices take the controller's ways in rising Order.
-    fn way_to(&self, controller: &Controller) -> Option<Way> {
-        let peer = EndpointId::parse(&controller.endpoint_id)?;
-        let mut found: Option<Way> = None;
-        for (number, link) in &self.usp.links {
-            let reached = links::peers(&self.config.usp, &link.up).into_iter().find(|(id, ..)| *id == peer);
-            let Some((to, topic, retain)) = reached else { continue };
-            let order = links::order(controller, &link.up);
-            if found.as_ref().is_none_or(|best| order < best.order) {
-                found = Some(Way { order, link: *number, to, topic, retain });
-            }
-        }
-        found
-    }
-
-    /// Sends what is due to every controller that is reached.
-    pub(super) fn send_notices(&mut self) {
-        let Some(own) = self.usp.known.own.clone() else { return };
-        let names: Vec<Box<str>> = self.usp.notices.peers.keys().cloned().collect();
-        for name in names {
-            let Some(controller) = super::section(&self.config.usp, &name) else { continue };
-            let (curve, way) = (controller.retry, self.way_to(controller));
-            let Some(Way { link, to, topic, retain, .. }) = way else { continue };
-            let notices = &mut self.usp.notices;
-            let Some(peer) = notices.peers.get_mut(&name) else { continue };
-            let due = peer.queue.due(self.now.at, curve, &mut notices.rng);
-            if due.is_empty() {
-                continue;
-            }
-            //= TR-369 R-MTP.8: the Connect record comes before any other.
-            self.greet(link);
-            for message in due {
-                let record = record::wrap(record::VERSION, &to, &own, message);
-                let topic = topic.clone();
-                self.out.push_back(Action::Link(LinkCommand::Send { link, topic, retain, record }));
             }
         }
         self.boot_told();
