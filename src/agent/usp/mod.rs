@@ -221,11 +221,16 @@ impl Agent {
     //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
     //= TR-369 R-MTP.8: so it is on a new channel, before any other Record.
     fn greet(&mut self, number: u64) {
+        self.greet_those(number, |_| true);
+    }
+
+    /// The same of some of them.
+    fn greet_those(&mut self, number: u64, wanted: impl Fn(&EndpointId) -> bool) {
         let (Some(own), Some(link)) = (self.usp.known.own.clone(), self.usp.links.get_mut(&number)) else {
             return;
         };
         for (peer, topic, retain) in links::peers(&self.config.usp, &link.up) {
-            if link.greeted.contains(&peer) {
+            if link.greeted.contains(&peer) || !wanted(&peer) {
                 continue;
             }
             let connect = match &link.up.details {
@@ -340,6 +345,16 @@ impl Agent {
         if mqtt && reply_to.is_none() {
             return;
         }
+        //= TR-369 R-MTP.8: who said goodbye, or was told it, gets a Connect record before anything else.
+        match why {
+            Rejected::Refused { to, .. } => self.greet_those(link, |peer| peer == to),
+            Rejected::NoSession { to } => {
+                if let Some(link) = self.usp.links.get_mut(&link) {
+                    link.greeted.retain(|peer| peer != to);
+                }
+            }
+            Rejected::Unreadable(_) | Rejected::Ignored(_) => {}
+        }
         if let Some(record) = why.reply(own) {
             self.out.push_back(Action::Link(LinkCommand::Send {
                 link,
@@ -352,6 +367,8 @@ impl Agent {
 
     /// Sends a message back to whoever asked.
     pub(super) fn reply(&mut self, ask: &Ask, message: Vec<u8>) {
+        //= TR-369 R-MTP.8: after a Disconnect the Connect record comes again before any other.
+        self.greet_those(ask.link, |peer| *peer == ask.from);
         let Some(own) = &self.usp.known.own else { return };
         let record = record::wrap(record::VERSION, &ask.from, own, message);
         let retain = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
