@@ -1,0 +1,222 @@
+//! An ACS and a USP controller on one model: what one changes the other sees under the same numbers and aliases.
+#![cfg(all(feature = "usp", feature = "cwmp"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "common/agent.rs"]
+mod agent;
+#[path = "common/controller.rs"]
+mod controller;
+#[path = "common/cwmp_schema.rs"]
+mod cwmp_schema;
+#[path = "common/device.rs"]
+mod device;
+
+use agent::Bench;
+use controller::{CONTROLLER, Controller, OWN};
+use cpeagent::io::disk::Disk;
+use cpeagent::usp::pb;
+use cpeagent::usp::pb::request::ReqType;
+use cpeagent::usp::pb::response::RespType;
+use std::time::Duration;
+
+const DEVICE: &str = "wr4000-25.12";
+const SSID: &str = "Device.WiFi.SSID.1.SSID";
+const MAPPINGS: &str = "Device.NAT.PortMapping.";
+
+/// A router that both manage; the ACS has had its first session, the controller is greeted.
+fn managed() -> (Bench, Controller) {
+    let mut bench = Bench::new(DEVICE);
+    let usp = controller::SETTINGS.replace("config acs 'acs'\n\toption enable '0'\n", "");
+    bench.disk.put("/etc/config/cpeagent", &format!("{}\n{usp}", agent::SETTINGS));
+    bench.start();
+    bench.informed();
+    bench.nothing();
+    bench.wait(Duration::from_secs(1));
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    bench.posted.clear();
+    bench.said.clear();
+    (bench, one)
+}
+
+fn get(bench: &mut Bench, one: &mut Controller, path: &str) -> Option<String> {
+    let ask = ReqType::Get(pb::Get { param_paths: vec![path.into()], max_depth: 0 });
+    let Ok(RespType::GetResp(answer)) = one.ask(bench, "get", ask) else { panic!("no GetResp") };
+    let result = answer.req_path_results[0].resolved_path_results.first()?;
+    result.result_params.values().next().cloned()
+}
+
+fn set(path: &str, name: &str, value: &str) -> ReqType {
+    let setting = pb::set::UpdateParamSetting { param: name.into(), value: value.into(), required: true };
+    let object = pb::set::UpdateObject { obj_path: path.into(), param_settings: vec![setting] };
+    ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
+}
+
+fn add(table: &str, alias: &str) -> ReqType {
+    let setting = pb::add::CreateParamSetting { param: "Alias".into(), value: alias.into(), required: true };
+    let object = pb::add::CreateObject { obj_path: table.into(), param_settings: vec![setting] };
+    ReqType::Add(pb::Add { allow_partial: false, create_objs: vec![object] })
+}
+
+/// The path of the row that was added.
+fn added(answer: &pb::AddResp) -> String {
+    use pb::add_resp::created_object_result::operation_status::OperStatus;
+    match answer.created_obj_results[0].oper_status.clone().unwrap().oper_status.unwrap() {
+        OperStatus::OperSuccess(made) => made.instantiated_path,
+        OperStatus::OperFailure(failed) => panic!("{failed:?}"),
+    }
+}
+
+fn ask_value(path: &str) -> String {
+    format!(
+        "<cwmp:GetParameterValues><ParameterNames><string>{path}</string></ParameterNames></cwmp:GetParameterValues>"
+    )
+}
+
+fn set_value(path: &str, value: &str) -> String {
+    format!(
+        "<cwmp:SetParameterValues><ParameterList><ParameterValueStruct><Name>{path}</Name>\
+         <Value xsi:type=\"xsd:string\">{value}</Value></ParameterValueStruct></ParameterList>\
+         <ParameterKey>k</ParameterKey></cwmp:SetParameterValues>"
+    )
+}
+
+fn watch(path: &str) -> String {
+    format!(
+        "<cwmp:SetParameterAttributes><ParameterList><SetParameterAttributesStruct><Name>{path}</Name>\
+         <NotificationChange>1</NotificationChange><Notification>2</Notification>\
+         <AccessListChange>0</AccessListChange><AccessList></AccessList></SetParameterAttributesStruct>\
+         </ParameterList></cwmp:SetParameterAttributes>"
+    )
+}
+
+/// The text of the first element of that name.
+fn element<'t>(text: &'t str, name: &str) -> &'t str {
+    let rest = text.split(&format!("<{name}")).nth(1).unwrap_or_else(|| panic!("no {name}: {text}"));
+    rest.split_once('>').unwrap().1.split("</").next().unwrap()
+}
+
+#[test]
+fn what_one_sets_the_other_reads_even_within_a_session() {
+    let (mut bench, mut one) = managed();
+    bench.open();
+    let told = bench.ask(&set_value(SSID, "by the ACS"));
+    assert!(told.contains("SetParameterValuesResponse"), "{told}");
+    assert_eq!(get(&mut bench, &mut one, SSID).as_deref(), Some("by the ACS"));
+    one.ask(&mut bench, "set", set("Device.WiFi.SSID.1.", "SSID", "by the controller")).unwrap();
+    let told = bench.ask(&ask_value(SSID));
+    assert_eq!(element(&told, "Value"), "by the controller", "{told}");
+    bench.nothing();
+    assert!(bench.disk.read_text("/etc/config/wireless").unwrap().contains("by the controller"));
+}
+
+#[test]
+fn a_row_has_one_number_and_one_alias_for_both() {
+    let (mut bench, mut one) = managed();
+    bench.open();
+    let told = bench.ask(&format!(
+        "<cwmp:AddObject><ObjectName>{MAPPINGS}</ObjectName><ParameterKey>k</ParameterKey></cwmp:AddObject>"
+    ));
+    let first = element(&told, "InstanceNumber").to_string();
+    let told = bench.ask(&set_value(&format!("{MAPPINGS}{first}.Alias"), "of-the-acs"));
+    assert!(told.contains("SetParameterValuesResponse"), "{told}");
+    let alias = get(&mut bench, &mut one, &format!("{MAPPINGS}[Alias==\"of-the-acs\"].Alias"));
+    assert_eq!(alias.as_deref(), Some("of-the-acs"));
+
+    let Ok(RespType::AddResp(answer)) = one.ask(&mut bench, "add", add(MAPPINGS, "of-the-controller")) else {
+        panic!("no AddResp")
+    };
+    let path = added(&answer);
+    assert_ne!(path, format!("{MAPPINGS}{first}."));
+    let told = bench.ask(&ask_value(&format!("{path}Alias")));
+    assert_eq!(element(&told, "Value"), "of-the-controller", "{told}");
+
+    // What one deletes is gone for the other, and its number is not given again.
+    let gone = ReqType::Delete(pb::Delete { allow_partial: false, obj_paths: vec![path.clone()] });
+    one.ask(&mut bench, "delete", gone).unwrap();
+    assert!(bench.ask(&ask_value(&path)).contains("<FaultCode>9005</FaultCode>"));
+    let told = bench.ask(&format!(
+        "<cwmp:AddObject><ObjectName>{MAPPINGS}</ObjectName><ParameterKey>k</ParameterKey></cwmp:AddObject>"
+    ));
+    assert_ne!(format!("{MAPPINGS}{}.", element(&told, "InstanceNumber")), path);
+}
+
+//= TR-069 A.3.2.4: active notification opens a session when somebody else than the ACS changed the value.
+#[test]
+fn the_acs_is_told_what_the_controller_changed_and_not_what_it_changed_itself() {
+    let (mut bench, mut one) = managed();
+    bench.open();
+    let told = bench.ask(&watch(SSID));
+    assert!(told.contains("SetParameterAttributesResponse"), "{told}");
+    bench.ask(&set_value(SSID, "by the ACS"));
+    bench.nothing();
+    bench.wait(Duration::from_secs(5));
+    bench.posted.clear();
+    bench.wait(Duration::from_secs(120));
+    assert!(!bench.posted.iter().any(|text| text.contains("4 VALUE CHANGE")), "{:?}", bench.posted);
+
+    one.ask(&mut bench, "set", set("Device.WiFi.SSID.1.", "SSID", "by the controller")).unwrap();
+    bench.wait(Duration::from_secs(120));
+    let inform = bench.posted.iter().find(|text| text.contains("4 VALUE CHANGE")).expect("an Inform");
+    assert!(inform.contains("by the controller"), "{inform}");
+}
+
+//= TR-181 2.19 ManagementServer: it is of CWMP alone, as LocalAgent is of USP alone.
+#[test]
+fn neither_sees_the_settings_of_the_other() {
+    let (mut bench, mut one) = managed();
+    assert_eq!(get(&mut bench, &mut one, "Device.ManagementServer.EnableCWMP"), None);
+    bench.open();
+    let told = bench.ask(&ask_value("Device.LocalAgent.EndpointID"));
+    assert!(told.contains("<FaultCode>9005</FaultCode>"), "{told}");
+}
+
+#[test]
+fn either_can_be_switched_off_by_itself_and_the_other_keeps_every_number() {
+    for stays in ["usp", "cwmp"] {
+        let (mut bench, mut one) = managed();
+        let Ok(RespType::AddResp(answer)) = one.ask(&mut bench, "add", add(MAPPINGS, "kept")) else {
+            panic!("no AddResp")
+        };
+        let alias = format!("{}Alias", added(&answer));
+        bench.open();
+        if stays == "usp" {
+            // The last thing that the ACS does.
+            let off =
+                set_value("Device.ManagementServer.EnableCWMP", "0").replace("xsd:string", "xsd:boolean");
+            let told = bench.ask(&off);
+            assert!(told.contains("SetParameterValuesResponse"), "{told}");
+            bench.nothing();
+        } else {
+            bench.nothing();
+            // The last thing that the controllers do: their ways are closed.
+            let off = |way: &&str| pb::set::UpdateObject {
+                obj_path: format!("Device.LocalAgent.{way}"),
+                param_settings: vec![pb::set::UpdateParamSetting {
+                    param: "Enable".into(),
+                    value: "false".into(),
+                    required: true,
+                }],
+            };
+            let ways = ["Controller.*.", "MTP.*."];
+            let off = pb::Set { allow_partial: false, update_objs: ways.iter().map(off).collect() };
+            one.send_as(&mut bench, CONTROLLER, OWN, "off", ReqType::Set(off));
+        }
+        bench.wait(Duration::from_secs(10));
+        bench.reboot(7);
+        bench.posted.clear();
+        bench.start();
+        if stays == "usp" {
+            assert!(bench.posted.is_empty(), "{:?}", bench.posted);
+            let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+            assert_eq!(one.record(&mut bench).from_id, OWN);
+            assert_eq!(get(&mut bench, &mut one, &alias).as_deref(), Some("kept"));
+        } else {
+            let text = bench.disk.read_text("/etc/config/cpeagent").unwrap();
+            assert!(bench.links.is_empty(), "{:?} {text}", bench.links);
+            bench.informed();
+            let told = bench.ask(&ask_value(&alias));
+            assert_eq!(element(&told, "Value"), "kept", "{told}");
+        }
+    }
+}
