@@ -30,7 +30,7 @@ const REQUESTED: &str = "Requested";
 pub(super) enum Whose {
     /// For the ACS.
     Acs,
-    #[cfg_attr(not(feature = "usp"), allow(dead_code))] // commands are of USP
+    #[cfg(feature = "usp")]
     /// For the controller whose request is this section.
     Request(String),
 }
@@ -208,7 +208,9 @@ impl Agent {
                 self.session.handle(self.now, raised);
                 self.look_soon();
             }
-            Some((_, Whose::Request(_))) | None => {}
+            #[cfg(feature = "usp")]
+            Some((_, Whose::Request(section))) => self.diagnosed_for(&section, verdict),
+            None => {}
         }
         true
     }

@@ -5,7 +5,7 @@ use super::local::Request;
 use super::measure::Measure;
 use super::rendering::MAX_KEPT;
 #[cfg(feature = "usp")]
-use super::usp::Ask;
+use super::usp::{Ask, Deed};
 use super::{Action, Agent, NotCommitted, Unkept};
 use crate::cwmp::rpc::{Answer, Rpc};
 use crate::diag::Kind;
@@ -109,6 +109,9 @@ pub(super) enum Done {
     /// A USP controller: what it asked, and the message.
     #[cfg(feature = "usp")]
     Usp(Rc<Ask>, Vec<u8>),
+    /// A USP controller that called commands: the message, if any, and what follows.
+    #[cfg(feature = "usp")]
+    Operated(Rc<Ask>, Option<Vec<u8>>, Vec<Deed>),
     /// Nobody.
     #[cfg(feature = "usp")]
     Nobody,
@@ -286,6 +289,14 @@ impl Agent {
             Done::Usp(ask, message) => {
                 self.reply(&ask, message);
                 self.announce_between_sessions();
+            }
+            #[cfg(feature = "usp")]
+            Done::Operated(ask, message, deeds) => {
+                if let Some(message) = message {
+                    self.reply(&ask, message);
+                }
+                self.announce_between_sessions();
+                self.do_deeds(deeds);
             }
             Done::Local(id, tree) => {
                 self.out.push_back(Action::Answer(id, tree));

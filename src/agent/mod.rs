@@ -269,7 +269,7 @@ impl Agent {
         let own = [self.look, self.configure_at, self.keep_at];
         let next = own.into_iter().chain([self.session.next_timer(self.now)]).flatten().min();
         #[cfg(feature = "usp")]
-        let next = [next, self.notices_timer()].into_iter().flatten().min();
+        let next = [next, self.notices_timer(), self.commands_timer()].into_iter().flatten().min();
         next
     }
 
@@ -311,6 +311,8 @@ impl Agent {
         match event {
             Event::Started => {
                 self.forget_diagnoses();
+                #[cfg(feature = "usp")]
+                self.forget_requests();
                 self.listening = Some(now.at);
                 if let Some(wall) = now.wall {
                     let _ = self.state.set_first_use(wall);
@@ -408,6 +410,10 @@ impl Agent {
                 return;
             }
             if self.settle_diagnoses() {
+                continue;
+            }
+            #[cfg(feature = "usp")]
+            if self.commands_due() {
                 continue;
             }
             let Some(job) = self.next_job() else { return };

@@ -10,7 +10,7 @@ use super::read::Place;
 use super::schema::{Argument, Arguments, Command};
 use super::source::Stop;
 use super::value::Invalid;
-use super::view::{At, View};
+use super::view::{At, KEPT, View};
 use super::write::{NoPlan, Planner};
 
 /// Most arguments one call of a command may bring.
@@ -35,6 +35,21 @@ impl Planner<'_> {
         done.map_err(|stop| match stop {
             Stop::Wait => NoPlan::Wait,
             Stop::Refused(why) => NoPlan::Refused(vec![Error::new(path, why)]),
+        })
+    }
+
+    /// Makes a row that only the agent keeps: a section of that type with these options, planned like any other change.
+    pub fn keep(&mut self, section: &str, kind: &str, options: &[(&str, &str)]) -> Result<(), NoPlan> {
+        let done = self.step(|planner, _| {
+            planner.draft.add(KEPT, section, kind)?;
+            for (option, value) in options {
+                planner.draft.set_text(KEPT, section, option, value)?;
+            }
+            Ok(())
+        });
+        done.map_err(|stop| match stop {
+            Stop::Wait => NoPlan::Wait,
+            Stop::Refused(why) => NoPlan::Refused(vec![Error::new(section, why)]),
         })
     }
 

@@ -9,9 +9,12 @@ mod facts;
 pub(super) mod known;
 mod links;
 mod notify;
+mod operate;
 mod queues;
 mod serve;
 mod trust;
+
+pub(in crate::agent) use operate::Deed;
 
 use super::job::Job;
 use super::{Action, Agent};
@@ -47,6 +50,8 @@ pub struct Usp {
     links: BTreeMap<u64, Link>,
     /// The link served last: the next one is behind it.
     turn: u64,
+    /// Commands that take their time.
+    commands: operate::Commands,
     /// What controllers are told without asking.
     notices: notify::Notices,
 }

@@ -43,11 +43,12 @@ impl Agent {
             }
             ReqType::Set(set) => self.change(running, ask, |planner| msg::set::set(planner, rights, set)),
             ReqType::Add(add) => self.change(running, ask, |planner| msg::add::add(planner, rights, add)),
+            ReqType::Operate(asked) => self.operate(running, ask, asked, rights),
             ReqType::Delete(delete) => {
                 self.change(running, ask, |planner| msg::delete::delete(planner, rights, delete))
             }
             //= TR-369 R-MSG.1: what is not supported is answered by 7001.
-            ReqType::Operate(_) | ReqType::Notify(_) | ReqType::Register(_) | ReqType::Deregister(_) => {
+            ReqType::Notify(_) | ReqType::Register(_) | ReqType::Deregister(_) => {
                 self.fail(ask, &Fault::new(MESSAGE_NOT_SUPPORTED, ""), &[])
             }
         }
@@ -138,7 +139,7 @@ impl Agent {
         self.reply(ask, message);
     }
 
-    fn fail(&mut self, ask: &Ask, fault: &Fault, paths: &[(String, Fault)]) -> Step {
+    pub(super) fn fail(&mut self, ask: &Ask, fault: &Fault, paths: &[(String, Fault)]) -> Step {
         self.reply(ask, msg::error(&ask.msg_id, fault, paths));
         Step::Over
     }

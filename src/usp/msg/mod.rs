@@ -9,6 +9,7 @@ pub mod delete;
 pub mod get;
 pub mod instances;
 pub mod notify;
+pub mod operate;
 pub mod protocol;
 pub mod set;
 pub mod supported_dm;

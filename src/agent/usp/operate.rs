@@ -1,0 +1,345 @@
+//! Commands of controllers: what is planned, what the agent carries out itself, and the rows of Request.
+//!
+//! What takes its time has a row among those the agent keeps, from the answer to its end; OperationComplete tells the
+//! end. Reboot and reset wait until the answer had time to leave.
+
+use super::Ask;
+use crate::agent::diag::{self, Prepared, Whose};
+use crate::agent::job::{Done, Running, Step};
+use crate::agent::{Action, Agent};
+use crate::diag::{COMPLETE, Kind, Verdict};
+use crate::dm::acl::Rights;
+use crate::dm::error::{Error, Refusal};
+use crate::dm::schema::Arguments;
+use crate::dm::source::Stop;
+use crate::dm::tree::Tree;
+use crate::dm::write::{NoPlan, Planner};
+use crate::time::{Instant, Now};
+use crate::usp::error::{
+    Asked, COMMAND_CANCELED, COMMAND_FAILURE, Fault, INVALID_COMMAND_ARGUMENTS, OBJECT_DOES_NOT_EXIST,
+    RESOURCES_EXCEEDED,
+};
+use crate::usp::msg::change::Waits;
+use crate::usp::msg::operate::{self, Begun, Call, CameTo};
+use crate::usp::pb;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Most commands under way.
+//= TR-369 R-OPR.3: more than can run are refused; none that runs is given up for them.
+pub const MAX_UNDER_WAY: usize = 16;
+/// How long an answer has to leave before the device restarts.
+pub const DEPARTURE: Duration = Duration::from_secs(2);
+/// The table of commands under way, and the type of its sections.
+const REQUESTS: &str = "Device.LocalAgent.Request";
+const REQUEST: &str = "request";
+const CONTROLLERS: &str = "Device.LocalAgent.Controller";
+/// Of a timer: when it ends, in seconds since 1970, and how long it was to be.
+const DUE: &str = "due";
+const DELAY: &str = "delay";
+
+/// What is done once the commands are kept and answered.
+#[derive(Clone, Debug)]
+pub(in crate::agent) enum Deed {
+    Reboot(String),
+    FactoryReset(String),
+    Diagnose(Kind, String, Prepared),
+    Timer(String, u64),
+    Cancel(String),
+    OnBoard(String),
+    /// It is done already: its section and results.
+    Complete(String, Arguments),
+}
+
+/// What the agent keeps of commands in memory.
+#[derive(Default)]
+pub(in crate::agent) struct Commands {
+    timers: BTreeMap<String, Instant>,
+    departure: Option<(Instant, bool)>,
+}
+
+impl Agent {
+    /// Carries out an Operate.
+    //= TR-369 R-OPR.0: a command that takes its time gets a row of Request before it is answered.
+    pub(super) fn operate(
+        &mut self,
+        running: &mut Running,
+        ask: &Rc<Ask>,
+        asked: &pb::Operate,
+        rights: &Rights,
+    ) -> Step {
+        let outcome = RefCell::new(None);
+        let kept = self.state.kept();
+        let first = self.state.commit();
+        let planned = self.plan(running, |planner| {
+            let calls = operate::operate(planner, rights, asked).map_err(|Waits| NoPlan::Wait)?;
+            let mut desk = Desk { ask, asked, kept: &kept, first, taken: 0, deeds: Vec::new() };
+            let begun = match calls {
+                Err(fault) => Err(fault),
+                Ok(calls) => {
+                    let mut begun = Vec::new();
+                    for call in calls {
+                        begun.push((format!("{}{}", call.object, call.command), desk.begin(planner, call)?));
+                    }
+                    Ok(begun)
+                }
+            };
+            *outcome.borrow_mut() = Some((begun, desk.deeds));
+            Ok(())
+        });
+        match (planned, outcome.into_inner()) {
+            (Ok(plan), Some((Ok(begun), deeds))) => {
+                let message = operate::answer(&begun).into_msg(&ask.msg_id);
+                let message = operate::is_answered(asked, &begun).then_some(message);
+                let state = self.state.clone();
+                self.commit(running, plan, state, Done::Operated(Rc::clone(ask), message, deeds))
+            }
+            (Ok(_), Some((Err(fault), _))) => self.fail(ask, &fault, &[]),
+            (Ok(_), None) => self.fail(ask, &Fault::new(COMMAND_FAILURE, ""), &[]),
+            (Err(Ok(step)), _) => step,
+            (Err(Err(errors)), _) => {
+                let unknown = Error::new("", Refusal::UnknownPath);
+                let error = errors.first().unwrap_or(&unknown);
+                self.fail(ask, &Fault::about(error, Asked::Operate), &[])
+            }
+        }
+    }
+
+    /// Does what was promised with an answer.
+    pub(in crate::agent) fn do_deeds(&mut self, deeds: Vec<Deed>) {
+        for deed in deeds {
+            match deed {
+                //= TR-369 13: Reboot() and FactoryReset() are answered first, then done.
+                Deed::Reboot(key) => {
+                    self.note_reboot("RemoteReboot", &key);
+                    self.usp.commands.departure = Some((self.now.at + DEPARTURE, false));
+                }
+                Deed::FactoryReset(key) => {
+                    self.note_reboot("RemoteFactoryReset", &key);
+                    self.usp.commands.departure = Some((self.now.at + DEPARTURE, true));
+                }
+                Deed::Diagnose(kind, section, prepared) => {
+                    self.run_diagnosis(kind, Whose::Request(section), prepared);
+                }
+                Deed::Timer(section, delay) => {
+                    let at = self.now.at + Duration::from_secs(delay);
+                    self.usp.commands.timers.insert(section, at);
+                }
+                Deed::Cancel(section) => self.cancel(&section),
+                Deed::OnBoard(section) => self.tell_on_board(&section),
+                Deed::Complete(section, results) => self.complete(&section, Ok(results)),
+            }
+        }
+    }
+
+    /// Ends a command that a controller gave up.
+    //= TR-369 R-OPR.3: a command that runs is ended by Cancel() alone, and 7023 tells so.
+    fn cancel(&mut self, section: &str) {
+        if let Some(id) = self.diagnoses.forget(None, &Whose::Request(section.to_string())) {
+            self.out.push_back(Action::StopDiagnosis(id));
+        }
+        self.usp.commands.timers.remove(section);
+        self.complete(section, Err(Fault::new(COMMAND_CANCELED, "")));
+    }
+
+    /// A diagnostic of a controller has ended.
+    pub(in crate::agent) fn diagnosed_for(&mut self, section: &str, verdict: Verdict) {
+        let mut results = verdict.results;
+        results.insert("Status".into(), verdict.status.into());
+        if verdict.status != COMPLETE {
+            // What was measured until then is no result.
+            results.retain(|name, _| name == "Status");
+        }
+        self.complete(section, Ok(results));
+    }
+
+    /// Takes the row of a command away and tells its end.
+    //= TR-369 R-OPR.0: the row is removed when the command is done, either way.
+    fn complete(&mut self, section: &str, result: Result<Arguments, Fault>) {
+        let mut kept = self.state.kept();
+        let Some(row) = kept.remove(section) else { return };
+        let text = |name: &str| row.str(name).unwrap_or_default().to_string();
+        let (path, key) = (text("Command"), text("CommandKey"));
+        let Some(at) = path.rfind('.') else { return };
+        let (object, command) = path.split_at(at + 1);
+        // Fewer rows than before always fit.
+        let _ = self.state.set_kept(&kept);
+        self.out.push_back(Action::Save(Box::new(self.state.clone())));
+        self.tell_operation(object, command, &key, result);
+        self.look_soon();
+    }
+
+    /// What ran before a start is gone, but timers.
+    //= TR-369 13: commands do not outlive a restart; ScheduleTimer() does.
+    pub(in crate::agent) fn forget_requests(&mut self) {
+        let mut kept = self.state.kept();
+        let requests = kept.entries().iter().filter(|(_, row)| row.str(".type") == Some(REQUEST));
+        let requests: Vec<(String, Option<u64>)> =
+            requests.map(|(name, row)| (name.to_string(), left(row, self.now))).collect();
+        for (name, left) in requests {
+            match left {
+                Some(left) => {
+                    let at = self.now.at + Duration::from_secs(left);
+                    self.usp.commands.timers.insert(name, at);
+                }
+                None => drop(kept.remove(&name)),
+            }
+        }
+        let _ = self.state.set_kept(&kept);
+    }
+
+    /// When the next timer ends, or the device departs.
+    pub(in crate::agent) fn commands_timer(&self) -> Option<Instant> {
+        let timers = self.usp.commands.timers.values().copied().min();
+        let departure = self.usp.commands.departure.map(|(at, _)| at);
+        timers.into_iter().chain(departure).min()
+    }
+
+    /// Timers that are due end, between two jobs; whether there was one.
+    pub(in crate::agent) fn commands_due(&mut self) -> bool {
+        let now = self.now.at;
+        if let Some((at, reset)) = self.usp.commands.departure
+            && at <= now
+        {
+            self.usp.commands.departure = None;
+            self.out.push_back(if reset { Action::FactoryReset } else { Action::Reboot });
+            return true;
+        }
+        let due = self.usp.commands.timers.iter().find(|(_, at)| **at <= now).map(|(name, _)| name.clone());
+        let Some(section) = due else { return false };
+        self.usp.commands.timers.remove(&section);
+        self.complete(&section, Ok(Arguments::new()));
+        true
+    }
+}
+
+/// How many seconds a kept timer has left; `None` for what is no timer. Without a calendar it begins anew.
+fn left(row: &Tree, now: Now) -> Option<u64> {
+    let delay: u64 = row.str(DELAY)?.parse().ok()?;
+    let due = row.str(DUE).and_then(|due| due.parse::<i64>().ok());
+    Some(match (due, now.wall) {
+        (Some(due), Some(wall)) => u64::try_from(due - wall.seconds).unwrap_or(0).min(delay),
+        (Some(_) | None, _) => delay,
+    })
+}
+
+/// Where the commands of one message are begun.
+struct Desk<'a> {
+    ask: &'a Ask,
+    asked: &'a pb::Operate,
+    /// The rows that are kept before.
+    kept: &'a Tree,
+    /// A number that no message before had.
+    first: u64,
+    taken: usize,
+    deeds: Vec<Deed>,
+}
+
+impl Desk<'_> {
+    /// How a call is answered; what follows is noted.
+    fn begin(&mut self, planner: &mut Planner<'_>, call: Call) -> Result<Begun, NoPlan> {
+        let key = || self.asked.command_key.clone();
+        let (name, inputs) = match call.came_to {
+            CameTo::Failed(fault) => return Ok(Begun::Failed(fault)),
+            CameTo::Planned(results) if !call.asynchronous => return Ok(Begun::Done(results)),
+            CameTo::Planned(results) => {
+                let row = self.row(planner, &call.object, &call.command, &[])?;
+                return Ok(self.runs(row, |section| Deed::Complete(section, results)));
+            }
+            CameTo::Agent(name, inputs) => (name, inputs),
+        };
+        let done = |desk: &mut Self, deed| {
+            desk.deeds.push(deed);
+            Ok(Begun::Done(Arguments::new()))
+        };
+        match name {
+            "reboot" => done(self, Deed::Reboot(key())),
+            "factory_reset" => done(self, Deed::FactoryReset(key())),
+            "send_onboard_request" => match section(planner, CONTROLLERS, &call.object)? {
+                Some(section) => done(self, Deed::OnBoard(section)),
+                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
+            },
+            "cancel_request" => match section(planner, REQUESTS, &call.object)? {
+                Some(section) => done(self, Deed::Cancel(section)),
+                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
+            },
+            "schedule_timer" => {
+                let Some(delay) = inputs.get("DelaySeconds").and_then(|text| text.parse::<u32>().ok()) else {
+                    return Ok(Begun::Failed(Fault::new(INVALID_COMMAND_ARGUMENTS, "DelaySeconds")));
+                };
+                let wall = look(planner, |view| Ok(view.snapshot.now.wall))?;
+                let due = wall.map(|wall| (wall.seconds + i64::from(delay)).to_string()).unwrap_or_default();
+                let delay_text = delay.to_string();
+                let more = [(DUE, due.as_str()), (DELAY, delay_text.as_str())];
+                let row = self.row(planner, &call.object, &call.command, &more)?;
+                Ok(self.runs(row, |section| Deed::Timer(section, delay.into())))
+            }
+            name => match Kind::named(name) {
+                Some(kind) => {
+                    let prepared = look(planner, |view| diag::prepare(view, kind, &inputs))?;
+                    let row = self.row(planner, &call.object, &call.command, &[])?;
+                    Ok(self.runs(row, |section| Deed::Diagnose(kind, section, prepared)))
+                }
+                //= TR-369 13: 7022 is a command that failed.
+                None => Ok(Begun::Failed(Fault::new(COMMAND_FAILURE, "not on this device"))),
+            },
+        }
+    }
+
+    fn runs(&mut self, row: Option<(String, String)>, deed: impl FnOnce(String) -> Deed) -> Begun {
+        let Some((section, path)) = row else {
+            return Begun::Failed(Fault::new(RESOURCES_EXCEEDED, "too many commands are under way"));
+        };
+        self.deeds.push(deed(section));
+        Begun::Runs(path.trim_end_matches('.').to_string())
+    }
+
+    /// Makes a row of Request: its section and path. `None` if there are too many.
+    //= TR-369 R-OPR.2: one row for each object and command.
+    fn row(
+        &mut self,
+        planner: &mut Planner<'_>,
+        object: &str,
+        command: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Option<(String, String)>, NoPlan> {
+        let under_way =
+            self.kept.entries().iter().filter(|(_, row)| row.str(".type") == Some(REQUEST)).count();
+        if under_way + self.taken >= MAX_UNDER_WAY {
+            return Ok(None);
+        }
+        self.taken += 1;
+        let section = format!("{REQUEST}{}_{}", self.first, self.taken);
+        let path = format!("{object}{command}");
+        let mut options = vec![
+            ("Originator", self.ask.from.as_str()),
+            ("Command", path.as_str()),
+            ("CommandKey", self.asked.command_key.as_str()),
+            ("Status", "Active"),
+        ];
+        options.extend(more);
+        planner.keep(&section, REQUEST, &options)?;
+        let path = look(planner, |view| view.path_of(REQUESTS, &section))?;
+        Ok(path.map(|path| (section, path)))
+    }
+}
+
+/// The section of a row of a table.
+fn section(planner: &mut Planner<'_>, table: &str, path: &str) -> Result<Option<String>, NoPlan> {
+    look(planner, |view| {
+        let row = view.row_at(table, path)?;
+        Ok(row.and_then(|row| row.section.as_ref().map(|bound| bound.name.to_string())))
+    })
+}
+
+fn look<T>(
+    planner: &mut Planner<'_>,
+    read: impl FnMut(&crate::dm::view::View<'_>) -> Result<T, Stop>,
+) -> Result<T, NoPlan> {
+    planner.look(read).map_err(|stop| match stop {
+        Stop::Wait => NoPlan::Wait,
+        Stop::Refused(why) => NoPlan::Refused(vec![Error::new("", why)]),
+    })
+}
