@@ -263,6 +263,50 @@ fn what_the_dhcp_clients_hand_over_becomes_the_acs_where_that_is_asked_for() {
     assert_eq!(root.text(), before);
 }
 
+/// In a network of its own: a server that answers only those who say who they are, and a router's client.
+const NETWORK: &str = r#"set -e
+ip link add srv type veth peer name cli
+ip addr add 198.18.0.1/24 dev srv
+ip link set srv up
+ip link set cli up
+dnsmasq -d -p 0 -C /dev/null --interface=srv --bind-interfaces --dhcp-authoritative --no-ping -F 198.18.0.10,198.18.0.20,5m \
+    -l "$ROOT/leases" -x "$ROOT/pid" --dhcp-vendorclass=set:cpe,dslforum.org \
+    --dhcp-option=tag:cpe,vi-encap:3561,11,https://acs.example.net/ --dhcp-option=tag:cpe,vi-encap:3561,12,code &
+server=$!
+trap 'kill $server' EXIT
+busybox udhcpc -i cli -f -n -q -t 10 -T 1 -s "$ROOT/bin/client" -O 43 -O 125 "$@"
+"#;
+
+#[test]
+fn a_real_client_and_a_real_server_name_the_acs_to_who_says_dslforum() {
+    let namespace =
+        || Command::new("unshare").args(["-Urn", "true"]).status().is_ok_and(|status| status.success());
+    if !there("busybox") || !there("dnsmasq") || !there("ip") || !namespace() {
+        eprintln!("left out: needs busybox, dnsmasq, iproute2 and namespaces that a user may make");
+        return;
+    }
+    for (class, want) in [(["-V", "somebody"], false), (["-V", "dslforum.org"], true)] {
+        let root = Root::new();
+        root.edit("config acs 'acs'\n", "config acs 'acs'\n\toption dhcp_discovery '1'\n");
+        let hook = path(HOOK);
+        root.command(
+            "client",
+            &format!("INTERFACE=wan\nlogger() {{ cat >&2; }}\n. '{}'\nwait", hook.display()),
+        );
+        let bin = format!("{}:{}", root.path("bin").display(), std::env::var("PATH").unwrap());
+        let out = Command::new("unshare")
+            .args(["-Urn", "sh", "-c", NETWORK, "sh"])
+            .args(class)
+            .env("PATH", bin)
+            .env("ROOT", root.folder.path())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(root.has("option url 'https://acs.example.net/'"), want, "{class:?}: {out:?}");
+        assert_eq!(root.has("option provisioning_code 'code'"), want);
+    }
+}
+
 #[test]
 fn dhcpv6_tells_of_the_acs_as_well() {
     if !there("busybox") {
