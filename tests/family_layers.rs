@@ -10,7 +10,7 @@ const OBJECTS: [&str; 4] = ["Bridging", "Ethernet", "IP", "PPP"];
 
 #[test]
 fn recorded_routers_read_as_reviewed() {
-    for device in common::device::names() {
+    for device in common::device::routers() {
         let mut story = Story::of(&device);
         for object in OBJECTS {
             let text = story.get(&[&format!("Device.{object}.")]);

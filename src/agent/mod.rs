@@ -30,7 +30,7 @@ use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::rng::Rng;
 use crate::state::State;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, Wall};
 #[cfg(feature = "usp")]
 use crate::usp::mtp::{LinkCommand, LinkEvent, Wanted};
 use job::{Job, Running};
@@ -534,9 +534,14 @@ impl Agent {
         self.out.push_back(Action::Log(level, text));
     }
 
+    /// The time that reads see: of a recorded router that of its recording.
+    fn calendar(&self) -> Option<Wall> {
+        self.now.wall.map(|wall| wall.plus(self.reading_skew))
+    }
+
     /// An empty snapshot of now, with what the agent itself knows.
     fn snapshot(&self) -> Snapshot {
-        let wall = self.now.wall.map(|wall| wall.plus(self.reading_skew));
+        let wall = self.calendar();
         let mut snapshot = Snapshot::new(Now { wall, ..self.now });
         snapshot.unapplied = self.settling.keys().cloned().collect();
         snapshot.unapplied.extend(self.unannounced.iter().map(|package| format!("uci:{package}").into()));

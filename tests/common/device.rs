@@ -29,6 +29,11 @@ pub fn names() -> Vec<String> {
     names
 }
 
+/// The names of those that are routers of their own: not those that only have another agent on a router of the others.
+pub fn routers() -> Vec<String> {
+    names().into_iter().filter(|name| !devices().join(name).join("agent").is_dir()).collect()
+}
+
 /// A private copy of the recorded router `name`: its bases first, then its own files, without what `REMOVED` lists.
 ///
 /// The copy may be written to and is deleted when the value is dropped. Panics when there is no such router, when a base

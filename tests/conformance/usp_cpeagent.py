@@ -1,6 +1,7 @@
 """Adapter by which an outside conformance kit for USP starts cpeagent on a copy of a recorded router.
 
-Command template: `PROGRAM --root {root} run`. The agent ends to restart the device, and the kit starts it again.
+Command template: `sh -c '{boot}' PROGRAM {root}`. The agent ends to restart the device, and the kit starts it again; each
+start is a boot of the device.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from uspkit.config import AgentCfg, ControllerCfg, Mtp
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 DEVICE = PROJECT / "tests/devices/wr4000-25.12"
 PROGRAM = PROJECT / "target/debug/cpeagent"
+#: A boot of the device in a folder: the kernel gives it an id of its own.
+BOOT = 'cat /proc/sys/kernel/random/uuid > "$1/proc/sys/kernel/random/boot_id"; exec "$0" --root "$1" run'
 
 #: Parameters of a Controller row by the options that hold them.
 CONTROLLER_OPTIONS = {
@@ -58,7 +61,7 @@ class Adapter(BaseAdapter):
         for path, value in cfg.params.items():
             subprocess.run([PROGRAM, "--root", root, "set", f"{path}={value}"], check=True, capture_output=True)
         shutil.copytree(root / "etc/config", root / "rom/etc/config", dirs_exist_ok=True)
-        return {"root": str(root), "program": str(PROGRAM), "args": f"--root {root} run"}
+        return {"root": str(root), "boot": BOOT}
 
     def section(self, kind: str, name: str, options: dict[str, str | list[str]]) -> None:
         lines = [f"config {kind} '{name}'"]

@@ -108,6 +108,7 @@ impl Agent {
             (Some(own), true) => links::wanted(&self.config.usp, own),
             // Without controllers nobody misses it.
             (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
+            (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
             (None, true) => {
                 self.log(log::Level::Error, "no endpoint id: neither set nor OUI and serial number".into());
                 Vec::new()

@@ -180,7 +180,7 @@ impl Agent {
     /// Removes the subscriptions that do not outlive a restart. Before the first job.
     //= TR-369 12: Persistent false: the row goes with every restart.
     pub(in crate::agent) fn forget_subscriptions(&mut self) {
-        let wall = self.now.wall;
+        let wall = self.calendar();
         self.end_subscriptions(|one| {
             one.ends_at_restart() || one.left(wall).is_some_and(|left| left.is_zero())
         });
@@ -217,7 +217,7 @@ impl Agent {
 
     /// Brings the watches in line with the rows that are kept.
     fn take_subscriptions(&mut self) {
-        let wall = self.now.wall;
+        let wall = self.calendar();
         if self.end_subscriptions(|one| one.left(wall).is_some_and(|left| left.is_zero())) {
             self.out.push_back(Action::Save(Box::new(self.state.clone())));
         }
