@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::auth::{Door, Login};
+use super::controller::Controller;
 use super::http;
 use super::inform::Inform;
 use super::known::{Known, Parameter};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the page is served, on loopback only; `None` for no page.
     pub page: Option<SocketAddr>,
+    /// Whether a USP controller stands beside it.
+    pub usp: bool,
     /// What a CPE has to know; `None` lets everybody in.
     pub login: Option<Login>,
     /// Given to each device in its first session here, and then used to wake it.
@@ -57,6 +60,7 @@ impl Default for Settings {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             page: None,
+            usp: false,
             login: None,
             wake: None,
             linger: Duration::ZERO,
@@ -124,6 +128,7 @@ struct Shared {
     page: Option<SocketAddr>,
     latest: watch::Sender<Option<(String, Arc<Inform>)>>,
     changed: watch::Sender<u64>,
+    controller: OnceLock<Controller>,
 }
 
 /// A running ACS; clones are the same one. It serves until the runtime ends.
@@ -186,7 +191,13 @@ impl Acs {
             settings,
             latest: watch::Sender::new(None),
             changed: watch::Sender::new(0),
+            controller: OnceLock::new(),
         }));
+        if acs.0.settings.usp {
+            let controller = Controller::start(&acs).await?;
+            // Nobody else can have set it yet.
+            let _ = acs.0.controller.set(controller);
+        }
         tokio::spawn(http::serve(cwmp, CwmpHandler(acs.clone())));
         if let Some(listener) = page {
             tokio::spawn(http::serve(listener, super::page::Page::new(acs.clone())));
@@ -207,6 +218,11 @@ impl Acs {
     /// Where the page is served.
     pub fn page_address(&self) -> Option<SocketAddr> {
         self.0.page
+    }
+
+    /// The USP controller beside it.
+    pub fn controller(&self) -> Option<Controller> {
+        self.0.controller.get().cloned()
     }
 
     /// How it behaves.

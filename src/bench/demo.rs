@@ -1,6 +1,6 @@
 //! The story of the demo: what an ACS does with a router in its first minutes, told step by step.
 //!
-//! It knows the agent only as something that can be pointed at an ACS; how it is started is the [`Agent`]'s matter.
+//! Where a USP controller stands beside the ACS, [`super::demo_usp`] goes on with it. It knows the agent only as something that can be pointed at an ACS; how it is started is the [`Agent`]'s matter.
 //! Driven by `cpeagent demo`.
 
 use std::collections::BTreeSet;
@@ -21,6 +21,12 @@ pub const STEP_WAIT: Duration = Duration::from_secs(60);
 pub trait Agent {
     /// Starts it with that ManagementServer.URL. It runs until it is dropped.
     fn start(&mut self, acs_url: &str) -> impl Future<Output = io::Result<()>>;
+
+    /// What has changed in the router's configuration since this was asked last, a line for each change; empty where
+    /// that cannot be seen.
+    fn changes(&mut self) -> String {
+        String::new()
+    }
 }
 
 /// One step as it went.
@@ -67,7 +73,7 @@ pub async fn run<A: Agent>(acs: &Acs, agent: &mut A, tell: &mut dyn FnMut(&Step)
     let first = acs.next_inform();
     agent.start(&acs.url()).await?;
     match timeout(STEP_WAIT, first).await {
-        Ok((device, _)) => Ok(story(acs, &device, tell).await),
+        Ok((device, _)) => Ok(story(acs, agent, &device, tell).await),
         Err(_) => {
             let why = Err(format!("no Inform within {} s", STEP_WAIT.as_secs()));
             let step = Step { name: "bootstrap", outcome: why };
@@ -78,28 +84,38 @@ pub async fn run<A: Agent>(acs: &Acs, agent: &mut A, tell: &mut dyn FnMut(&Step)
 }
 
 /// Tells the story with a device that has informed just now; goes on after a step that fails.
-pub async fn story(acs: &Acs, device: &Device, tell: &mut dyn FnMut(&Step)) -> Report {
+pub async fn story<A: Agent>(
+    acs: &Acs,
+    agent: &mut A,
+    device: &Device,
+    tell: &mut dyn FnMut(&Step),
+) -> Report {
     let mut story = Story { device: device.clone(), report: Report::default(), tell };
     story.step("bootstrap", bootstrap(device)).await;
     let names = story.step("read the tree", read_the_tree(device)).await.unwrap_or_default();
-    story.step("change an SSID", change_an_ssid(device, &names)).await;
+    let changed = story.step("change an SSID", change_an_ssid(device, &names)).await;
     story.step("add a port mapping", add_a_port_mapping(device)).await;
     story.step("provoke a fault", provoke_a_fault(device)).await;
     story.step("wake by connection request", wake(device)).await;
+    if let (Some(controller), Some((path, value))) = (acs.controller(), changed) {
+        super::demo_usp::tell(&mut story, &controller, agent, device, (&path, &value)).await;
+    }
     Report { remarks: acs.remarks(), ..story.report }
 }
 
 /// What a step gives on: a sentence for the reader and something for the next steps.
-type Told<T> = Result<(String, T), String>;
+pub(super) type Told<T> = Result<(String, T), String>;
 
-struct Story<'a> {
+/// The story as it is told.
+pub(super) struct Story<'a> {
     device: Device,
     report: Report,
     tell: &'a mut dyn FnMut(&Step),
 }
 
 impl Story<'_> {
-    async fn step<T>(&mut self, name: &'static str, doing: impl Future<Output = Told<T>>) -> Option<T> {
+    /// One step, told when it has ended; what it gives on if it went well.
+    pub async fn step<T>(&mut self, name: &'static str, doing: impl Future<Output = Told<T>>) -> Option<T> {
         let result = timeout(STEP_WAIT, doing).await.unwrap_or_else(|_| {
             Err(format!("{} took longer than {} s", self.device.id(), STEP_WAIT.as_secs()))
         });
@@ -114,7 +130,7 @@ impl Story<'_> {
     }
 }
 
-fn said(failure: Failure) -> String {
+pub(super) fn said(failure: Failure) -> String {
     failure.to_string()
 }
 
@@ -162,7 +178,8 @@ async fn read_the_tree(device: &Device) -> Told<Vec<Name>> {
     Ok((format!("{} parameters in {objects} objects, every one with a value", listed.len()), names))
 }
 
-async fn change_an_ssid(device: &Device, names: &[Name]) -> Told<()> {
+/// Gives on the parameter and its new value.
+async fn change_an_ssid(device: &Device, names: &[Name]) -> Told<(String, String)> {
     let path = names
         .iter()
         .find(|n| n.writable && n.path.starts_with("Device.WiFi.SSID.") && n.path.ends_with(".SSID"))
@@ -175,7 +192,7 @@ async fn change_an_ssid(device: &Device, names: &[Name]) -> Told<()> {
     if after != new {
         return Err(format!("{path} reads {after:?} after {new:?} was set"));
     }
-    Ok((format!("{path}: {before:?} → {after:?}, status {status}"), ()))
+    Ok((format!("{path}: {before:?} → {after:?}, status {status}"), (path.to_owned(), after)))
 }
 
 async fn add_a_port_mapping(device: &Device) -> Told<()> {
@@ -267,7 +284,7 @@ async fn values(device: &Device, path: &str) -> Result<Vec<Value>, String> {
     }
 }
 
-async fn value(device: &Device, path: &str) -> Result<String, String> {
+pub(super) async fn value(device: &Device, path: &str) -> Result<String, String> {
     let found = values(device, path).await?.into_iter().find(|v| v.name == path);
     found.map(|v| v.value).ok_or_else(|| format!("{path} was not answered"))
 }

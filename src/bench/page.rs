@@ -9,8 +9,10 @@ use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
 use super::acs::{Acs, Direction, Entry, Summary};
+use super::controller::{self, Controller};
 use super::http::{Handler, Request, Response};
 use super::known::Parameter;
+use super::message;
 use super::rpc::{Answer, Attribute, Failure, Rpc, Value};
 
 /// How long a question for news waits for some.
@@ -20,10 +22,11 @@ pub const CALL_WAIT: Duration = Duration::from_secs(60);
 /// The largest body of a request of the page.
 pub const BODY_MAX: usize = 1024 * 1024;
 
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: [(&str, &str, &str); 4] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+    ("/usp.js", "text/javascript; charset=utf-8", include_str!("page/usp.js")),
 ];
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -85,6 +88,25 @@ impl Page {
                     Ok(status @ (200 | 204)) => json!({ "ok": true, "status": status }),
                     Ok(status) => json!({ "ok": false, "error": format!("the device answered {status}") }),
                     Err(why) => json!({ "ok": false, "error": why.to_string() }),
+                })
+            }
+            ("GET", "/api/usp") => {
+                let after = argument(query, "after").and_then(|n| n.parse().ok()).unwrap_or(0);
+                Ok(self.acs.controller().map_or(json!({}), |controller| controllers(&controller, after)))
+            }
+            ("POST", "/api/usp") => {
+                let asked = body(request)?;
+                let wanted = message::asked(&asked).map_err(|why| bad(&why))?;
+                let Some(controller) = self.acs.controller() else { return Err(Response::empty(404)) };
+                Ok(match controller.ask(text(&asked, "agent"), wanted).await {
+                    Ok(response) => json!({ "ok": true, "answer": message::response(&response).1 }),
+                    Err(failure) => {
+                        let fault = match &failure {
+                            controller::Failure::Error(error) => message::error(error),
+                            controller::Failure::Lost(_) => Json::Null,
+                        };
+                        json!({ "ok": false, "error": failure.to_string(), "fault": fault })
+                    }
                 })
             }
             ("GET" | "POST", _) => Err(Response::empty(404)),
@@ -197,6 +219,19 @@ fn entry(e: &Entry) -> Json {
         "text": e.text,
         "remarks": e.remarks,
     })
+}
+
+/// What the page shows of the controller, with the notifications after number `after`.
+fn controllers(controller: &Controller, after: u64) -> Json {
+    let agents = controller.agents();
+    let agents = agents.iter().map(|(id, at)| json!({ "id": id, "at": at.map(|at| at.to_string()) }));
+    let notices = controller.notices(after);
+    let notices = notices.iter().map(|n| {
+        json!({ "number": n.number, "at": n.at.map(|at| at.to_string()), "agent": n.agent,
+            "notify": message::notify(&n.notify) })
+    });
+    json!({ "endpoint": controller::ENDPOINT, "url": controller.url(),
+        "agents": agents.collect::<Vec<_>>(), "notices": notices.collect::<Vec<_>>() })
 }
 
 fn parameter(path: &str, p: &Parameter) -> Json {

@@ -1,9 +1,12 @@
-//! `cpeagent demo`: the workbench's ACS, an agent on a copy of a recorded router, and the story of the two.
+//! `cpeagent demo`: the workbench's ACS and USP controller, an agent on a copy of a recorded router, and their story.
 
 use super::acs::{Acs, Settings};
 use super::auth::Login;
+use super::controller;
 use super::demo::{self, Agent};
+use crate::dm::tree::Tree;
 use crate::openwrt::uci;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -28,26 +31,75 @@ macro_rules! say {
 /// An agent of this very program, on a folder.
 struct Process {
     folder: PathBuf,
+    /// The TCP port of the USP controller.
+    usp_port: u16,
     child: Option<Child>,
+    /// The packages when it was started.
+    first: Packages,
+    /// The packages when they were looked at last.
+    seen: Packages,
 }
+
+type Packages = BTreeMap<&'static str, Tree>;
 
 impl Agent for Process {
     async fn start(&mut self, acs_url: &str) -> io::Result<()> {
         let settings = format!(
-            "config acs 'acs'\n\toption url '{acs_url}'\n\toption allow_plain_http '1'\n\toption periodic_interval '300'\n"
+            "config acs 'acs'\n\toption url '{acs_url}'\n\toption allow_plain_http '1'\n\toption periodic_interval '300'\n{}",
+            usp_settings(self.usp_port)
         );
         fs::write(self.folder.join("etc/config/cpeagent"), settings)?;
+        self.first = packages(&self.folder);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--root").arg(&self.folder).arg("run");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         self.child = Some(command.spawn()?);
         Ok(())
     }
+
+    fn changes(&mut self) -> String {
+        let before = std::mem::replace(&mut self.seen, packages(&self.folder));
+        differences(&before, &self.seen)
+    }
+}
+
+/// A controller on this machine that may do everything. Only a demo does without TLS.
+fn usp_settings(port: u16) -> String {
+    let path = controller::PATH;
+    let endpoint = controller::ENDPOINT;
+    format!(
+        "
+config role 'full'
+\toption enable '1'
+
+config permission 'full_all'
+\toption role 'full'
+\toption enable '1'
+\tlist target 'Device.'
+\toption param 'rwxn'
+\toption object 'rwxn'
+\toption instance 'rwxn'
+\toption command 'rwxn'
+
+config controller 'workbench'
+\toption enable '1'
+\toption endpoint_id '{endpoint}'
+\tlist role 'full'
+
+config controller_mtp 'workbench_ws'
+\toption controller 'workbench'
+\toption enable '1'
+\toption host '127.0.0.1'
+\toption port '{port}'
+\toption path '{path}'
+\toption encryption '0'
+"
+    )
 }
 
 /// Runs the demo on a copy of the recorded router in `device`; 0 if every step did what it should.
 ///
-/// Without `once` the ACS stays, with its page, until the program is told to end.
+/// Without `once` ACS and controller stay, with their page, until the program is told to end.
 pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
     let folder = std::env::temp_dir().join(format!("cpeagent-demo-{}", std::process::id()));
     copy(device, &folder)?;
@@ -56,20 +108,29 @@ pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
         password: crate::secret::Secret::new(crate::rng::Rng::new(crate::io::random::seed()).hex(8)),
     };
     let page = (!once).then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let acs = Acs::start(Settings { page, wake: Some(wake), linger: LINGER, ..Settings::default() }).await?;
+    let acs =
+        Acs::start(Settings { page, usp: true, wake: Some(wake), linger: LINGER, ..Settings::default() })
+            .await?;
     say!("ACS        {}", acs.url());
+    let usp = acs.controller().ok_or_else(|| io::Error::other("no USP controller"))?;
+    say!("controller {}", usp.url());
     say!("router     {} (a copy of {})", folder.display(), device.display());
-    let mut agent = Process { folder: folder.clone(), child: None };
+    let mut agent = Process {
+        folder: folder.clone(),
+        usp_port: usp.port(),
+        child: None,
+        first: Packages::new(),
+        seen: Packages::new(),
+    };
     let report = demo::run(&acs, &mut agent, &mut |step| say!("{step}")).await?;
     for remark in &report.remarks {
         say!("✗ the ACS remarks: {remark}");
     }
     say!("\nWhat the router's configuration says now:");
-    let changed: String = SHOWN.iter().map(|package| changes(device, &folder, package)).collect();
-    say!("{}", changed.trim_end());
+    say!("{}", differences(&agent.first, &packages(&folder)).trim_end());
     if !once {
         if let Some(url) = acs.page_url() {
-            say!("\nThe ACS stays up: {url} (end with Ctrl-C)");
+            say!("\nThe workbench stays up: {url} (end with Ctrl-C)");
         }
         crate::io::signals::ended().recv().await;
     }
@@ -85,17 +146,22 @@ pub fn recorded() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/devices/wr4000-25.12")
 }
 
-fn changes(before: &Path, after: &Path, package: &str) -> String {
-    let read = |root: &Path| {
-        let text = fs::read(root.join("etc/config").join(package)).unwrap_or_default();
-        uci::parse(&text, uci::Mode::Lenient).map(|file| file.tree()).ok()
+/// What is shown of the router in a folder, as far as it can be read.
+fn packages(root: &Path) -> Packages {
+    let read = |name: &&'static str| {
+        let text = fs::read(root.join("etc/config").join(name)).ok()?;
+        Some((*name, uci::parse(&text, uci::Mode::Lenient).ok()?.tree()))
     };
-    match (read(before), read(after)) {
-        (Some(before), Some(after)) => {
-            uci::diff(package, &before, &after, |option| uci::is_secret(package, option)).to_string()
-        }
-        _ => String::new(),
-    }
+    SHOWN.iter().filter_map(read).collect()
+}
+
+fn differences(before: &Packages, after: &Packages) -> String {
+    let nothing = Tree::List(Vec::new());
+    let each = after.iter().map(|(name, now)| {
+        let was = before.get(name).unwrap_or(&nothing);
+        uci::diff(name, was, now, |option| uci::is_secret(name, option))
+    });
+    each.collect()
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -161,7 +161,7 @@ pub(super) const COMMANDS: &[Command] = &[
     #[cfg(feature = "bench")]
     command(
         "demo",
-        "Show an ACS and an agent on a copy of a recorded router",
+        "Show an ACS, a USP controller and an agent on a copy of a recorded router",
         &[flag("once", "End when the story has been told")],
     ),
     #[cfg(feature = "bench")]

@@ -36,7 +36,7 @@ fn level(device: &Device) -> LevelFilter {
     }
 }
 
-/// Tells the story of an ACS and an agent on a copy of a recorded router.
+/// Tells the story of an ACS, a USP controller and an agent on a copy of a recorded router.
 #[cfg(feature = "bench")]
 pub(super) fn demo(once: bool) -> Result<Done, Fail> {
     let status = pool::runtime()?.block_on(crate::bench::run::demo(&crate::bench::run::recorded(), once))?;

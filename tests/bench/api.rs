@@ -5,11 +5,13 @@ use cpeagent::bench::auth::Login;
 use cpeagent::bench::http::{Client, Fields, Response};
 use serde_json::{Value as Json, json};
 
+use super::agent::{AGENT, Agent, OBJECT};
 use super::cpe::{Cpe, ID, WAIT};
 
 pub async fn start() -> Acs {
     let settings = Settings {
         page: Some(([127, 0, 0, 1], 0).into()),
+        usp: true,
         wake: Some(Login::new("acs", "wake-me")),
         linger: std::time::Duration::from_millis(300),
         ..Settings::default()
@@ -136,4 +138,31 @@ async fn a_call_of_the_page_wakes_the_device_and_shows_in_the_log() {
         assert!(what.contains(&want), "{want} in {what:?}");
     }
     assert_eq!(post(&acs, "/api/wake", json!({ "device": "nobody" })).await["ok"], false);
+}
+
+#[tokio::test]
+async fn the_page_asks_an_agent_and_sees_its_notifications() {
+    let acs = start().await;
+    let controller = acs.controller().unwrap();
+    let mut agent = Agent::open(controller.port()).await;
+    agent.hello().await;
+    tokio::spawn(agent.live());
+    controller.agent().await;
+    assert_eq!(see(&acs, "/api/usp").await["agents"][0]["id"], AGENT);
+    let ask = |request: &str, more: Json| {
+        let mut body = json!({ "agent": AGENT, "request": request });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let told = post(&acs, "/api/usp", ask("Get", json!({ "paths": [OBJECT] }))).await;
+    assert_eq!(told["answer"][OBJECT]["objects"][OBJECT], json!({ "SSID": "Attic" }));
+    let told = post(&acs, "/api/usp", ask("Set", json!({ "objects": { OBJECT: { "Nope": "1" } } }))).await;
+    assert_eq!((&told["ok"], &told["fault"]["parameters"][0]["code"]), (&json!(false), &json!(7010)));
+    post(&acs, "/api/usp", ask("Set", json!({ "objects": { OBJECT: { "SSID": "say so" } } }))).await;
+    controller.noticed(0).await;
+    let notice = &see(&acs, "/api/usp?after=0").await["notices"][0]["notify"];
+    assert_eq!(notice["notification"]["ValueChange"], json!({ format!("{OBJECT}SSID"): "said" }));
+    assert_eq!(see(&acs, "/api/usp?after=1").await["notices"], json!([]));
+    let stranger = json!({ "agent": "os::nobody", "request": "Get", "paths": [] });
+    assert_eq!(post(&acs, "/api/usp", stranger).await["ok"], false);
 }

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::agent::Agent;
 use super::api::start;
 use super::cpe::Cpe;
 
@@ -206,6 +207,26 @@ async fn a_person_can_browse_change_call_wake_and_read_along() {
             .await;
     }
 
+    // The agent of USP is browsed, read and set; its notification is seen without a request for it.
+    let mut agent = Agent::open(acs.controller().unwrap().port()).await;
+    agent.hello().await;
+    tokio::spawn(agent.live());
+    browser.click("#tab-usp").await;
+    browser.element("#usp-agent option").await;
+    browser.click("#usp-call [type=submit]").await;
+    browser.click("[aria-label='Get Device.WiFi.SSID.1.']").await;
+    browser.click("[aria-label='Set Device.WiFi.SSID.1.SSID']").await;
+    let shown = browser.run("return document.querySelector('#usp-fields textarea').value").await;
+    assert_eq!(shown, "SSID = Attic");
+    browser.type_into("#usp-fields textarea", "\u{e009}a\u{e000}SSID = say so").await;
+    browser.click("#usp-call [type=submit]").await;
+    browser.until("return document.getElementById('usp-news').textContent.includes('ValueChange')").await;
+    browser.until("return document.querySelector('#usp-result .good')?.textContent.includes('Set')").await;
+    browser.type_into("#usp-fields textarea", "\u{e009}a\u{e000}Nope = 1").await;
+    browser.click("#usp-call [type=submit]").await;
+    browser.until("return document.getElementById('usp-result').textContent.includes('7010')").await;
+    browser.picture("usp").await;
+
     // The log follows live, with the SOAP of a message behind it.
     browser.click("#tab-log").await;
     device.asleep().await;
@@ -220,7 +241,7 @@ async fn a_person_can_browse_change_call_wake_and_read_along() {
 
     // On a phone nothing is wider than the screen, in the dark neither.
     browser.window(500, 850, true).await;
-    for tab in ["tree", "calls", "log"] {
+    for tab in ["tree", "calls", "usp", "log"] {
         browser.click(&format!("#tab-{tab}")).await;
         let over = browser.run("return document.documentElement.scrollWidth - window.innerWidth").await;
         assert!(over.as_i64().unwrap() <= 0, "{tab} is {over} pixels too wide");

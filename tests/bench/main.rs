@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod acs;
+mod agent;
 mod api;
 mod browser;
 mod cpe;
 mod http;
 mod story;
+mod usp;

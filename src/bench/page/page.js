@@ -354,7 +354,8 @@ function showEntry(e) {
   // Long texts cost only when looked at.
   details.addEventListener("toggle", () => e.text && details.append(xml(e.text)), { once: true });
   const classes = [e.from_cpe ? "from" : "to", news ? "session" : ""].join(" ").trim();
-  const item = make("li", { class: classes, "data-of": e.device, "data-bad": String(e.remarks.length > 0) }, details);
+  const item = make("li", { class: classes, "data-of": e.device, "data-bad": String(e.remarks.length > 0),
+    "data-usp": String(e.what.startsWith("USP ")) }, details);
   byId("entries").append(item);
   while (byId("entries").childElementCount > ENTRIES_MAX) byId("entries").firstElementChild.remove();
 }
@@ -362,13 +363,15 @@ function showEntry(e) {
 function filterLog() {
   const device = byId("only-device").checked;
   const bad = byId("only-remarks").checked;
+  const usp = byId("only-usp").checked;
   for (const item of byId("entries").children) {
-    item.hidden = (device && item.dataset.of !== chosen) || (bad && item.dataset.bad !== "true");
+    item.hidden = (device && item.dataset.of !== chosen) || (bad && item.dataset.bad !== "true") ||
+      (usp && item.dataset.usp !== "true");
   }
   if (byId("follow").checked) byId("entries").scrollTop = byId("entries").scrollHeight;
 }
 
-for (const id of ["only-device", "only-remarks", "follow"]) byId(id).addEventListener("change", filterLog);
+for (const id of ["only-device", "only-remarks", "only-usp", "follow"]) byId(id).addEventListener("change", filterLog);
 byId("clear").addEventListener("click", () => byId("entries").replaceChildren());
 
 async function watch() {
@@ -382,6 +385,7 @@ async function watch() {
       }
       filterLog();
       await refreshDevices();
+      document.dispatchEvent(new Event("news"));
     } catch {
       byId("link").textContent = "not connected";
       lastEntry = 0;
