@@ -289,7 +289,7 @@ pub(super) async fn value(device: &Device, path: &str) -> Result<String, String>
     found.map(|v| v.value).ok_or_else(|| format!("{path} was not answered"))
 }
 
-async fn set(device: &Device, values: Vec<Value>) -> Result<u8, String> {
+pub(super) async fn set(device: &Device, values: Vec<Value>) -> Result<u8, String> {
     match device.ask(Rpc::SetParameterValues { values, key: "demo".into() }).await.map_err(said)? {
         Answer::Status(status) => Ok(status),
         other => Err(format!("{other:?}")),

@@ -11,9 +11,10 @@ use super::acs::Device;
 use super::controller::{Controller, Failure};
 use super::demo::{Agent, Story, Told, said, value};
 use super::message::{add, set};
-use super::rpc::{Answer, Attribute, Rpc};
+use super::rpc::{Answer, Attribute, Rpc, Value};
 use crate::usp::pb;
 use crate::usp::pb::add_resp::created_object_result::operation_status::OperStatus as Added;
+use crate::usp::pb::notify::Notification;
 use crate::usp::pb::request::ReqType;
 use crate::usp::pb::response::RespType;
 
@@ -32,6 +33,7 @@ pub(super) async fn tell<A: Agent>(
     let peer = Peer { controller, id };
     story.step("read over USP what the ACS set", read(&peer, path, wanted)).await;
     story.step("change it over USP, the ACS watching", change(&peer, agent, device, path)).await;
+    story.step("be told over USP of what the ACS changes", hear(&peer, device, path)).await;
     story.step("add and delete a row over USP", add_and_delete(&peer)).await;
     story.step("provoke an error over USP", provoke_an_error(&peer)).await;
 }
@@ -157,6 +159,41 @@ async fn change<A: Agent>(peer: &Peer<'_>, agent: &mut A, device: &Device, path:
     }
     let written: String = written.lines().map(|line| format!("\n    {line}")).collect();
     Ok((format!("{before:?} → {NEW:?}, then 4 VALUE CHANGE with it{written}"), ()))
+}
+
+/// The other way round: a subscription, and the ACS changes the value.
+async fn hear(peer: &Peer<'_>, device: &Device, path: &str) -> Told<()> {
+    const NEW: &str = "cpeagent over CWMP";
+    let settings = [
+        ("ID", "demo"),
+        ("NotifType", "ValueChange"),
+        ("ReferenceList", path),
+        ("NotifRetry", "false"),
+        ("Enable", "true"),
+    ];
+    let row = peer.add("Device.LocalAgent.Subscription.", &settings).await?;
+    let mut last = peer.controller.last_notice();
+    super::demo::set(device, vec![Value::new(path, "string", NEW)]).await?;
+    // Nothing more is asked in this session.
+    device.close();
+    let told = async {
+        loop {
+            let notice = peer.controller.noticed(last).await;
+            last = notice.number;
+            match notice.notify.notification {
+                Some(Notification::ValueChange(change)) if change.param_path == path => {
+                    return (notice.notify.subscription_id, change.param_value);
+                }
+                _ => {}
+            }
+        }
+    };
+    let (subscription, told) =
+        timeout(NEWS_WAIT, told).await.map_err(|_| "the controller was not told of it")?;
+    if subscription != "demo" || told != NEW {
+        return Err(format!("{subscription} tells of {told:?}"));
+    }
+    Ok((format!("{row} brought a Notify: ValueChange to {told:?}"), ()))
 }
 
 async fn add_and_delete(peer: &Peer<'_>) -> Told<()> {
