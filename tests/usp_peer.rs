@@ -275,7 +275,7 @@ fn what_they_add_is_there_until_they_delete_it() {
     let Ok(Answer::delete_resp(answer)) = peer.ask(body) else { panic!("no DeleteResp") };
     let gone = &answer.deleted_obj_results[0].oper_status.as_ref().unwrap().oper_status;
     let Deleted::oper_success(gone) = gone else { panic!("{gone:?}") };
-    assert_eq!(gone.affected_paths, [path.clone()]);
+    assert_eq!(gone.affected_paths, std::slice::from_ref(&path));
     assert_ne!(peer.get(&[&path]).req_path_results[0].err_code, 0);
 }
 

@@ -56,7 +56,7 @@ impl Agent {
             return;
         }
         let kept = |option: &str| self.state.value(BOOT, option).and_then(Tree::as_str);
-        //= TR-181 Boot!.Cause: a fresh state is that of a factory reset; nothing noted, it was a local reboot.
+        //= TR-369 12: Boot!: a fresh state is that of a factory reset; nothing noted, it was a local reboot.
         let first = self.state.boots() <= 1;
         let cause = kept(CAUSE).unwrap_or(if first { "LocalFactoryReset" } else { "LocalReboot" });
         let args =

@@ -168,7 +168,7 @@ impl Agent {
             self.log(log::Level::Warn, line);
         }
         for name in periodic {
-            //= TR-181 LocalAgent.Periodic!: of the controller whose PeriodicNotifInterval has passed.
+            //= TR-369 12: Periodic!: of the controller whose PeriodicNotifInterval has passed.
             let what = notify::event(LOCAL_AGENT, PERIODIC, Arguments::new());
             let path = format!("{LOCAL_AGENT}{PERIODIC}");
             self.raise(Raised { only: Some(name), path, what, boot: false });
