@@ -15,6 +15,7 @@ use agent::{Bench, Gone};
 use controller::{CONTROLLER, Controller, OWN, SETTINGS};
 use cpeagent::agent::Event;
 use cpeagent::diag::{COMPLETE, Task, Verdict};
+use cpeagent::io::disk::Disk;
 use cpeagent::usp::msg::{self, Said};
 use cpeagent::usp::mtp::LinkCommand;
 use cpeagent::usp::pb;
@@ -24,6 +25,7 @@ use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use prost::Message as _;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const DEVICE: &str = "wr4000-25.12";
@@ -214,6 +216,25 @@ fn a_controller_without_a_role_can_call_nothing() {
     assert_eq!(error.err_code, 7006);
     bench.wait(Duration::from_secs(10));
     assert_eq!(bench.gone, None);
+}
+
+//= TR-369 R-OPR.1: a refusal is told in the response, as the failure of that object.
+#[test]
+fn a_command_that_may_be_seen_but_not_called_is_a_failure_of_its_object() {
+    let (mut bench, _) = start();
+    let text = bench.disk.read_text("/etc/config/cpeagent").unwrap();
+    bench.disk.put("/etc/config/cpeagent", &text.replace("option command 'rwxn'", "option command 'r---'"));
+    bench.event(Event::Changed(BTreeSet::from(["uci:cpeagent".into()])));
+    let mut one = Controller::web_socket(&mut bench, 2, "controller one one_ws");
+    bench.commands.clear();
+    let Ok(RespType::OperateResp(resp)) = one.ask(&mut bench, "m", operate("Device.Reboot()", &[], true))
+    else {
+        panic!("no OperateResp")
+    };
+    let Some(OperationResp::CmdFailure(failure)) = &resp.operation_results[0].operation_resp else {
+        panic!("{resp:?}")
+    };
+    assert_eq!(failure.err_code, 7006);
 }
 
 //= TR-369 R-OPR.4: without send_resp there is no response, save that a failure may be told.

@@ -104,6 +104,9 @@ impl Agent {
     /// Takes the settings of USP up, and what is known besides.
     pub(super) fn configure_usp(&mut self, known: Known) {
         self.usp.known = known;
+        let kept = self.state.kept();
+        let names = || kept.entries().iter().map(|(name, _)| name.clone()).collect();
+        self.usp.notices.at_start.get_or_insert_with(names);
         let wanted = match (&self.usp.known.own, self.config.usp.enable) {
             (Some(own), true) => links::wanted(&self.config.usp, own),
             // Without controllers nobody misses it.

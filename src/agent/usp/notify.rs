@@ -48,6 +48,8 @@ pub(super) struct Notices {
     gone: BTreeMap<Box<str>, Instant>,
     /// Whether `Boot!` has been looked at.
     pub(super) booted: bool,
+    /// The subscriptions there were when the program started: later ones hear nothing of the boot before them.
+    pub(super) at_start: Option<BTreeSet<Box<str>>>,
     /// When a subscription's life ends.
     pub(super) life: Option<Instant>,
 }
@@ -92,6 +94,7 @@ impl Default for Notices {
             there: BTreeSet::new(),
             gone: BTreeMap::new(),
             booted: false,
+            at_start: None,
             life: None,
         }
     }
@@ -369,7 +372,8 @@ fn sight(
                 | Notification::ObjDeletion(_)
                 | Notification::OnBoardReq(_) => NotifType::Event,
             };
-            if one.kind != kind {
+            let late = raised.boot && notices.at_start.as_ref().is_none_or(|known| !known.contains(section));
+            if one.kind != kind || late {
                 continue;
             }
             match one.hears(view, rights, &raised.path) {

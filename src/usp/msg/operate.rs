@@ -95,9 +95,12 @@ pub fn operate(
         for place in places {
             let path = format!("{}{name}", place.path);
             let grant = rights.at(view, &path)?.command;
-            // What may not be seen is not found by a search.
-            if !grant.has(Rwxn::R) && !grant.has(Rwxn::X) && pattern.is_search() {
-                continue;
+            // What may not be seen is not found by a search; addressed, it fails the message as one that is not there.
+            if !grant.has(Rwxn::R) && !grant.has(Rwxn::X) {
+                match pattern.is_search() {
+                    true => continue,
+                    false => return Ok(Err(Fault::new(PERMISSION_DENIED, &ask.command))),
+                }
             }
             let known = view.model.object(place.object)?.command(&name);
             let asynchronous = known.is_some_and(|command| command.asynchronous);
@@ -113,10 +116,6 @@ pub fn operate(
     };
     if found.len() > MAX_OBJECTS {
         return Ok(Err(Fault::new(RESOURCES_EXCEEDED, "too many objects")));
-    }
-    //= TR-369 13: a command that may not be called fails the message.
-    if !found.is_empty() && found.iter().all(|(_, _, may)| !may) {
-        return Ok(Err(Fault::new(PERMISSION_DENIED, &ask.command)));
     }
     let (mut calls, mut waits) = (Vec::new(), false);
     for (object, asynchronous, may) in found {
