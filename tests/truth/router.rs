@@ -84,7 +84,7 @@ impl Router {
                 ("UDPConnectionRequestAddress", Tree::from("192.0.2.1:7547")),
                 ("NATDetected", Tree::from("false")),
             ])),
-            // No recorded router has settings of the agent's own.
+            // The settings that were recorded, and what none has.
             "uci:cpeagent" => {
                 let row = [
                     (".type", "inform_parameter"),
@@ -93,8 +93,14 @@ impl Router {
                     ("enabled", "1"),
                 ];
                 let row = Tree::map(row.map(|(option, text)| (option, Tree::from(text))));
-                Source::ready(Tree::map([("inform1", row)]))
+                let mut sections = vec![("inform1".into(), row)];
+                if let Source::Ready(recorded) = self.files.fetch(key) {
+                    sections.extend(recorded.entries().iter().cloned());
+                }
+                Source::ready(Tree::map(sections))
             }
+            "agent:kept" => Source::ready(kept()),
+            "agent:diag" => Source::ready(measured()),
             // How long each netdev has been as it is.
             "agent:changes" => match self.files.fetch("nl:link") {
                 Source::Ready(links) => {
@@ -178,4 +184,97 @@ impl Router {
         let keys = own.keys().filter(|key| !key.starts_with("derived:") && *key != PENDING);
         keys.map(str::to_string).collect()
     }
+}
+
+/// Texts by name.
+fn texts(pairs: &[(&str, &str)]) -> Tree {
+    Tree::map(pairs.iter().map(|(name, text)| (*name, Tree::from(*text))))
+}
+
+/// Rows that only the agent keeps.
+fn kept() -> Tree {
+    let subscription = texts(&[
+        (".type", "subscription"),
+        ("Enable", "1"),
+        ("Recipient", "operator"),
+        ("ID", "one"),
+        ("CreationDate", "2026-01-01T00:00:00Z"),
+        ("NotifType", "Event"),
+        ("ReferenceList", "Device.Boot!"),
+        ("Persistent", "1"),
+        ("TimeToLive", "7"),
+        ("NotifRetry", "1"),
+        ("NotifExpiration", "7"),
+    ]);
+    let request = texts(&[
+        (".type", "request"),
+        ("Originator", "self::one"),
+        ("Command", "Device.IP.Diagnostics.IPPing()"),
+        ("CommandKey", "key"),
+        ("Status", "Active"),
+    ]);
+    Tree::map([("subscription1", subscription), ("request1", request)])
+}
+
+/// Results of every diagnosis.
+fn measured() -> Tree {
+    let times = ["ROMTime", "BOMTime", "EOMTime"].map(|name| (name, "2026-01-01T00:00:00Z"));
+    let counts = [
+        "TestBytesReceived",
+        "TestBytesSent",
+        "TotalBytesReceived",
+        "TotalBytesSent",
+        "TestBytesReceivedUnderFullLoading",
+        "TestBytesSentUnderFullLoading",
+        "TotalBytesReceivedUnderFullLoading",
+        "TotalBytesSentUnderFullLoading",
+        "PeriodOfFullLoading",
+        "SuccessCount",
+        "FailureCount",
+        "AverageResponseTime",
+        "MinimumResponseTime",
+        "MaximumResponseTime",
+        "AverageResponseTimeDetailed",
+        "MinimumResponseTimeDetailed",
+        "MaximumResponseTimeDetailed",
+        "ResponseTime",
+    ];
+    let all: Vec<(&str, &str)> = times
+        .into_iter()
+        .chain(counts.map(|name| (name, "7")))
+        .chain([("IPAddressUsed", "192.0.2.7")])
+        .collect();
+    let with = |rows: &str, row: &[(&str, &str)]| {
+        let Tree::Map(mut entries) = texts(&all) else { return texts(&all) };
+        entries.push((rows.into(), Tree::List(vec![texts(row)])));
+        Tree::Map(entries)
+    };
+    let hop = [("Host", "hop"), ("HostAddress", "192.0.2.7"), ("ErrorCode", "0"), ("RTTimes", "7")];
+    let answer = [
+        ("Status", "Success"),
+        ("AnswerType", "Authoritative"),
+        ("HostNameReturned", "host"),
+        ("IPAddresses", "192.0.2.7"),
+        ("DNSServerIP", "192.0.2.8"),
+        ("ResponseTime", "7"),
+    ];
+    let network = [
+        ("Radio", "radio0"),
+        ("SSID", "next door"),
+        ("BSSID", "02:00:00:00:00:07"),
+        ("Mode", "Infrastructure"),
+        ("Channel", "6"),
+        ("SignalStrength", "-60"),
+        ("SecurityModeEnabled", "WPA2"),
+        ("EncryptionMode", "AES"),
+        ("OperatingFrequencyBand", "2.4GHz"),
+    ];
+    Tree::map([
+        ("ip_ping", texts(&all)),
+        ("trace_route", with("RouteHops", &hop)),
+        ("download_test", texts(&all)),
+        ("upload_test", texts(&all)),
+        ("name_lookup", with("Result", &answer)),
+        ("wifi_scan", with("Result", &network)),
+    ])
 }
