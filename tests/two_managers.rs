@@ -220,3 +220,21 @@ fn either_can_be_switched_off_by_itself_and_the_other_keeps_every_number() {
         }
     }
 }
+
+/// The settings among the examples of docs/MIGRATION.md, one after the other.
+fn examples() -> String {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/MIGRATION.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    page.split("```\n").filter(|block| block.starts_with("config ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_examples_of_the_migration_page_are_settings_that_work_side_by_side() {
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", &examples());
+    bench.start();
+    assert!(bench.posted[0].contains("0 BOOTSTRAP"), "{:?}", bench.posted);
+    let links: Vec<&str> = bench.links.iter().map(|link| link.name()).collect();
+    assert_eq!(links, ["controller operator operator_ws", "mtp broker"]);
+    assert!(!bench.said.contains("log WARN") && !bench.said.contains("log ERROR"), "{}", bench.said);
+}
