@@ -52,6 +52,13 @@ const TOGETHER: &[(&str, bool, Companions)] = &[
     ("Device.Users.User.{i}.Enable", true, &[("Username", "truth-user"), ("Password", "truthpass1")]),
     ("Device.WiFi.AccessPoint.{i}.Accounting.Enable", false, &[("ServerIPAddr", "192.0.2.1")]),
     ("Device.WiFi.AccessPoint.{i}.Accounting.SecondaryServerIPAddr", false, &[("ServerIPAddr", "192.0.2.1")]),
+    ("Device.LocalAgent.Subscription.{i}.ReferenceList", true, &[]),
+    ("Device.WiFi.EndPoint.{i}.Profile.{i}.Security.ModeEnabled", false, &[("KeyPassphrase", "truthpass1")]),
+    (
+        "Device.WiFi.EndPoint.{i}.Profile.{i}.Security.SAEPassphrase",
+        false,
+        &[("ModeEnabled", "WPA3-Personal")],
+    ),
     ("Device.WiFi.AccessPoint.{i}.Security.ModeEnabled", false, &[("KeyPassphrase", "truthpass1")]),
     (
         "Device.WiFi.AccessPoint.{i}.Security.SecondaryRadiusServerIPAddr",
@@ -105,6 +112,8 @@ const TEXTS: &[&str] = &[
     "12345670",
     "00000000",
     "truth-alias",
+    "WPA-WPA2-Personal",
+    "WPA3-Personal",
     "Device.Time.CurrentLocalTime",
     "Device.IP.ULAPrefix",
 ];
