@@ -449,7 +449,7 @@ fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
     agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 1", Ok(results.clone()));
     agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 2", Err(Fault::new(7022, "")));
     agent.tell_operation("Device.WiFi.", "Reset()", "key 3", Ok(results.clone()));
-    agent.tell_event("Device.LocalAgent.", "TransferComplete!", results);
+    agent.tell_event("Device.LocalAgent.", "Periodic!", results);
     agent.tell_event("Device.", "Boot!", BTreeMap::new());
     bench.wait(SECOND);
     bench.event(Event::Timer);
@@ -458,7 +458,7 @@ fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
         [
             "Device.IP.Diagnostics.IPPing() key 1",
             "Device.IP.Diagnostics.IPPing() key 2",
-            "Device.LocalAgent.TransferComplete!"
+            "Device.LocalAgent.Periodic!"
         ]
     );
 }

@@ -153,7 +153,7 @@ impl Notices {
 }
 
 impl Agent {
-    /// An event of an object (a live path with its dot), such as `TransferComplete!`, for whoever subscribed to it.
+    /// An event of an object (a live path with its dot), such as `Periodic!`, for whoever subscribed to it.
     pub fn tell_event(&mut self, object: &str, event: &str, args: Arguments) {
         let what = notify::event(object, event, args);
         self.raise(Raised { only: None, path: format!("{object}{event}"), what, boot: false });
