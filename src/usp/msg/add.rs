@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::change::{self, Outcome, Setting, Waits, Written};
+use super::instances::{key_names, unique_keys};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::path::Pattern;
 use crate::dm::read::Node;
@@ -111,7 +112,7 @@ fn row(
         .map(|own| Setting {
             param: &own.param,
             value: &own.value,
-            required: own.required || keys.contains(&own.param),
+            required: own.required || keys.contains(&own.param.as_str()),
         })
         .collect();
     let written = match change::write(planner, rights, &path, &settings, Asked::Add)? {
@@ -121,7 +122,7 @@ fn row(
             return Ok(Err((change::outer(&failed), failed)));
         }
     };
-    match planner.look(|view| unique_keys(view, rights, &path, &keys)) {
+    match planner.look(|view| keys_of_row(view, rights, &path)) {
         Ok(unique_keys) => Ok(Ok(success(path, written, unique_keys))),
         Err(Stop::Wait) => Err(Waits),
         Err(Stop::Refused(why)) => {
@@ -131,50 +132,29 @@ fn row(
     }
 }
 
+/// The names of the parameters that are part of a unique key of a table.
+fn keys(view: &View<'_>, table: &str) -> Result<Vec<&'static str>, Stop> {
+    let Ok(pattern) = Pattern::parse(table) else { return Ok(Vec::new()) };
+    match view.resolve(&pattern)?.first() {
+        Some(node) => Ok(key_names(view.model.object(node.place().object)?)),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// The keys of a row that is there with their values, as far as they may be read.
+//= TR-369 R-ADD.5: keys that were not given are made by the agent and told.
+//= TR-369 R-ADD.6: keys that the controller may not read are left out.
 pub(in crate::usp) fn keys_of_row(
     view: &View<'_>,
     rights: &Rights,
     row: &str,
 ) -> Result<BTreeMap<String, String>, Stop> {
-    let table = row.trim_end_matches('.').trim_end_matches(|c: char| c.is_ascii_digit());
-    unique_keys(view, rights, row, &keys(view, table)?)
-}
-
-/// The names of the parameters that are part of a unique key of a table.
-fn keys(view: &View<'_>, table: &str) -> Result<Vec<String>, Stop> {
-    let Ok(pattern) = Pattern::parse(table) else { return Ok(Vec::new()) };
-    let mut names = Vec::new();
-    for node in view.resolve(&pattern)? {
-        let object = view.model.object(node.place().object)?;
-        let all = object.unique.iter().chain(object.keys).flat_map(|key| key.split(',')).chain(["Alias"]);
-        names.extend(all.filter(|name| object.param(name).is_some()).map(str::to_string));
-    }
-    names.dedup();
-    Ok(names)
-}
-
-/// The keys of a row with their values.
-//= TR-369 R-ADD.5: keys that were not given are made by the agent and told.
-//= TR-369 R-ADD.6: keys that the controller may not read are left out.
-fn unique_keys(
-    view: &View<'_>,
-    rights: &Rights,
-    row: &str,
-    names: &[String],
-) -> Result<BTreeMap<String, String>, Stop> {
-    let mut out = BTreeMap::new();
-    for name in names {
-        let path = format!("{row}{name}");
-        let Ok(pattern) = Pattern::parse(&path) else { continue };
-        if !rights.at(view, &path)?.param.has(Rwxn::R) {
-            continue;
-        }
-        if let Some(Node::Param(place, at)) = view.resolve(&pattern)?.first() {
-            out.insert(name.clone(), view.value(place, *at)?.into_owned());
-        }
-    }
-    Ok(out)
+    let Ok(pattern) = Pattern::parse(row) else { return Ok(BTreeMap::new()) };
+    let Some(Node::Object(place)) = view.resolve(&pattern)?.into_iter().next() else {
+        return Ok(BTreeMap::new());
+    };
+    let keys = unique_keys(view, &place, rights)?;
+    Ok(keys.into_iter().map(|(name, value)| (name.to_string(), value.into_owned())).collect())
 }
 
 //= TR-369 R-ADD.4: every parameter that failed is listed.

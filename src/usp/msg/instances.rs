@@ -28,7 +28,7 @@ pub fn keys(object: &Object) -> impl Iterator<Item = &'static str> {
 }
 
 /// The parameters that are part of a key of a table; each once.
-fn key_names(object: &Object) -> Vec<&'static str> {
+pub(super) fn key_names(object: &Object) -> Vec<&'static str> {
     let mut names = Vec::new();
     for name in keys(object).flat_map(|key| key.split(',')) {
         if !names.contains(&name) {
