@@ -282,6 +282,15 @@ impl State {
         self.put(ATTRIBUTES, ATTRIBUTES, path, attribute.map(Attribute::tree))
     }
 
+    /// Forgets the attributes of a row that is gone, by its path, and of all below.
+    //= TR-069 A.3.2.4: attributes vanish with their instance.
+    pub fn forget_attributes_below(&mut self, row: &str) {
+        let gone = self.attributes().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(row));
+        for path in gone.collect::<Vec<_>>() {
+            let _ = self.set_attribute(&path, None);
+        }
+    }
+
     /// The rows that wait to become sections, as a source: a section per row, named by its path (such as
     /// `Device.NAT.PortMapping.3.`), of the type of its table's path, with the values it has so far.
     pub fn pending(&self) -> Tree {

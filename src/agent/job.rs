@@ -1,25 +1,18 @@
 //! One piece of work at a time over a snapshot of its own: run, fetch what was missing, run again.
 
-use super::diag::{self, Touched};
+use super::cwmp::{self, Touched};
 use super::local::Request;
-use super::measure::Measure;
-use super::rendering::MAX_KEPT;
-#[cfg(feature = "usp")]
 use super::usp::{Ask, Deed};
 use super::{Action, Agent, NotCommitted, Unkept};
-use crate::cwmp::rpc::{Answer, Rpc};
-use crate::diag::Kind;
-use crate::dm::error::Refusal;
+use crate::config::EmptySecret;
+use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::schema::Audience;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
-use crate::dm::write::Plan;
-#[cfg(feature = "usp")]
-use crate::dm::write::Wish;
+use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::state::State;
 use std::collections::BTreeSet;
-#[cfg(feature = "usp")]
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,23 +29,15 @@ pub const CONFIGURE_WAIT: Duration = Duration::from_secs(10);
 pub enum Job {
     /// Read the settings and take them up.
     Configure,
-    /// Tell the session that the program has started; once the sockets are open.
-    Start,
-    /// Read what an Inform carries.
-    Gather,
-    /// Carry out a request of the ACS.
-    Serve(Rpc),
+    /// Do something for the ACS.
+    Cwmp(cwmp::Work),
     /// Read the watched parameters.
     Look,
     /// Carry out a local request.
     Local(u64, Request),
     /// Set parameters of the agent's own accord.
-    #[cfg(feature = "usp")]
     Keep(Vec<Wish>),
-    /// Begin a diagnostic that the ACS asked for.
-    Diagnose(Kind),
     /// Carry out a request of a USP controller.
-    #[cfg(feature = "usp")]
     Usp(Rc<Ask>),
 }
 
@@ -60,18 +45,19 @@ impl Job {
     /// For whom it reads and writes.
     pub fn audience(&self) -> Audience {
         match self {
-            Job::Gather | Job::Serve(_) | Job::Diagnose(_) => Audience::Cwmp,
-            Job::Configure | Job::Start | Job::Look | Job::Local(..) => Audience::All,
-            #[cfg(feature = "usp")]
+            Job::Cwmp(_) => Audience::Cwmp,
+            Job::Configure | Job::Look | Job::Local(..) | Job::Keep(_) => Audience::All,
             Job::Usp(_) => Audience::Usp,
-            #[cfg(feature = "usp")]
-            Job::Keep(_) => Audience::All,
         }
     }
 
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
-        matches!(self, Job::Configure | Job::Look | Job::Diagnose(_))
+        match self {
+            Job::Configure | Job::Look => true,
+            Job::Cwmp(work) => work.is_once(),
+            Job::Local(..) | Job::Keep(_) | Job::Usp(_) => false,
+        }
     }
 }
 
@@ -82,8 +68,6 @@ pub struct Running {
     pub(super) rounds: u16,
     pub(super) replans: u8,
     pub(super) commit: Option<Committing>,
-    /// Of a list: what was read of it so far.
-    pub(super) measure: Measure,
     /// Whether what the ACS watches was looked at.
     looked: bool,
 }
@@ -101,19 +85,20 @@ pub(super) struct Committing {
 
 /// Whom to answer once a commit is made.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(all(feature = "cwmp", feature = "usp")),
+    expect(dead_code, reason = "nobody asks by a protocol that is not built in")
+)]
 pub(super) enum Done {
     /// The ACS.
-    Acs(Answer),
+    Acs(cwmp::Answer),
     /// A local request.
     Local(u64, Tree),
     /// A USP controller: what it asked, and the message.
-    #[cfg(feature = "usp")]
     Usp(Rc<Ask>, Vec<u8>),
     /// A USP controller that called commands: the message, if any, and what follows.
-    #[cfg(feature = "usp")]
     Operated(Rc<Ask>, Option<Vec<u8>>, Vec<Deed>),
     /// Nobody.
-    #[cfg(feature = "usp")]
     Nobody,
 }
 
@@ -129,8 +114,7 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, snapshot: Snapshot) -> Running {
-        let measure = Measure::new(MAX_KEPT);
-        Running { job, snapshot, rounds: 0, replans: 0, commit: None, measure, looked: false }
+        Running { job, snapshot, rounds: 0, replans: 0, commit: None, looked: false }
     }
 }
 
@@ -145,18 +129,10 @@ impl Agent {
         } else {
             match running.job.clone() {
                 Job::Configure => self.configure(&mut running),
-                Job::Start => {
-                    self.session.handle(self.now, crate::cwmp::session::Event::Started);
-                    Step::Over
-                }
-                Job::Gather => self.gather(&mut running),
-                Job::Serve(rpc) => self.serve(&mut running, &rpc),
+                Job::Cwmp(work) => self.cwmp_work(&mut running, &work),
                 Job::Look => self.look_at_all(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
-                Job::Diagnose(kind) => self.diagnose(&mut running, kind),
-                #[cfg(feature = "usp")]
                 Job::Usp(ask) => self.usp(&mut running, &ask),
-                #[cfg(feature = "usp")]
                 Job::Keep(wishes) => self.keep(&mut running, &wishes),
             }
         };
@@ -178,10 +154,29 @@ impl Agent {
                 waits @ (Step::Need(_) | Step::Committing) => return waits,
             }
         }
-        #[cfg(feature = "usp")]
-        return self.notice(running);
-        #[cfg(not(feature = "usp"))]
-        Step::Over
+        self.notice(running)
+    }
+
+    /// Runs a planner until it has a plan.
+    pub(super) fn plan(
+        &self,
+        running: &mut Running,
+        ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
+    ) -> Result<Plan, Result<Step, Vec<Error>>> {
+        let policy =
+            Policy { keep_secret_on_empty: self.config.agent.empty_secret_write == EmptySecret::Ignore };
+        let mut planner = Planner::new(self.model, &running.snapshot, &self.instances.borrow(), policy);
+        match ask(&mut planner) {
+            Ok(()) => Ok(planner.finish()),
+            Err(NoPlan::Refused(errors)) => Err(Err(errors)),
+            Err(NoPlan::Wait) => {
+                let wanted = planner.wanted();
+                if wanted.is_empty() {
+                    return Err(Err(vec![Error::new("", Refusal::Backend("waits for nothing".into()))]));
+                }
+                Err(Ok(Step::Need(wanted)))
+            }
+        }
     }
 
     pub(super) fn fetched(&mut self, sources: Vec<(Box<str>, Source)>) {
@@ -223,8 +218,10 @@ impl Agent {
                 return Step::Over;
             }
         };
-        let touched = diag::touched(&plan.written);
-        diag::reset(&mut next, &touched);
+        for path in &plan.deleted {
+            next.forget_attributes_below(path);
+        }
+        let touched = cwmp::touch(&plan.written, &mut next);
         // With the numbers that planning has given to rows nobody had asked for before.
         let instances = plan.instances.unwrap_or_else(|| self.instances.borrow().clone());
         if next.set_instances(&instances).is_err() {
@@ -278,19 +275,15 @@ impl Agent {
         instances.take_dirty();
         *self.instances.borrow_mut() = instances;
         self.calls.extend(committing.calls);
-        #[cfg(feature = "usp")]
         self.subscribed();
         self.touch_diagnoses(committing.touched);
         match committing.done {
-            Done::Acs(answer) => self.answer(answer),
-            #[cfg(feature = "usp")]
+            Done::Acs(answer) => self.answer_acs(answer),
             Done::Nobody => self.announce_between_sessions(),
-            #[cfg(feature = "usp")]
             Done::Usp(ask, message) => {
                 self.reply(&ask, message);
                 self.announce_between_sessions();
             }
-            #[cfg(feature = "usp")]
             Done::Operated(ask, message, deeds) => {
                 if let Some(message) = message {
                     self.reply(&ask, message);
@@ -307,7 +300,7 @@ impl Agent {
 
     /// Has the services told at once, or after the session that is under way; and the watched parameters read.
     fn announce_between_sessions(&mut self) {
-        if !self.session.is_busy() {
+        if !self.is_in_session() {
             self.announce();
         }
         self.look_soon();
@@ -315,22 +308,16 @@ impl Agent {
 
     /// Says to whoever asked for a job that it cannot be done.
     pub(super) fn refuse(&mut self, job: &Job, why: Refusal) {
-        let error = crate::dm::error::Error::new("", why);
+        let error = Error::new("", why);
         match job {
-            Job::Serve(_) => self.answer(Answer::Fault(crate::cwmp::fault::Fault::of(&error))),
-            #[cfg(feature = "usp")]
+            Job::Cwmp(work) => self.refuse_cwmp(work, &error),
             Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
-            #[cfg(feature = "usp")]
-            Job::Keep(_) => self.log(log::Level::Error, error.to_string()),
             Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
-            Job::Gather => {
-                self.session.handle(self.now, crate::cwmp::session::Event::NotGathered(error.to_string()));
-            }
             Job::Configure => {
                 self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
                 self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
             }
-            Job::Start | Job::Look | Job::Diagnose(_) => self.log(log::Level::Error, error.to_string()),
+            Job::Look | Job::Keep(_) => self.log(log::Level::Error, error.to_string()),
         }
     }
 
@@ -342,7 +329,9 @@ impl Agent {
 /// Whether an action tells somebody something.
 fn is_told(action: &Action) -> bool {
     match action {
-        Action::Post(_) | Action::Answer(..) => true,
+        Action::Answer(..) => true,
+        #[cfg(feature = "cwmp")]
+        Action::Post(_) => true,
         #[cfg(feature = "usp")]
         Action::Link(_) => true,
         _ => false,

@@ -4,8 +4,6 @@
 
 use super::job::{Done, Running, Step};
 use super::{Action, Agent};
-use crate::cwmp::events::Code;
-use crate::cwmp::session;
 use crate::discovery::{self, Found};
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
@@ -91,7 +89,8 @@ pub fn refusal(errors: &[Error]) -> Tree {
     Tree::map([("errors", Tree::List(errors.collect()))])
 }
 
-fn ok(tree: Tree) -> Tree {
+/// The answer that tells something.
+pub(super) fn ok(tree: Tree) -> Tree {
     Tree::map([("ok", tree)])
 }
 
@@ -120,20 +119,9 @@ impl Agent {
             }
             Request::Delete(row) => return self.local_plan(running, id, |planner| planner.delete(row)),
             Request::Status => ok(self.status()),
-            Request::Events => ok(self.events()),
+            Request::Events => ok(self.undelivered()),
             Request::Discovered(network, found) => return self.discovered(running, id, network, found),
-            Request::Inform => {
-                if self.config.acs.enable && self.config.acs.url.is_some() {
-                    self.session
-                        .handle(self.now, session::Event::Raised(Code::ConnectionRequest, String::new()));
-                    ok(Tree::from("a session is being started"))
-                } else {
-                    refusal(&[Error::new(
-                        "",
-                        Refusal::Denied("no ACS is set (acs.url), or acs.enable is 0".into()),
-                    )])
-                }
-            }
+            Request::Inform => self.ask_for_session(),
         };
         self.out.push_back(Action::Answer(id, tree));
         Step::Over
@@ -206,10 +194,7 @@ impl Agent {
                     ("deleted", list(&plan.deleted)),
                     ("changed", Tree::List(changed.into_iter().map(Tree::from).collect())),
                 ]));
-                let mut state = self.state.clone();
-                for path in &plan.deleted {
-                    super::watch::forget_below(&mut state, path);
-                }
+                let state = self.state.clone();
                 self.commit(running, plan, state, Done::Local(id, answer))
             }
             Err(Ok(step)) => step,
@@ -225,11 +210,9 @@ impl Agent {
         let key = "uci:cpeagent";
         let advice = match running.snapshot.peek(key) {
             None => return Step::Need([key.into()].into()),
-            Some(Source::Ready(package)) => {
-                discovery::advise(package, network, found, self.last.failure.is_some())
-            }
+            Some(Source::Ready(package)) => discovery::advise(package, network, found, self.is_acs_failing()),
             Some(Source::Absent) => {
-                discovery::advise(&Tree::Map(Vec::new()), network, found, self.last.failure.is_some())
+                discovery::advise(&Tree::Map(Vec::new()), network, found, self.is_acs_failing())
             }
             Some(Source::Failed(why)) => {
                 let why = Error::new("", Refusal::Backend(why.clone()));
@@ -247,43 +230,11 @@ impl Agent {
         self.commit(running, plan, state, Done::Local(id, ok(Tree::List(notes))))
     }
 
-    /// The events that no ACS has confirmed yet, in their order.
-    fn events(&self) -> Tree {
-        let event = |(code, key): (String, String)| {
-            Tree::map([("code", Tree::from(code)), ("command_key", Tree::from(key))])
-        };
-        Tree::List(self.session.ledger().undelivered().into_iter().map(event).collect())
-    }
-
-    /// How the sessions fare, as `status` prints it.
+    /// How the protocols fare, as `status` prints it.
     fn status(&self) -> Tree {
-        let text = |text: String| Tree::from(text);
-        let url = self.config.acs.url.clone().unwrap_or_default();
-        let mut out = vec![
-            ("acs", text(url.clone())),
-            ("enabled", text((self.config.acs.enable && !url.is_empty()).to_string())),
-            ("tls", text(url.starts_with("https://").to_string())),
-            ("in_session", text(self.session.is_busy().to_string())),
-            ("sessions_done", text(self.last.done.to_string())),
-            ("sessions_failed", text(self.last.failed.to_string())),
-            ("parameter_key", text(self.state.parameter_key().to_string())),
-        ];
-        if let Some(ended) = self.last.ended {
-            out.push((
-                "last_session_ended",
-                text(ended.wall.map_or_else(|| "before the clock was known".into(), |wall| wall.to_string())),
-            ));
-            out.push(("last_session_seconds_ago", text(self.now.at.since(ended.at).as_secs().to_string())));
-        }
-        if let Some(why) = &self.last.failure {
-            out.push(("last_failure", text(why.clone())));
-        }
-        if let Some(next) = self.session.next_timer(self.now) {
-            out.push(("next_session_in_seconds", text(next.since(self.now.at).as_secs().to_string())));
-        }
-        for (name, value) in &self.runtime {
-            out.push((name, text(value.clone())));
-        }
+        let mut out = Vec::new();
+        self.cwmp_status(&mut out);
+        out.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         Tree::map(out)
     }
 }

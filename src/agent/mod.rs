@@ -4,22 +4,20 @@
 //! snapshot of their own; what a job needs is asked for with [`Action::Fetch`] and the same job runs again. Owns the
 //! order of things: durable before told, applied after the answer has left. Driven by `io`.
 
+#[cfg_attr(not(feature = "cwmp"), path = "cwmp/absent.rs")]
+pub mod cwmp;
 mod diag;
 pub mod job;
 pub mod local;
-mod measure;
 pub mod names;
-pub mod rendering;
-mod serve;
 mod settle;
-#[cfg(feature = "usp")]
+#[cfg_attr(not(feature = "usp"), path = "usp/absent.rs")]
 pub mod usp;
-pub mod watch;
 
 use crate::config::Config;
-use crate::cwmp::events::{Code, Ledger, Record};
-use crate::cwmp::rpc::{DeviceId, ParameterValue};
-use crate::cwmp::session::{self, Outcome, Session};
+#[cfg(feature = "cwmp")]
+use crate::cwmp::events::Record;
+#[cfg(feature = "cwmp")]
 use crate::cwmp::soap::writer::Outgoing;
 use crate::diag::{Order, Verdict};
 use crate::dm::edit::Edit;
@@ -34,10 +32,8 @@ use crate::time::{Instant, Now, Wall};
 #[cfg(feature = "usp")]
 use crate::usp::mtp::{LinkCommand, LinkEvent, Wanted};
 use job::{Job, Running};
-use rendering::Rendering;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-#[cfg(feature = "usp")]
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -62,6 +58,7 @@ pub enum Event {
     /// The answer to [`Action::Commit`]: its number and the packages whose files changed, or why not.
     Committed(Result<(u64, Vec<Box<str>>), NotCommitted>),
     /// The ACS answered a POST.
+    #[cfg(feature = "cwmp")]
     Reply {
         /// The HTTP status.
         status: u16,
@@ -69,10 +66,12 @@ pub enum Event {
         body: Vec<u8>,
     },
     /// A POST could not be answered; why, for the log.
+    #[cfg(feature = "cwmp")]
     Lost(String),
     /// [`Agent::next_timer`] has come.
     Timer,
     /// A valid connection request came.
+    #[cfg(feature = "cwmp")]
     Woken,
     /// These sources changed by themselves.
     Changed(BTreeSet<Box<str>>),
@@ -119,10 +118,13 @@ pub enum Action {
     Save(Box<State>),
     /// Append the first to the event log, durably, before any later action; the second is what the whole log comes
     /// to with them.
+    #[cfg(feature = "cwmp")]
     Note(Vec<Record>, Vec<Record>),
     /// Send a POST to the ACS; the rows of a long list come from [`Agent::take_rendering`].
+    #[cfg(feature = "cwmp")]
     Post(Outgoing),
     /// Close the connection to the ACS and forget its cookies.
+    #[cfg(feature = "cwmp")]
     Close,
     /// Tell the services that these packages changed.
     Announce(Vec<Box<str>>),
@@ -156,23 +158,15 @@ pub struct Agent {
     instances: RefCell<Instances>,
     state: State,
     config: Config,
-    session: Session,
     now: Now,
     jobs: VecDeque<Job>,
     running: Option<Running>,
-    rendering: Option<Rendering>,
     /// Packages committed whose services have not been told.
     unannounced: BTreeSet<Box<str>>,
     /// Packages whose services were told, until when reads prefer what is stored.
     settling: BTreeMap<Box<str>, Instant>,
     /// When the watched parameters are to be read again.
     look: Option<Instant>,
-    /// Values under notification that differ from what the ACS was told: told with the next Inform.
-    telling: Vec<(String, String)>,
-    /// Who the device is, as the last Inform said.
-    identity: Option<DeviceId>,
-    /// The parameters of every Inform, as the last one had them.
-    forced: Vec<ParameterValue>,
     /// When settings that could not be read are tried again.
     configure_at: Option<Instant>,
     /// When what could not be written is tried again.
@@ -189,46 +183,27 @@ pub struct Agent {
     reading_skew: i64,
     /// Calls that wait until the answer has left and the session is over.
     calls: Vec<String>,
-    last: Last,
     diagnoses: diag::Diagnoses,
-    #[cfg(feature = "usp")]
+    cwmp: cwmp::Cwmp,
     usp: usp::Usp,
     out: VecDeque<Action>,
 }
 
-/// What `status` tells of the sessions.
-#[derive(Clone, Debug, Default)]
-pub struct Last {
-    /// When the last session ended.
-    pub ended: Option<Now>,
-    /// Why it failed; `None` if it went well.
-    pub failure: Option<String>,
-    /// How many have gone well and how many failed since the start.
-    pub done: u32,
-    /// See `done`.
-    pub failed: u32,
-}
-
 impl Agent {
     /// An agent with what its stores hold. Nothing happens before [`Event::Started`].
-    pub fn new(model: &'static Model, state: State, ledger: Ledger, mut rng: Rng) -> Agent {
-        let session = Session::new(ledger, Rng::new(rng.bytes()));
+    pub fn new(model: &'static Model, state: State, ledger: cwmp::Ledger, mut rng: Rng) -> Agent {
+        let cwmp = cwmp::Cwmp::new(ledger, &mut rng);
         let mut agent = Agent {
             model,
             instances: RefCell::new(state.instances()),
             state,
             config: Config::read(&Tree::Map(Vec::new())).0,
-            session,
             now: Now::default(),
             jobs: VecDeque::new(),
             running: None,
-            rendering: None,
             unannounced: BTreeSet::new(),
             settling: BTreeMap::new(),
             look: None,
-            telling: Vec::new(),
-            identity: None,
-            forced: Vec::new(),
             configure_at: None,
             keep_at: None,
             begun: false,
@@ -238,17 +213,12 @@ impl Agent {
             cpu_sample: String::new(),
             reading_skew: 0,
             calls: Vec::new(),
-            last: Last::default(),
             diagnoses: diag::Diagnoses::default(),
-            #[cfg(feature = "usp")]
+            cwmp,
             usp: usp::Usp::default(),
             out: VecDeque::new(),
         };
-        if agent.state.connection_request_path().is_none() {
-            // Kept, so that the URL does not change with every start.
-            let _ = agent.state.set_connection_request_path(&rng.hex(16));
-        }
-        #[cfg(feature = "usp")]
+        agent.seed_cwmp(&mut rng);
         agent.usp.seed(rng);
         agent
     }
@@ -266,11 +236,8 @@ impl Agent {
 
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        let own = [self.look, self.configure_at, self.keep_at];
-        let next = own.into_iter().chain([self.session.next_timer(self.now)]).flatten().min();
-        #[cfg(feature = "usp")]
-        let next = [next, self.notices_timer(), self.commands_timer()].into_iter().flatten().min();
-        next
+        let own = [self.look, self.configure_at, self.keep_at, self.cwmp.next_timer(self.now)];
+        own.into_iter().chain([self.notices_timer(), self.commands_timer()]).flatten().min()
     }
 
     /// Has reads see a time that many seconds later (or earlier) than sessions do: of a recorded router.
@@ -283,20 +250,9 @@ impl Agent {
         &self.config
     }
 
-    /// The rows of the list that was last posted, to be pulled while it is sent.
-    pub fn take_rendering(&mut self) -> Option<Rendering> {
-        self.rendering.take()
-    }
-
-    /// The path of connection requests: the one that is set, else a random one that is kept.
-    pub fn connection_request_path(&self) -> String {
-        let set = self.config.acs.connection_request.path.as_deref();
-        set.or(self.state.connection_request_path()).unwrap_or_default().trim_start_matches('/').to_string()
-    }
-
     /// Whether a session is under way, being set up included.
     pub fn is_in_session(&self) -> bool {
-        self.session.is_busy()
+        self.cwmp.is_busy()
     }
 
     /// Takes one event.
@@ -311,13 +267,11 @@ impl Agent {
         match event {
             Event::Started => {
                 self.forget_diagnoses();
-                #[cfg(feature = "usp")]
                 self.forget_requests();
                 self.listening = Some(now.at);
                 if let Some(wall) = now.wall {
                     let _ = self.state.set_first_use(wall);
                 }
-                #[cfg(feature = "usp")]
                 self.forget_subscriptions();
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
@@ -325,8 +279,8 @@ impl Agent {
             }
             Event::Fetched(sources) => self.fetched(sources),
             Event::Committed(done) => self.committed(done),
-            Event::Reply { status, body } => self.session.handle(now, session::Event::Reply { status, body }),
-            Event::Lost(why) => self.session.handle(now, session::Event::Lost(why)),
+            #[cfg(feature = "cwmp")]
+            Event::Reply { .. } | Event::Lost(_) | Event::Woken => self.cwmp_event(event),
             Event::Timer => {
                 if self.look.is_some_and(|at| at <= now.at) {
                     self.look = None;
@@ -339,21 +293,16 @@ impl Agent {
                 if self.keep_at.is_some_and(|at| at <= now.at) {
                     self.keep_at = None;
                     self.out.push_back(Action::Save(Box::new(self.state.clone())));
-                    let kept = self.session.ledger().records();
-                    self.out.push_back(Action::Note(Vec::new(), kept));
+                    self.keep_events();
                 }
-                #[cfg(feature = "usp")]
                 self.notices_due();
-                self.session.handle(now, session::Event::Timer);
-            }
-            Event::Woken => {
-                self.session.handle(now, session::Event::Raised(Code::ConnectionRequest, String::new()));
+                self.cwmp_due();
             }
             Event::Changed(sources) => self.changed(&sources),
             Event::Runtime(facts) => {
                 // The first Inform tells where connection requests are heard, so it waits for the sockets.
                 if !std::mem::replace(&mut self.begun, true) {
-                    self.queue(Job::Start);
+                    self.start_session_soon();
                 }
                 self.runtime.extend(facts);
                 self.look_soon();
@@ -381,11 +330,7 @@ impl Agent {
                 }
             }
         }
-        if self.session.is_answering() && self.out.iter().any(|action| matches!(action, Action::Post(_))) {
-            self.out.retain(|action| !matches!(action, Action::Post(_)));
-            self.rendering = None;
-            self.session.handle(self.now, session::Event::NotKept);
-        }
+        self.cwmp_not_kept();
     }
 
     /// Keeps the date of first use, once the calendar is known.
@@ -403,17 +348,11 @@ impl Agent {
     /// Carries on until neither the session nor a job has anything left to do.
     fn drain(&mut self) {
         loop {
-            while let Some(action) = self.session.poll() {
-                self.session_action(action);
-            }
+            self.drain_session();
             if self.running.is_some() {
                 return;
             }
-            if self.settle_diagnoses() {
-                continue;
-            }
-            #[cfg(feature = "usp")]
-            if self.commands_due() {
+            if self.settle_diagnoses() || self.commands_due() {
                 continue;
             }
             let Some(job) = self.next_job() else { return };
@@ -426,10 +365,7 @@ impl Agent {
 
     /// What waits in the queue of jobs, then what controllers ask.
     fn next_job(&mut self) -> Option<Job> {
-        let job = self.jobs.pop_front();
-        #[cfg(feature = "usp")]
-        let job = job.or_else(|| self.usp.next().map(|ask| Job::Usp(Rc::new(ask))));
-        job
+        self.jobs.pop_front().or_else(|| self.usp.next().map(|ask| Job::Usp(Rc::new(ask))))
     }
 
     fn queue(&mut self, job: Job) {
@@ -465,47 +401,6 @@ impl Agent {
         if !sources.is_empty() {
             self.look_soon();
         }
-    }
-
-    fn session_action(&mut self, action: session::Action) {
-        match action {
-            session::Action::Persist(records) => {
-                let kept = self.session.ledger().records();
-                self.out.push_back(Action::Note(records, kept));
-            }
-            session::Action::Gather => self.queue(Job::Gather),
-            session::Action::Post(outgoing) => self.out.push_back(Action::Post(outgoing)),
-            session::Action::Informed => self.informed(),
-            session::Action::Serve(rpc) => self.queue(Job::Serve(rpc)),
-            session::Action::Delivered(_) => {}
-            session::Action::Close => self.out.push_back(Action::Close),
-            session::Action::Ended(outcome) => self.ended(outcome),
-            session::Action::Reboot => {
-                #[cfg(feature = "usp")]
-                self.note_reboot_by_acs();
-                self.out.push_back(Action::Reboot);
-            }
-            session::Action::FactoryReset => self.out.push_back(Action::FactoryReset),
-        }
-    }
-
-    fn ended(&mut self, outcome: Outcome) {
-        self.rendering = None;
-        self.last.ended = Some(self.now);
-        match outcome {
-            Outcome::Done => {
-                self.last.done += 1;
-                self.last.failure = None;
-                self.log(log::Level::Info, "session with the ACS ended well".into());
-            }
-            Outcome::Failed(why) => {
-                self.last.failed += 1;
-                self.log(log::Level::Warn, format!("session with the ACS failed: {why}"));
-                self.last.failure = Some(why);
-            }
-        }
-        self.announce();
-        self.start_diagnoses();
     }
 
     /// Has the services told of what was committed; not before the answer has left.
@@ -551,21 +446,34 @@ impl Agent {
         let first_use =
             self.state.first_use().map_or_else(|| crate::time::UNKNOWN.into(), |date| date.to_string());
         let mut facts = vec![
-            ("ParameterKey", Tree::from(self.state.parameter_key())),
             ("FirstUseDate", Tree::from(first_use)),
-            ("ConnectionRequestPath", Tree::from(self.connection_request_path())),
+            ("cpu_sample", Tree::from(self.cpu_sample.as_str())),
         ];
-        facts.push(("cpu_sample", Tree::from(self.cpu_sample.as_str())));
+        self.cwmp_facts(&mut facts, &mut snapshot);
         let since = |at: Instant| Tree::from(self.now.at.since(at).as_secs().to_string());
         // A link that has not changed since is as it was for at least that long.
         facts.extend(self.listening.map(|at| ("listening", since(at))));
         let links = self.links.iter().map(|(link, at)| (link.clone(), since(*at)));
         snapshot.supply("agent:changes", Source::ready(Tree::map(links)));
         facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
-        snapshot.supply("agent:diag", Source::ready(self.diagnoses.source()));
         snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
-        #[cfg(feature = "usp")]
         snapshot.supply("agent:usp", self.usp_facts());
         snapshot
     }
+}
+
+/// Whether a source announces no change, so that it has to be looked at while somebody watches it.
+pub(super) fn tells_nothing(key: &str) -> bool {
+    [
+        "file:/proc/",
+        "file:/sys/",
+        "dir:/",
+        "stat:/",
+        "sys:",
+        "ubus:iwinfo ",
+        "ubus:hostapd.",
+        "ubus:system info",
+    ]
+    .iter()
+    .any(|silent| key.starts_with(silent))
 }

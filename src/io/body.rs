@@ -1,7 +1,7 @@
 //! A long list as the body of a request: rows are made again as the connection takes them.
 
 use super::http::body::Body;
-use crate::agent::rendering::{Item, Rendering};
+use crate::agent::cwmp::rendering::{Item, Rendering};
 use crate::cwmp::rpc::{ParameterAttribute, ParameterInfo, ParameterValue};
 use crate::cwmp::soap::writer::{Filled, List, Listing};
 use std::io;

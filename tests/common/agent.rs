@@ -6,7 +6,7 @@
 
 use super::cwmp_schema;
 use super::device::device;
-use cpeagent::agent::rendering::Rendering;
+use cpeagent::agent::cwmp::rendering::Rendering;
 use cpeagent::agent::{Action, Agent, Event, NotCommitted, Unkept};
 use cpeagent::cwmp::events::{Ledger, Record};
 use cpeagent::cwmp::soap::writer::Outgoing;

@@ -312,7 +312,7 @@ impl Agent {
                 self.look_at(GAP);
             }
             let failed = |key| matches!(running.snapshot.peek(key), Some(Source::Failed(_)));
-            if running.snapshot.keys().any(|key| crate::agent::watch::tells_nothing(key) || failed(key)) {
+            if running.snapshot.keys().any(|key| crate::agent::tells_nothing(key) || failed(key)) {
                 self.look_at(self.config.agent.sampling_period);
             }
         }

@@ -1,8 +1,8 @@
 //! Serving one request of a controller.
 
 use super::Ask;
+use crate::agent::Agent;
 use crate::agent::job::{Done, Running, Step};
-use crate::agent::{Agent, watch};
 use crate::dm::acl::Rights;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::run::{self, Halt};
@@ -109,10 +109,7 @@ impl Agent {
         ask: &Rc<Ask>,
         answer: Answer,
     ) -> Step {
-        let mut state = self.state.clone();
-        for path in &plan.deleted {
-            watch::forget_below(&mut state, path);
-        }
+        let state = self.state.clone();
         let message = answer.into_msg(&ask.msg_id);
         self.commit(running, plan, state, Done::Usp(Rc::clone(ask), message))
     }

@@ -1,17 +1,15 @@
 //! Carrying out what the ACS asks: each RPC against the data model.
 
-use super::Agent;
-use super::job::{Done, Running, Step};
 use super::measure::Pass;
 use super::rendering::{Item, Rendering};
 use super::watch::{self, NoChange};
-use crate::config::EmptySecret;
+use crate::agent::Agent;
+use crate::agent::job::{Done, Running, Step};
 use crate::cwmp::fault::Fault;
 use crate::cwmp::rpc::{
     self, AddObject, Answer, Applied, DeleteObject, GetParameterNames, NewValue, ParameterInfo, Rpc,
     SetParameterAttributes, SetParameterValues,
 };
-use crate::cwmp::session;
 use crate::cwmp::soap::writer::List;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::path::{Kind, Pattern};
@@ -19,7 +17,7 @@ use crate::dm::read::{Cursor, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::Stop;
 use crate::dm::value::Type;
-use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
+use crate::dm::write::{Plan, Wish};
 use crate::state::State;
 use std::cell::RefCell;
 
@@ -29,11 +27,6 @@ const IN_MEMORY: u64 = 64 * 1024;
 const MAX_NAMES: usize = 2_000;
 
 impl Agent {
-    /// Hands an answer to the session.
-    pub(super) fn answer(&mut self, answer: Answer) {
-        self.session.handle(self.now, session::Event::Served(answer));
-    }
-
     pub(super) fn serve(&mut self, running: &mut Running, rpc: &Rpc) -> Step {
         match rpc {
             Rpc::GetRpcMethods => self.served(Answer::GetRpcMethods(rpc::METHODS.to_vec())),
@@ -51,7 +44,7 @@ impl Agent {
     }
 
     fn served(&mut self, answer: Answer) -> Step {
-        self.answer(answer);
+        self.answer_acs(answer);
         Step::Over
     }
 
@@ -106,7 +99,7 @@ impl Agent {
         }
         let state = &self.state;
         let at = RefCell::new(String::new());
-        let measure = &mut running.measure;
+        let measure = &mut self.cwmp.measure;
         let measured = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut wait = false;
             let mut nodes = Vec::new();
@@ -125,7 +118,7 @@ impl Agent {
         });
         match measured {
             Ok(()) => {
-                let measure = std::mem::take(&mut running.measure);
+                let measure = std::mem::take(&mut self.cwmp.measure);
                 let listed = measure.listed(list);
                 let snapshot = std::mem::take(&mut running.snapshot);
                 // The rows of the other lists need nothing of it.
@@ -134,35 +127,13 @@ impl Agent {
                 if listed.octets <= IN_MEMORY {
                     return self.served(whole(list, rendering));
                 }
-                self.rendering = Some(rendering);
+                self.cwmp.rendering = Some(rendering);
                 self.served(Answer::Listed(listed))
             }
             Err(Halt::Need(keys)) => Step::Need(keys),
             Err(Halt::Refused(why)) => {
                 let at = at.into_inner();
                 self.fault(&at, why)
-            }
-        }
-    }
-
-    /// Runs a planner until it has a plan.
-    pub(super) fn plan(
-        &self,
-        running: &mut Running,
-        ask: impl Fn(&mut Planner<'_>) -> Result<(), NoPlan>,
-    ) -> Result<Plan, Result<Step, Vec<Error>>> {
-        let policy =
-            Policy { keep_secret_on_empty: self.config.agent.empty_secret_write == EmptySecret::Ignore };
-        let mut planner = Planner::new(self.model, &running.snapshot, &self.instances.borrow(), policy);
-        match ask(&mut planner) {
-            Ok(()) => Ok(planner.finish()),
-            Err(NoPlan::Refused(errors)) => Err(Err(errors)),
-            Err(NoPlan::Wait) => {
-                let wanted = planner.wanted();
-                if wanted.is_empty() {
-                    return Err(Err(vec![Error::new("", Refusal::Backend("waits for nothing".into()))]));
-                }
-                Err(Ok(Step::Need(wanted)))
             }
         }
     }
@@ -217,9 +188,6 @@ impl Agent {
         let kept = watch::told(&mut state, &plan.written).and_then(|()| state.set_parameter_key(key));
         if kept.is_err() {
             return self.fault("", Refusal::Exhausted("the agent's state".into()));
-        }
-        for path in &plan.deleted {
-            watch::forget_below(&mut state, path);
         }
         self.commit(running, plan, state, Done::Acs(answer))
     }

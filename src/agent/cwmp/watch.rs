@@ -1,8 +1,9 @@
 //! Notification: which parameters are watched, what the ACS was told of them, and what has changed since.
 
-use super::Agent;
-use super::job::{Job, Running, Step};
-use super::names::{DEVICE_ID, INFORM_PARAMETERS, LOCAL_TIME};
+use super::Work;
+use crate::agent::job::{Job, Running, Step};
+use crate::agent::names::DEVICE_ID;
+use crate::agent::{Action, Agent, tells_nothing};
 use crate::cwmp::fault::Fault;
 use crate::cwmp::inform::Gathered;
 use crate::cwmp::notify::{self, Level};
@@ -18,6 +19,10 @@ use crate::dm::value::{Syntax, Type};
 use crate::dm::view::View;
 use crate::state::{Attribute, Full, State, baseline};
 
+/// Tells the offset of local time by its own.
+const LOCAL_TIME: &str = "Device.Time.CurrentLocalTime";
+/// What the ACS wants in an Inform besides.
+const INFORM_PARAMETERS: &str = "Device.ManagementServer.InformParameter.*.";
 /// Most values that an Inform carries because the ACS asked for them.
 pub const MAX_ASKED: usize = 128;
 
@@ -116,16 +121,6 @@ pub(super) fn told(state: &mut State, written: &[(String, String)]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Forgets the attributes of a row that is gone.
-//= TR-069 A.3.2.4: attributes vanish with their instance.
-pub(super) fn forget_below(state: &mut State, row: &str) {
-    let gone: Vec<String> =
-        state.attributes().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(row)).collect();
-    for path in gone {
-        let _ = state.set_attribute(&path, None);
-    }
 }
 
 /// The parameters outside tables that the standard watches by itself, or wants in every Inform.
@@ -239,7 +234,7 @@ impl Agent {
     /// Reads what an Inform carries.
     //= TR-069 A.3.3.1: the forced parameters, and those that changed under notification.
     pub(super) fn gather(&mut self, running: &mut Running) -> Step {
-        let (state, known) = (&self.state, &self.forced);
+        let (state, known) = (&self.state, &self.cwmp.forced);
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let mut wait = false;
             let mut text = |path: &str| match read(view, path) {
@@ -278,7 +273,7 @@ impl Agent {
             Ok(gathered) => gathered,
             Err(Halt::Need(keys)) => return Step::Need(keys),
             Err(Halt::Refused(why)) => {
-                self.refuse(&Job::Gather, why);
+                self.refuse(&Job::Cwmp(Work::Gather), why);
                 return Step::Over;
             }
         };
@@ -290,7 +285,7 @@ impl Agent {
             (Some(_), Some(_)) => Ok(id),
         });
         // Half an identity is another device to the ACS: while a source fails, the one that was read before.
-        let device_id = match (id, self.identity.take()) {
+        let device_id = match (id, self.cwmp.identity.take()) {
             (Ok(id), _) => {
                 let mut id = id.into_iter();
                 let mut next = || id.next().unwrap_or_default();
@@ -298,18 +293,18 @@ impl Agent {
             }
             (Err(_), Some(known)) => known,
             (Err(why), None) => {
-                self.refuse(&Job::Gather, why);
+                self.refuse(&Job::Cwmp(Work::Gather), why);
                 return Step::Over;
             }
         };
-        self.identity = Some(device_id.clone());
-        self.forced.clone_from(&forced);
-        self.telling.clear();
+        self.cwmp.identity = Some(device_id.clone());
+        self.cwmp.forced.clone_from(&forced);
+        self.cwmp.telling.clear();
         let mut changed = Vec::new();
         for one in watched {
             let known = one.attribute.as_ref().is_some_and(|attribute| attribute.baseline.is_some());
             if !known || one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value)) {
-                self.telling.push((one.path.clone(), one.value.clone()));
+                self.cwmp.telling.push((one.path.clone(), one.value.clone()));
             }
             if known && one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value)) {
                 changed.push(ParameterValue { name: one.path, kind: one.kind, value: one.value });
@@ -317,14 +312,14 @@ impl Agent {
         }
         let utc_offset_minutes = offset(&local);
         let gathered = Gathered { device_id, forced, asked, changed, utc_offset_minutes };
-        self.session.handle(self.now, session::Event::Gathered(gathered));
+        self.tell_session(session::Event::Gathered(gathered));
         Step::Over
     }
 
     /// The ACS has taken the Inform: what it carried is what the ACS knows.
     pub(super) fn informed(&mut self) {
         let mut state = self.state.clone();
-        for (path, value) in std::mem::take(&mut self.telling) {
+        for (path, value) in std::mem::take(&mut self.cwmp.telling) {
             let mut attribute = state.attribute(&path).unwrap_or_else(|| Attribute {
                 notification: Level::Active.number(),
                 ..Attribute::default()
@@ -336,12 +331,12 @@ impl Agent {
         }
         if state != self.state {
             self.state = state;
-            self.out.push_back(super::Action::Save(Box::new(self.state.clone())));
+            self.out.push_back(Action::Save(Box::new(self.state.clone())));
         }
     }
 
     /// Reads the watched parameters; an active one that differs from what the ACS knows starts a session.
-    pub(super) fn look(&mut self, running: &mut Running) -> Step {
+    pub(in crate::agent) fn look(&mut self, running: &mut Running) -> Step {
         let state = &self.state;
         let done =
             run::attempt(self.model, &mut running.snapshot, &self.instances, |view| watched(view, state));
@@ -357,7 +352,7 @@ impl Agent {
                         && one.attribute.as_ref().is_some_and(|attribute| attribute.differs(&one.value))
                 });
                 if active {
-                    self.session.handle(self.now, session::Event::Changed);
+                    self.tell_session(session::Event::Changed);
                 }
                 Step::Over
             }
@@ -368,22 +363,6 @@ impl Agent {
             }
         }
     }
-}
-
-/// Whether a source announces no change, so that it has to be looked at while somebody watches it.
-pub(super) fn tells_nothing(key: &str) -> bool {
-    [
-        "file:/proc/",
-        "file:/sys/",
-        "dir:/",
-        "stat:/",
-        "sys:",
-        "ubus:iwinfo ",
-        "ubus:hostapd.",
-        "ubus:system info",
-    ]
-    .iter()
-    .any(|silent| key.starts_with(silent))
 }
 
 /// The offset that a dateTime such as `2026-08-01T14:00:00+02:00` carries, in minutes.
