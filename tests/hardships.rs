@@ -12,6 +12,7 @@ use agent::Bench;
 use cpeagent::agent::local::Request;
 use cpeagent::agent::{Action, Agent, Event, KEEP_WAIT, MAX_JOBS};
 use cpeagent::cwmp::events::Ledger;
+use cpeagent::io::disk::Disk as _;
 use cpeagent::io::disk::sim::SimDisk;
 use cpeagent::rng::Rng;
 use cpeagent::state::State;
@@ -194,4 +195,22 @@ fn of_too_many_local_requests_none_is_left_without_an_answer() {
         }
     }
     assert_eq!(refused, MAX_JOBS, "the others wait for the sources that were asked for");
+}
+
+#[test]
+fn what_lives_in_the_agents_own_package_can_be_written_before_it_has_a_file() {
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.drop_file("/etc/config/cpeagent");
+    bench.start();
+    let set = |path: &str, value: &str| Request::Set(vec![(path.into(), value.into())]);
+    bench.event(Event::Local(1, set("Device.DeviceInfo.ProvisioningCode", "shop")));
+    bench.event(Event::Local(2, Request::Add("Device.ManagementServer.InformParameter.".into())));
+    for answer in &bench.answers {
+        assert!(answer.get("ok").is_some(), "{answer:?}");
+    }
+    assert_eq!(bench.option("cpeagent", "identity", "provisioning_code").as_deref(), Some("shop"));
+    assert_eq!(bench.disk.stat("/etc/config/cpeagent").unwrap().mode, 0o600);
+    bench.event(Event::Local(3, set("Device.ManagementServer.URL", "https://acs.example.com/")));
+    bench.wait(Duration::from_secs(1));
+    assert!(bench.posted.iter().any(|text| has(text, "0 BOOTSTRAP")), "{}", bench.said);
 }

@@ -14,7 +14,7 @@ use crate::dm::view::{KEPT, PENDING};
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::announce;
 use crate::io::clock::Clock;
-use crate::io::commit::{self, Request, read_package};
+use crate::io::commit::{self, Request, package_sum};
 use crate::io::device::Device;
 use crate::io::disk::RealDisk;
 use crate::io::dropin;
@@ -218,8 +218,8 @@ fn fetcher(device: Rc<Device>, runtime: Rc<Runtime>, sums: Sums) -> Fetcher {
     Box::new(move |keys| {
         for key in &keys {
             let Some(package) = key.strip_prefix("uci:") else { continue };
-            if let Ok((_, sum)) = read_package(&*device.disk(), package) {
-                sums.borrow_mut().insert(key.clone(), sum.into());
+            if let Some(sum) = package_sum(&*device.disk(), package) {
+                sums.borrow_mut().insert(key.clone(), sum);
             }
         }
         runtime.block_on(device.sources().fetch_all(keys))

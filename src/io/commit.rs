@@ -2,8 +2,9 @@
 //!
 //! Executes what [`crate::journal`] decides: under the locks of all packages it checks that they are what the plan
 //! was made on and that nobody has changes of his own under way, writes the record, the packages, the state, and
-//! drops the record. [`recover`] finishes or takes back what a power cut interrupted. Announcing the change to the
-//! daemons is for whoever asked, after the answer has left.
+//! drops the record. [`recover`] finishes or takes back what a power cut interrupted. A package without a file is an
+//! empty one, and gets its file with its first section. Announcing the change to the daemons is for whoever asked,
+//! after the answer has left.
 
 use super::announce;
 use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
@@ -24,6 +25,8 @@ pub const JOURNAL: &str = "/etc/cpeagent/journal";
 const KEPT: &str = "guard.";
 /// Where rpcd keeps what it restores when nobody confirms.
 const SNAPSHOT: &str = "/var/run/rpcd/snapshot-files";
+/// The mode of a package's file that is made.
+const NEW_MODE: u32 = 0o600;
 
 /// A commit asked for.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +118,7 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
     if !sources.is_empty() && disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
         return Err(Error::RollbackPending);
     }
-    let files = Files::open(disk, sources.into_iter().chain(request.read.keys().cloned()))?;
+    let files = Files::open(disk, sources, request.read.keys().cloned())?;
     let differs =
         |file: &&File| request.read.get(&file.source).is_some_and(|sum| **sum != *checksum(&file.old));
     let changed: Vec<_> = files.files.values().filter(differs).map(|file| file.source.clone()).collect();
@@ -156,11 +159,12 @@ pub fn recover(disk: &dyn Disk, store: &mut Store) -> Result<Recovered, Error> {
             return Ok(Recovered::Unreadable(broken.to_string()));
         }
     };
-    let present = record.packages.keys().filter(|source| {
+    // What had no file before may have none yet.
+    let present = record.packages.iter().filter(|(source, sums)| {
         let path = source.strip_prefix("uci:").map(|package| package_path(disk, package));
-        path.is_some_and(|path| path.is_ok_and(|path| disk.exists(&path)))
+        *sums.before == *checksum(b"") || path.is_some_and(|path| path.is_ok_and(|path| disk.exists(&path)))
     });
-    let files = Files::open(disk, present.cloned())?;
+    let files = Files::open(disk, present.map(|(source, _)| source.clone()).collect(), [].into_iter())?;
     let found: BTreeMap<Box<str>, Found> = files.files.values().filter_map(File::found).collect();
     let state = (store.state().tree(), store.state().commit());
     let recovered = match record.verdict(&found, state) {
@@ -206,6 +210,15 @@ pub fn read_package(disk: &dyn Disk, package: &str) -> io::Result<(Vec<u8>, Stri
     let text = disk.read(&package_path(disk, package)?, MAX_FILE)?;
     let sum = checksum(&text);
     Ok((text, sum))
+}
+
+/// The [`checksum`] that a package is planned on; `None` where it cannot be read. One without a file is an empty text.
+pub fn package_sum(disk: &dyn Disk, package: &str) -> Option<Box<str>> {
+    match read_package(disk, package) {
+        Ok((_, sum)) => Some(sum.into()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Some(checksum(b"").into()),
+        Err(_) => None,
+    }
 }
 
 fn kept_sequences(disk: &dyn Disk) -> io::Result<BTreeSet<u64>> {
@@ -286,21 +299,39 @@ impl File {
 }
 
 /// The files of one commit, locked until it is over.
-struct Files {
+struct Files<'d> {
+    disk: &'d dyn Disk,
     files: BTreeMap<Box<str>, File>,
+    /// Those that were made to be locked.
+    made: Vec<String>,
     _locks: Vec<Lock>,
 }
 
-impl Files {
+impl<'d> Files<'d> {
     /// Locks and reads packages, in the order of their names, so that two of us never wait for each other.
-    fn open(disk: &dyn Disk, sources: impl Iterator<Item = Box<str>>) -> Result<Files, Error> {
-        let mut opened = Files { files: BTreeMap::new(), _locks: Vec::new() };
-        for source in sources.collect::<BTreeSet<_>>() {
+    ///
+    /// One of `edited` without a file gets an empty one; any other is empty.
+    //= libuci: a lock is one of the file itself, which is made with mode 0600 where there is none.
+    fn open(
+        disk: &'d dyn Disk,
+        edited: BTreeSet<Box<str>>,
+        read: impl Iterator<Item = Box<str>>,
+    ) -> Result<Files<'d>, Error> {
+        let mut opened = Files { disk, files: BTreeMap::new(), made: Vec::new(), _locks: Vec::new() };
+        for source in edited.iter().cloned().chain(read).collect::<BTreeSet<_>>() {
             let package = source.strip_prefix("uci:");
             let package = package.ok_or_else(|| Error::Refused(format!("{source} cannot be written")))?;
             let path = package_path(disk, package)?;
-            opened._locks.push(disk.lock(&path, LOCK_WAIT)?);
-            let (old, mode) = (disk.read(&path, MAX_FILE)?, disk.stat(&path)?.mode);
+            let missing = !disk.exists(&path);
+            let (mut old, mut mode) = (Vec::new(), NEW_MODE);
+            if missing && edited.contains(&source) {
+                disk.extend(&path, b"")?;
+                opened.made.push(path.clone());
+            }
+            if !missing || edited.contains(&source) {
+                opened._locks.push(disk.lock(&path, LOCK_WAIT)?);
+                (old, mode) = (disk.read(&path, MAX_FILE)?, disk.stat(&path)?.mode);
+            }
             let package = package.into();
             opened.files.insert(source.clone(), File { source, package, path, mode, old });
         }
@@ -321,17 +352,28 @@ impl Files {
     }
 }
 
+/// A file that was made and stayed empty goes again. Where it cannot, it says the same as none.
+impl Drop for Files<'_> {
+    fn drop(&mut self) {
+        for path in &self.made {
+            if self.disk.stat(path).is_ok_and(|stat| stat.len == 0) {
+                let _ = self.disk.unlink(path);
+            }
+        }
+    }
+}
+
 /// Everything a commit will write, made before anything is written.
-struct Plan {
-    files: Files,
+struct Plan<'d> {
+    files: Files<'d>,
     new: BTreeMap<Box<str>, Vec<u8>>,
     record: Record,
     text: String,
     state: State,
 }
 
-impl Plan {
-    fn make(files: Files, store: &Store, request: &Request, sequence: u64) -> Result<Plan, Error> {
+impl<'d> Plan<'d> {
+    fn make(files: Files<'d>, store: &Store, request: &Request, sequence: u64) -> Result<Plan<'d>, Error> {
         let refused = |what: &str| Error::Refused(what.to_string());
         let (mut new, mut targets) = (BTreeMap::new(), BTreeMap::new());
         for (source, file) in &files.files {

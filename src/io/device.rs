@@ -4,7 +4,7 @@
 //! would end the agent ends it with an exit status of its own, so that a supervisor can start it again as a boot.
 
 use super::clock::Clock;
-use super::commit::read_package;
+use super::commit::{package_sum, read_package};
 use super::diag::{DNS_PORT, Lab};
 use super::disk::{Disk, RealDisk};
 use super::fetch::Fetch;
@@ -237,14 +237,14 @@ impl Device {
     }
 }
 
-/// A package and the checksum of its text.
+/// A package and the checksum of its text; that of no text at all where it has no file.
 pub fn package(disk: &dyn Disk, name: &str) -> (Source, Option<Box<str>>) {
     match read_package(disk, name) {
         Ok((text, sum)) => match uci::package(&text, uci::Mode::Strict) {
             Ok(package) => (Source::ready(package.into_tree()), Some(sum.into())),
             Err(error) => (Source::Failed(format!("/etc/config/{name}: {error}")), None),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, package_sum(disk, name)),
         Err(error) => (Source::Failed(error.to_string()), None),
     }
 }

@@ -384,9 +384,9 @@ impl Bench {
             return (key, source.clone());
         }
         if let Some(package) = key.strip_prefix("uci:")
-            && let Ok((_, sum)) = commit::read_package(&self.disk, package)
+            && let Some(sum) = commit::package_sum(&self.disk, package)
         {
-            self.read.insert(key.clone(), sum.into());
+            self.read.insert(key.clone(), sum);
         }
         let source = Files::new(Arc::new(self.disk.clone()), true).fetch(&key);
         (key, source)

@@ -365,3 +365,109 @@ fn on_a_real_disk_a_commit_keeps_modes_and_links_and_leaves_nothing_behind() {
     assert_eq!(disk.list(DIR).unwrap(), ["state.1"]);
     assert_eq!(Store::load(&disk).unwrap().0.state().parameter_key(), "new");
 }
+
+/// Adds a section to a package without a file, sets `o` of dhcp and the ParameterKey.
+fn first_section(disk: &SimDisk, store: &Store) -> Request {
+    let own: Box<str> = "uci:cpeagent".into();
+    let add = Change::Add { kind: "acs".into() };
+    let mut edits = vec![
+        Edit { source: own.clone(), section: "acs".into(), change: add },
+        set("uci:cpeagent", "acs", "o", None, Some("new")),
+        set("uci:dhcp", "s", "o", Some("old"), Some("new")),
+    ];
+    let mut next = store.state().clone();
+    next.set_parameter_key("new").unwrap();
+    edits.extend(store.state().difference(&next));
+    let sum = |package: &str| (format!("uci:{package}").into(), package_sum(disk, package).unwrap());
+    Request { edits, read: ["cpeagent", "dhcp"].map(sum).into(), keep: false }
+}
+
+/// Whether the section is there, `o` of dhcp is new, and the ParameterKey.
+fn firsts(disk: &SimDisk, store: &Store) -> [bool; 3] {
+    let has =
+        |package: &str, what: &str| disk.read_text(&path(package)).is_ok_and(|text| text.contains(what));
+    [has("cpeagent", "option o 'new'"), has("dhcp", "option o 'new'"), store.state().parameter_key() == "new"]
+}
+
+//= libuci: a lock is one of the file itself, which is made with mode 0600 where there is none.
+#[test]
+fn a_package_without_a_file_gets_one_for_root_alone_with_its_first_section() {
+    let (disk, mut store) = router();
+    let request = first_section(&disk, &store);
+    assert_eq!(
+        commit(&disk, &mut store, &request).unwrap().packages,
+        ["cpeagent", "dhcp"].map(Box::<str>::from)
+    );
+    assert_eq!(disk.read_text("/etc/config/cpeagent").unwrap(), "\nconfig acs 'acs'\n\toption o 'new'\n\n");
+    assert_eq!(disk.stat("/etc/config/cpeagent").unwrap().mode, 0o600);
+    assert_eq!(firsts(&disk, &store), [true; 3]);
+}
+
+#[test]
+fn after_a_power_cut_at_any_step_a_first_section_is_there_with_all_else_or_nothing_is() {
+    let (disk, mut store) = router();
+    let request = first_section(&disk, &store);
+    let before = disk.steps();
+    commit(&disk, &mut store, &request).unwrap();
+    let mut seen = BTreeSet::new();
+    for cut in 0..=disk.steps() - before {
+        for seed in 0..24 {
+            let (disk, mut store) = router();
+            let request = first_section(&disk, &store);
+            disk.cut_after(cut);
+            let told = commit(&disk, &mut store, &request).is_ok();
+            disk.reboot(seed);
+            // The recovery is cut as well.
+            disk.cut_after(u64::from(seed) % 8);
+            let _ = Store::load(&disk).map(|(mut store, ..)| recover(&disk, &mut store).is_ok());
+            disk.reboot(seed.wrapping_add(1));
+            let (store, _) = start(&disk);
+            let firsts = firsts(&disk, &store);
+            assert!(firsts.iter().all(|done| *done == firsts[0]), "cut {cut} seed {seed}: {firsts:?}");
+            assert!(!told || firsts[0], "cut {cut} seed {seed}: told and lost");
+            assert!(!disk.exists(JOURNAL));
+            let left = disk.read_text("/etc/config/cpeagent").unwrap_or_default();
+            assert!(firsts[0] || left.is_empty(), "cut {cut} seed {seed}: {left:?}");
+            seen.insert(firsts[0]);
+        }
+    }
+    assert_eq!(seen.len(), 2, "cut on both sides of the commit point");
+}
+
+#[test]
+fn a_file_that_somebody_made_after_the_plan_is_told_and_kept() {
+    for edited in [true, false] {
+        let (disk, mut store) = router();
+        let mut request = first_section(&disk, &store);
+        if !edited {
+            request.edits.retain(|edit| &*edit.source != "uci:cpeagent");
+        }
+        disk.put("/etc/config/cpeagent", "config acs 'acs'\n");
+        match commit(&disk, &mut store, &request) {
+            Err(Error::Changed(sources)) => assert_eq!(sources, ["uci:cpeagent".into()]),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(disk.read_text("/etc/config/cpeagent").unwrap(), "config acs 'acs'\n");
+    }
+}
+
+#[test]
+fn a_first_section_that_is_refused_or_has_no_room_leaves_no_file() {
+    let (disk, mut store) = router();
+    let request = first_section(&disk, &store);
+    let mut wrong = request.clone();
+    wrong.edits.push(set("uci:cpeagent", "acs", "o", Some("other"), None));
+    assert!(matches!(commit(&disk, &mut store, &wrong), Err(Error::Refused(_))));
+    assert!(!disk.exists("/etc/config/cpeagent"));
+    disk.set_free(Some(0));
+    assert!(matches!(commit(&disk, &mut store, &request), Err(Error::Disk(_))));
+    assert!(!disk.exists("/etc/config/cpeagent"));
+    disk.set_read_only(true);
+    assert!(matches!(commit(&disk, &mut store, &request), Err(Error::Disk(_))));
+    disk.set_read_only(false);
+    disk.set_free(None);
+    let mut only_read = request;
+    only_read.edits.retain(|edit| &*edit.source != "uci:cpeagent");
+    commit(&disk, &mut store, &only_read).unwrap();
+    assert!(!disk.exists("/etc/config/cpeagent"), "what is only read is not made");
+}
