@@ -315,6 +315,7 @@ impl Agent {
             Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
             Job::Configure => {
                 self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
+                self.unconfigured = Some(error.to_string());
                 self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
             }
             Job::Look | Job::Keep(_) => self.log(log::Level::Error, error.to_string()),

@@ -169,6 +169,8 @@ pub struct Agent {
     look: Option<Instant>,
     /// When settings that could not be read are tried again.
     configure_at: Option<Instant>,
+    /// Why the settings could not be read when they were last looked at.
+    unconfigured: Option<String>,
     /// When what could not be written is tried again.
     keep_at: Option<Instant>,
     /// Whether the session was told of the start.
@@ -205,6 +207,7 @@ impl Agent {
             settling: BTreeMap::new(),
             look: None,
             configure_at: None,
+            unconfigured: None,
             keep_at: None,
             begun: false,
             runtime: BTreeMap::new(),

@@ -25,6 +25,7 @@ impl Agent {
                 return Step::Over;
             }
         };
+        self.unconfigured = None;
         for fault in faults {
             self.log(log::Level::Warn, fault.to_string());
         }

@@ -22,16 +22,9 @@ pub(super) fn recover(global: &Global) -> Result<Done, Fail> {
         Error::Disk(_) | Error::Unfinished(_) => Fail::Disk(error.to_string()),
         error => Fail::Refused(error.to_string()),
     })?;
-    text.push_str(&match done {
-        Recovered::Nothing => String::new(),
-        Recovered::Finished(packages) => {
-            format!("an interrupted change is finished: {}\n", packages.join(" "))
-        }
-        Recovered::TakenBack(why) => format!("an interrupted change is taken back: {why}\n"),
-        Recovered::Unreadable(why) => {
-            format!("the record of a change was cut off before it took effect, and is dropped: {why}\n")
-        }
-    });
+    if done != Recovered::Nothing {
+        text.push_str(&format!("{done}\n"));
+    }
     Ok(text.into())
 }
 

@@ -28,10 +28,16 @@ fn words(status: &Tree) -> String {
     let text = |name: &str| status.str(name).filter(|text| !text.is_empty());
     let is = |name: &str| status.str(name) == Some("true");
     let mut out = match text("acs") {
+        None if text("settings_failure").is_some() => {
+            "ACS: not known, since the settings cannot be read\n".into()
+        }
         None => "ACS: none is set; set one with: uci set cpeagent.acs.url=https://… && uci commit cpeagent\n"
             .into(),
         Some(acs) => format!("ACS: {acs}\n"),
     };
+    if let Some(why) = text("settings_failure") {
+        out.push_str(&format!("settings: cannot be read: {why}\n"));
+    }
     if text("acs").is_some() && !is("enabled") {
         out.push_str("     switched off: cpeagent.acs.enable is 0\n");
     }
@@ -63,7 +69,7 @@ fn words(status: &Tree) -> String {
         (false, Some(seconds)) => format!("next session: in {}\n", span(seconds)),
         (false, None) => "next session: when something happens or the ACS asks\n".to_string(),
     });
-    const SAID: [&str; 9] = [
+    const SAID: [&str; 10] = [
         "acs",
         "enabled",
         "tls",
@@ -73,6 +79,7 @@ fn words(status: &Tree) -> String {
         "last_session_ended",
         "last_session_seconds_ago",
         "last_failure",
+        "settings_failure",
     ];
     let others = status.entries().iter().filter(|(name, value)| {
         !SAID.contains(&&**name) && &**name != "next_session_in_seconds" && value.as_str() != Some("")
@@ -123,6 +130,10 @@ mod tests {
     fn what_is_wrong_is_said_in_words() {
         for (status, wants) in [
             (&[("acs", "")][..], &["none is set", "none yet"][..]),
+            (
+                &[("acs", ""), ("settings_failure", "line 3: no quote")],
+                &["ACS: not known", "settings: cannot be read: line 3: no quote"],
+            ),
             (&[("acs", "http://a/"), ("enabled", "true")], &["plain http", "next session: when"]),
             (&[("acs", "https://a/"), ("enabled", "false")], &["switched off"]),
             (

@@ -104,6 +104,21 @@ pub enum Recovered {
     Unreadable(String),
 }
 
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Recovered::Nothing => Ok(()),
+            Recovered::Finished(packages) => {
+                write!(f, "an interrupted change is finished: {}", packages.join(" "))
+            }
+            Recovered::TakenBack(why) => write!(f, "an interrupted change is taken back: {why}"),
+            Recovered::Unreadable(why) => {
+                write!(f, "the record of a change was cut off before it took effect, and is dropped: {why}")
+            }
+        }
+    }
+}
+
 /// Does a commit: all of it or nothing, durable when it returns.
 ///
 /// Finishes an interrupted one first. The state that `store` holds is changed with the packages.

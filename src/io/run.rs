@@ -108,12 +108,13 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let mut unannounced = announce::left(&*disk);
     match commit::recover(&*disk, &mut store) {
         Ok(commit::Recovered::Nothing) => {}
-        Ok(commit::Recovered::Finished(packages)) => {
-            log::warn!("an interrupted change was finished: {}", packages.join(" "));
-            // At a boot nobody listens yet; where only the agent was started again, the services do not know.
-            unannounced.extend(packages);
+        Ok(done) => {
+            log::warn!("{done}");
+            if let commit::Recovered::Finished(packages) = done {
+                // At a boot nobody listens yet; where only the agent was started again, the services do not know.
+                unannounced.extend(packages);
+            }
         }
-        Ok(done) => log::warn!("an interrupted change was found: {done:?}"),
         Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
     }
     let mut rng = Rng::new(super::random::seed());

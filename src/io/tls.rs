@@ -453,6 +453,11 @@ pub fn words(error: &rustls::Error) -> String {
             ),
             C::BadSignature => "the signature of the server's certificate is wrong".into(),
             C::Revoked => "the server's certificate was revoked".into(),
+            C::Other(why) if why.to_string() == "CaUsedAsEndEntity" => {
+                "the server shows the certificate of an authority, self-signed perhaps; give its key in \
+                 pin_sha256, or have the server show one that the authority signed"
+                    .into()
+            }
             other => format!("the server's certificate is refused: {other:?}"),
         },
         rustls::Error::AlertReceived(alert) => format!("the server ended the handshake: {alert:?}"),

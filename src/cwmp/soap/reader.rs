@@ -64,9 +64,9 @@ pub enum NoMessage {
 impl fmt::Display for NoMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoMessage::Xml(why) => why.fmt(f),
-            NoMessage::OtherSoap => f.write_str("an envelope of another SOAP version"),
-            NoMessage::NotSoap(what) => f.write_str(what),
+            NoMessage::Xml(why) => write!(f, "the message cannot be read: {why}"),
+            NoMessage::OtherSoap => f.write_str("the message is an envelope of another SOAP version"),
+            NoMessage::NotSoap(what) => write!(f, "the message is no SOAP: {what}"),
         }
     }
 }

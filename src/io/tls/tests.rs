@@ -190,6 +190,19 @@ async fn a_pinned_key_is_enough_and_the_only_thing_that_counts() {
     assert!(why.contains("expired"), "{why}");
 }
 
+#[tokio::test]
+async fn a_self_signed_authority_as_server_is_refused_with_the_way_out_and_taken_by_its_pin() {
+    let mut server = server(&["localhost"], (2025, 2030));
+    server.chain = vec![server.ca.as_ref().der().clone()];
+    server.key = KeyPair::try_from(server.ca.key().serialize_der()).unwrap();
+    let port = server.listen(&rustls::version::TLS13, false).await;
+    let why = refusal(exchange(&server.setup(), Some(MID_2026), "localhost", port).await);
+    assert!(why.contains("pin_sha256"), "{why}");
+    let pin = crate::digest::sha256(&[&server.key.subject_public_key_info()]);
+    let pinned = Setup { pins: vec![pin], floor: Some(Wall::at(0)), ..Setup::default() };
+    exchange(&pinned, Some(MID_2026), "localhost", port).await.unwrap();
+}
+
 //= TR-069 3.3
 #[tokio::test]
 async fn our_certificate_is_shown_to_a_server_that_asks() {
