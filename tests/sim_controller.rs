@@ -157,6 +157,19 @@ fn an_answer_over_mqtt_goes_to_the_response_topic() {
     assert_eq!(broker.topic.as_deref(), Some("answers"));
 }
 
+//= TR-369 R-MSG.0: also where the answer is longer than the broker takes.
+#[test]
+fn an_answer_that_a_broker_does_not_take_is_told_as_an_error() {
+    for (most, want) in [(4096, Err(7005)), (16 * 1024 * 1024, Ok(()))] {
+        let mut bench = bench();
+        let mut three = Controller::mqtt_limited(&mut bench, 1, most);
+        three.record(&mut bench);
+        let all = ReqType::Get(pb::Get { param_paths: vec!["Device.".into()], max_depth: 0 });
+        let got = three.ask(&mut bench, "m1", all).map(|_| ()).map_err(|error| error.err_code);
+        assert_eq!(got, want, "{most}");
+    }
+}
+
 //= TR-369 R-MSG.4: a message repeated while the first is being processed is ignored.
 #[test]
 fn requests_of_several_links_are_served_in_turn() {

@@ -182,6 +182,21 @@ fn a_change_is_told_once_to_every_subscriber_whoever_made_it() {
     assert!(words(&mut bench, CONTROLLER).is_empty() && words(&mut bench, MQTT).is_empty());
 }
 
+//= TR-369 12: ValueChange compares with the state at subscription.
+#[test]
+fn what_changes_the_moment_the_subscription_is_answered_is_told() {
+    let (mut bench, mut one) = connected();
+    let before = "HomeNet";
+    let file = bench.disk.read_text("/etc/config/wireless").unwrap();
+    assert!(file.contains(before));
+    // The answer leaves, and the file is another one before anything else is read.
+    bench.on_send = Some(("/etc/config/wireless".into(), file.replace(before, "at once")));
+    subscribe(&mut bench, &mut one, "ValueChange", SSID, &[]);
+    bench.event(Event::Changed(["uci:wireless".into()].into()));
+    bench.wait(SECOND);
+    assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = at once")]);
+}
+
 //= TR-369 12: ObjectCreation carries unique_keys.
 //= TR-369 12: wildcards and searches mean rows that come later, too.
 #[test]

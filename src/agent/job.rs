@@ -137,7 +137,12 @@ impl Agent {
             }
         };
         match step {
-            Step::Over => self.save_numbers(),
+            Step::Over => {
+                self.save_numbers();
+                if running.job == Job::Look {
+                    self.answer_subscribers();
+                }
+            }
             Step::Need(keys) => {
                 self.out.push_back(Action::Fetch(keys));
                 self.running = Some(running);
@@ -275,13 +280,13 @@ impl Agent {
         instances.take_dirty();
         *self.instances.borrow_mut() = instances;
         self.calls.extend(committing.calls);
-        self.subscribed();
+        let subscribed = self.subscribed();
         self.touch_diagnoses(committing.touched);
         match committing.done {
             Done::Acs(answer) => self.answer_acs(answer),
             Done::Nobody => self.announce_between_sessions(),
             Done::Usp(ask, message) => {
-                self.reply(&ask, message);
+                self.answer_change(ask, message, subscribed);
                 self.announce_between_sessions();
             }
             Done::Operated(ask, message, deeds) => {

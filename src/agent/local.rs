@@ -232,7 +232,7 @@ impl Agent {
 
     /// How the protocols fare, as `status` prints it.
     fn status(&self) -> Tree {
-let mut out = Vec::new();
+        let mut out = Vec::new();
         self.cwmp_status(&mut out);
         out.extend(self.unconfigured.iter().map(|why| ("settings_failure", Tree::from(why.as_str()))));
         out.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));

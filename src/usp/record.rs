@@ -9,10 +9,9 @@ use super::error::{
     Fault, INVALID_RECORD_VALUE, SECURE_SESSION_NOT_SUPPORTED, SESSION_CONTEXT_NOT_ALLOWED, meaning,
 };
 use super::msg;
+use super::mtp::MAX_RECORD;
 use super::wire::{self, Broken, Fields, Value, Writer};
 
-/// Longest Record that is taken, in octets. A request that sets a whole configuration is far below.
-pub const MAX_RECORD: usize = 256 * 1024;
 /// The version of the Records that are sent.
 pub const VERSION: &str = "1.4";
 /// Longest version text that is taken, in octets.

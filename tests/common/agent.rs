@@ -76,6 +76,9 @@ pub struct Bench {
     pub sources: BTreeMap<Box<str>, Source>,
     /// Files that somebody replaces right before the next commits: path, text.
     pub meddling: VecDeque<(String, String)>,
+    /// A file that somebody replaces the moment the next Record leaves: path, text.
+    #[cfg(feature = "usp")]
+    pub on_send: Option<(String, String)>,
     /// The links of USP that are wanted.
     #[cfg(feature = "usp")]
     pub links: Vec<cpeagent::usp::mtp::Wanted>,
@@ -119,6 +122,8 @@ impl Bench {
             answers: Vec::new(),
             sources: BTreeMap::new(),
             meddling: VecDeque::new(),
+            #[cfg(feature = "usp")]
+            on_send: None,
             #[cfg(feature = "usp")]
             links: Vec::new(),
             #[cfg(feature = "usp")]
@@ -359,7 +364,12 @@ impl Bench {
                 self.links = wanted;
             }
             #[cfg(feature = "usp")]
-            Action::Link(command) => self.commands.push(command),
+            Action::Link(command) => {
+                if let Some((path, text)) = self.on_send.take() {
+                    self.disk.put(&path, &text);
+                }
+                self.commands.push(command);
+            }
             Action::Log(level, text) => self.say(&format!("log {level} {text}")),
             Action::Diagnose(order) => {
                 self.say(&format!("diagnosing {}", order.id));

@@ -122,21 +122,33 @@ impl Controller {
 
     /// The connection to the broker now stands.
     pub fn mqtt(bench: &mut Bench, link: u64) -> Controller {
-        Controller::broker(bench, link, "id", false)
+        Controller::broker(bench, link, "id", false, None)
+    }
+
+    /// The same, of a broker that takes no packets longer than this.
+    pub fn mqtt_limited(bench: &mut Bench, link: u64, most: u32) -> Controller {
+        Controller::broker(bench, link, "id", false, Some(most))
     }
 
     /// The same, with a client id that the broker gave.
     pub fn mqtt_assigned(bench: &mut Bench, link: u64, client_id: &str) {
-        Controller::broker(bench, link, client_id, true);
+        Controller::broker(bench, link, client_id, true, None);
     }
 
-    fn broker(bench: &mut Bench, link: u64, client_id: &str, assigned: bool) -> Controller {
+    fn broker(
+        bench: &mut Bench,
+        link: u64,
+        client_id: &str,
+        assigned: bool,
+        maximum_packet: Option<u32>,
+    ) -> Controller {
         let details = Details::Mqtt {
             version: MqttVersion::V5,
             client_id: client_id.into(),
             assigned,
             response_information: None,
             subscribed: vec![(TOPIC.into(), Ok(1))],
+            maximum_packet,
         };
         let up = Up { reply_topic: Some(TOPIC.into()), ..up(link, "mtp broker", details) };
         bench.event(Event::Link(LinkEvent::Up(Box::new(up))));

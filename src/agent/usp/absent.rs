@@ -64,7 +64,15 @@ impl Agent {
 
     pub(super) fn configure_usp(&mut self, _: known::Known) {}
 
-    pub(super) fn subscribed(&mut self) {}
+    pub(super) fn subscribed(&mut self) -> bool {
+        false
+    }
+
+    pub(super) fn answer_subscribers(&mut self) {}
+
+    pub(super) fn answer_change(&mut self, ask: Rc<Ask>, _: Vec<u8>, _: bool) {
+        match *ask {}
+    }
 
     pub(super) fn usp_facts(&self) -> Source {
         Source::Absent

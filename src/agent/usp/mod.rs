@@ -23,6 +23,7 @@ use crate::dm::acl::Rights;
 use crate::dm::write::Wish;
 use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
+use crate::usp::error::{Fault, RESOURCES_EXCEEDED};
 use crate::usp::msg::{self, Said, Unserved};
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
@@ -36,6 +37,9 @@ use std::rc::Rc;
 /// Most requests of one link that wait; one more is not taken.
 //= TR-369 R-MSG.0: every request is answered, so the bound is far above what a controller has under way.
 pub const MAX_WAITING: usize = 64;
+
+/// Octets of a packet of MQTT around topics and Record, at most.
+const PACKET: usize = 64;
 
 /// What the agent keeps of USP.
 #[derive(Default)]
@@ -82,6 +86,20 @@ pub struct Ask {
     pub request: ReqType,
 }
 
+impl Link {
+    /// The longest Record that can be sent at a topic.
+    fn longest(&self, topic: Option<&str>) -> usize {
+        match self.up.details {
+            Details::Mqtt { maximum_packet: Some(most), .. } => {
+                let own = self.up.reply_topic.as_deref().map_or(0, str::len);
+                // 3.1.1 writes a slash of ours as three octets.
+                (most as usize).saturating_sub(topic.map_or(0, str::len) + 3 * own + PACKET)
+            }
+            Details::Mqtt { maximum_packet: None, .. } | Details::WebSocket { .. } => usize::MAX,
+        }
+    }
+}
+
 impl Usp {
     /// Starts with random numbers of its own.
     pub(super) fn seed(&mut self, rng: Rng) {
@@ -110,7 +128,6 @@ impl Agent {
         let wanted = match (&self.usp.known.own, self.config.usp.enable) {
             (Some(own), true) => links::wanted(&self.config.usp, own),
             // Without controllers nobody misses it.
-            (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
             (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
             (None, true) => {
                 self.log(log::Level::Error, "no endpoint id: neither set nor OUI and serial number".into());
@@ -323,14 +340,14 @@ impl Agent {
             Job::Usp(other) => same(other),
             _ => false,
         });
+        let promised = self.usp.notices.promised.iter().any(|(other, _)| same(other));
         let Some(link) = self.usp.links.get_mut(&ask.link) else { return };
-        if running || link.inbox.iter().any(same) {
+        if running || promised || link.inbox.iter().any(same) {
             return;
         }
         if link.inbox.len() >= MAX_WAITING {
             let why = format!("{}: more than {MAX_WAITING} requests wait, one is not taken", link.up.name);
-            let fault =
-                crate::usp::error::Fault::new(crate::usp::error::RESOURCES_EXCEEDED, "too many requests");
+            let fault = Fault::new(RESOURCES_EXCEEDED, "too many requests");
             self.log(log::Level::Warn, why);
             let message = msg::error(&ask.msg_id, &fault, &[]);
             return self.reply(&ask, message);
@@ -379,7 +396,17 @@ impl Agent {
         //= TR-369 R-MTP.8: after a Disconnect the Connect record comes again before any other.
         self.greet_those(ask.link, |peer| *peer == ask.from);
         let Some(own) = &self.usp.known.own else { return };
-        let record = record::wrap(record::VERSION, &ask.from, own, message);
+        let mut record = record::wrap(record::VERSION, &ask.from, own, message);
+        //= TR-369 R-MSG.0: also where the answer is longer than the broker takes.
+        if self
+            .usp
+            .links
+            .get(&ask.link)
+            .is_some_and(|link| link.longest(ask.reply_to.as_deref()) < record.len())
+        {
+            let fault = Fault::new(RESOURCES_EXCEEDED, "longer than the broker takes");
+            record = record::wrap(record::VERSION, &ask.from, own, msg::error(&ask.msg_id, &fault, &[]));
+        }
         let retain = ask.controller.as_deref().and_then(|name| section(&self.config.usp, name));
         let retain = retain.is_some_and(links::retains_responses);
         let topic = ask.reply_to.clone();

@@ -6,7 +6,7 @@
 //! what is told are [`subscription`]'s, those of repeating [`notice`]'s.
 
 use super::queues::Peer;
-use super::{boot, trust};
+use super::{Ask, boot, trust};
 use crate::agent::job::{Job, Running, Step};
 use crate::agent::{Action, Agent};
 use crate::dm::acl::Rights;
@@ -22,6 +22,7 @@ use crate::usp::msg::notify::{self, Notification};
 use crate::usp::notice::Cause;
 use crate::usp::subscription::{Looked, Looking, NotifType, Seen, Subscription};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Most paths that all subscriptions together watch.
@@ -52,6 +53,8 @@ pub(super) struct Notices {
     pub(super) at_start: Option<BTreeSet<Box<str>>>,
     /// When a subscription's life ends.
     pub(super) life: Option<Instant>,
+    /// Answers to those who have just subscribed: they leave once it was looked at what is to be compared with.
+    pub(super) promised: Vec<(Rc<Ask>, Vec<u8>)>,
 }
 
 /// A subscription and what it saw.
@@ -96,6 +99,7 @@ impl Default for Notices {
             booted: false,
             at_start: None,
             life: None,
+            promised: Vec::new(),
         }
     }
 }
@@ -201,10 +205,9 @@ impl Agent {
         ended
     }
 
-    /// After a commit: has subscriptions that were just made look at once, so that what follows is a change to them,
-    /// and the others soon.
-    //= TR-369 12: ValueChange compares with the state at subscription.
-    pub(in crate::agent) fn subscribed(&mut self) {
+    /// After a commit: has subscriptions that were just made look at once, and the others soon. Whether there is one
+    /// of the first kind.
+    pub(in crate::agent) fn subscribed(&mut self) -> bool {
         if !self.usp.notices.watches.is_empty() {
             self.look_soon();
         }
@@ -213,8 +216,27 @@ impl Agent {
             let known = self.usp.notices.watches.get(name);
             Subscription::read(row).is_some_and(|one| known.is_none_or(|watch| watch.subscription != one))
         };
-        if kept.entries().iter().any(|(name, row)| new(name, row)) {
+        let new = kept.entries().iter().any(|(name, row)| new(name, row));
+        if new {
             self.queue(Job::Look);
+        }
+        new
+    }
+
+    /// Answers a change; one that made a subscription once it has looked at what it is about, so that whatever changes
+    /// after the answer is a change to it.
+    //= TR-369 12: ValueChange compares with the state at subscription.
+    pub(in crate::agent) fn answer_change(&mut self, ask: Rc<Ask>, message: Vec<u8>, subscribed: bool) {
+        match subscribed {
+            true => self.usp.notices.promised.push((ask, message)),
+            false => self.reply(&ask, message),
+        }
+    }
+
+    /// Answers those who have subscribed, after a look.
+    pub(in crate::agent) fn answer_subscribers(&mut self) {
+        for (ask, message) in std::mem::take(&mut self.usp.notices.promised) {
+            self.reply(&ask, message);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What lies between the task of a link and [`super::Links`]: events one way, bounded queues the other.
 
-use crate::usp::mtp::{Details, LinkEvent, Up};
+use crate::usp::mtp::{Details, LinkEvent, MAX_SENT, Up};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Most Records that wait for a connection to take them.
 pub const MAX_QUEUED: usize = 32;
-/// Most octets of them; also the longest Record that can be sent.
-pub const MAX_QUEUED_OCTETS: usize = 4 * 1024 * 1024;
+/// Most octets of them.
+pub const MAX_QUEUED_OCTETS: usize = MAX_SENT;
 /// How long a peer may take to read one Record, or anything else that is sent.
 pub const WRITE_WAIT: Duration = Duration::from_secs(30);
 

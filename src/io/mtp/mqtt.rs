@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// From CONNECT to the first subscription.
 pub const OPENING_WAIT: Duration = Duration::from_secs(30);
-/// For DISCONNECT to leave.
+/// For DISCONNECT to leave, and for the broker to close behind it.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 
 /// Connects, again and again, until it is no longer wanted.
@@ -165,7 +165,11 @@ impl<'a> Connection<'a> {
         //= TR-369 R-MQTT.35: the broker is told.
         let goodbye = async {
             self.write.write_all(&packet::disconnect()).await?;
-            self.write.shutdown().await
+            self.write.shutdown().await?;
+            // Closed while the broker still acknowledges, the connection would be reset, and the goodbye lost with it.
+            let mut rest = [0; 256];
+            while changes.has_changed().is_err() && self.read.read(&mut rest).await? > 0 {}
+            std::io::Result::Ok(())
         };
         let _ = timeout(GOODBYE_WAIT, goodbye).await;
         Ended { link: self.link, why, again }

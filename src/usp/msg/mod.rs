@@ -33,8 +33,8 @@ pub const MAX_MSG_ID: usize = 1024;
 
 /// Most paths of one request.
 pub const MAX_PATHS: usize = 1024;
-/// Longest answer in octets; the whole tree is a small part of it.
-pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Longest answer in octets; leaves room for the longest ids and topics around it.
+pub const MAX_ANSWER: usize = super::mtp::MAX_SENT - 64 * 1024;
 
 /// A message that makes sense.
 #[derive(Clone, Debug, PartialEq)]

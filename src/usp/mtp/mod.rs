@@ -16,8 +16,10 @@ use crate::secret::Secret;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Longest Record taken from or given to a link, in octets.
-pub const MAX_RECORD: usize = 512 * 1024;
+/// Longest Record that is taken, in octets. A request that sets a whole configuration is far below.
+pub const MAX_RECORD: usize = 256 * 1024;
+/// Longest Record that is sent, in octets; the whole tree of a large router is a small part of it.
+pub const MAX_SENT: usize = 4 * 1024 * 1024;
 
 /// A link that is to be there. Links are told apart by their name; one whose description changes is opened anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -334,6 +336,8 @@ pub enum Details {
         response_information: Option<Box<str>>,
         /// The filters asked for, each with the QoS granted or the reason code of the refusal.
         subscribed: Vec<(Box<str>, Result<u8, u8>)>,
+        /// Longest packet that the broker takes, in octets.
+        maximum_packet: Option<u32>,
     },
 }
 

@@ -114,7 +114,7 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
         let Details::Mqtt { client_id, assigned, subscribed, .. } = &ours.details else { panic!("of MQTT") };
         assert_eq!(*assigned, version == MqttVersion::V5, "{client_id}");
         assert!(subscribed.iter().all(|(_, granted)| *granted == Ok(qos)), "{subscribed:?}");
-        let big = vec![7; 300_000];
+        let big = vec![7; 250_000];
         acs.command(publish(theirs.link, "agents/one", &big));
         assert_eq!(told(&mut agent).await, (big, Some("controllers/two".into())));
         for n in 0..20 {
@@ -257,6 +257,27 @@ async fn a_link_without_any_topic_stays_down_until_it_has_one() {
     let mut second = take(&listener).await;
     second.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
     up(&mut links).await;
+}
+
+//= TR-369 R-MQTT.35: the broker is told, and takes it before the connection is gone.
+#[tokio::test]
+async fn a_goodbye_waits_until_the_broker_has_taken_it() {
+    let (_lab, listener, mut links) = broker().await;
+    let mut stream = take(&listener).await;
+    stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+    let up = up(&mut links).await;
+    links.command(publish(up.link, "controllers/two", b"goodbye"));
+    let ending = tokio::spawn(links.shutdown());
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets).await.unwrap();
+    assert!(octets.ends_with(&packet::disconnect()), "{octets:?}");
+    // An acknowledgement on its way meets no closed socket.
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!ending.is_finished());
+    stream.write_all(b"\x40\x02\0\x02").await.unwrap();
+    drop(stream);
+    ending.await.unwrap();
 }
 
 #[tokio::test]

@@ -162,6 +162,7 @@ impl Session {
             assigned: self.assigned,
             response_information: self.acknowledged.response_information.as_deref().map(Into::into),
             subscribed: self.subscribed.clone(),
+            maximum_packet: self.acknowledged.maximum_packet,
         }
     }
 

@@ -64,6 +64,7 @@ fn a_connection_comes_up_by_connack_and_suback() {
         assigned: true,
         response_information: Some("r/me".into()),
         subscribed: vec![("x/+".into(), Ok(1)), ("z".into(), Err(0x87)), ("r/me".into(), Ok(0))],
+        maximum_packet: None,
     };
     assert_eq!(session.details(), want);
 }
