@@ -3,22 +3,23 @@
 //! A [`Planner`] takes any number of sets, adds and deletes of one request. Setters run in the order of the mapping
 //! files, each upon what the ones before it did, and then the plan checks itself: what was written is read back.
 
-use super::edit::{Change, Edit};
+use super::edit::Edit;
 use super::error::{Error, Refusal};
 use super::instance::Instances;
-use super::line::{Add, Piece, Rows, Src};
 use super::path::Pattern;
 use super::pending::Kept;
 use super::read::{Node, Place};
 use super::run::{self, Halt};
-use super::schema::{Audience, Delete, Model, Object, Param, Write};
+use super::schema::{Audience, Model, Param, Write};
 use super::source::{Snapshot, Stop};
 use super::tree::Tree;
 use super::value::{Invalid, Type};
-use super::view::{At, PENDING, Row, View};
+use super::view::{At, PENDING, View};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+
+use super::verify::told;
 
 pub use super::draft::Draft;
 
@@ -84,7 +85,7 @@ pub struct Planner<'m> {
     pub(super) renumbered: bool,
     pub(super) lost: Vec<Kept>,
     /// Hidden parameters whose setter kept them in a form that does not give them back.
-    sealed: BTreeSet<String>,
+    pub(super) sealed: BTreeSet<String>,
     /// Keys that were missing, of every step so far.
     pub(super) noted: BTreeSet<Box<str>>,
 }
@@ -328,282 +329,9 @@ impl<'m> Planner<'m> {
             }
         }
     }
-
-    /// Gives the anonymous section that a parameter's row is bound to a name, so that its number stays with it.
-    fn name_section(&mut self, view: &View<'_>, path: &str) -> Result<Option<Named>, Stop> {
-        let (place, at) = parameter(view, path)?;
-        let Some(row) = place.row.as_ref() else { return Ok(None) };
-        let Some(bound) = row.section.as_ref().filter(|bound| bound.tree.get(".anonymous").is_some()) else {
-            return Ok(None);
-        };
-        if matches!(view.param(&place, at)?.write, Write::Alias) {
-            return Ok(None);
-        }
-        let kind =
-            bound.tree.str(".type").unwrap_or("section").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let package = view.tree(&bound.source)?;
-        let mut number = row.number;
-        let mut name = format!("cpe_{kind}{number}");
-        while package.is_some_and(|package| package.get(&name).is_some()) {
-            number = number.saturating_add(1000);
-            name = format!("cpe_{kind}{number}");
-        }
-        let before = sharers(view, bound.source.as_ref(), bound.name)?;
-        self.draft.edit(Edit {
-            source: bound.source.to_string().into(),
-            section: bound.name.into(),
-            change: Change::Rename { to: name.as_str().into() },
-        })?;
-        Ok(Some(Named { source: bound.source.to_string(), name, before }))
-    }
-
-    /// The rows of a section that was just named keep their numbers under the keys they have now.
-    fn renamed(&mut self, view: &View<'_>, named: &Named) -> Result<(), Stop> {
-        let after = sharers(view, &named.source, &named.name)?;
-        for old in &named.before {
-            let same = |new: &&Sharer| new.table == old.table && new.order == old.order && new.key != old.key;
-            if let Some(new) = after.iter().find(same) {
-                self.draft.rebound.push((old.table.clone(), old.key.clone(), new.key.clone()));
-            }
-        }
-        self.renumbered = true;
-        Ok(())
-    }
-
-    /// Reads back what was written and checks unique keys; the refusals.
-    fn verify(&self, view: &View<'_>, sets: &[Set]) -> Result<Vec<Error>, Stop> {
-        let mut refused = Vec::new();
-        for set in sets.iter().filter(|set| !set.skip && !set.command) {
-            let checked = self.read_back(view, set).and_then(|()| self.unique(view, set));
-            match checked {
-                Ok(()) => {}
-                Err(Stop::Wait) => return Err(Stop::Wait),
-                Err(Stop::Refused(why)) => refused.push(Error::new(set.asked.clone(), why)),
-            }
-        }
-        Ok(refused)
-    }
-
-    fn read_back(&self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
-        let (place, at) = parameter(view, &set.path)?;
-        let param = view.param(&place, at)?;
-        let read = view.raw(&place, param)?;
-        if *read == *set.value
-            || (param.flags.is_secret() && self.sealed.contains(&set.path))
-            || (param.syntax.lists > 0 && same_items(&read, &set.value))
-            || (read.starts_with("Device.") && same_items(&read, &numbered(view, &set.value)?))
-        {
-            return Ok(());
-        }
-        let shown =
-            if param.flags.is_secret() { String::new() } else { format!("; it would read back as {read:?}") };
-        Err(Refusal::OutOfRange { allowed: format!("what the router can hold{shown}") }.into())
-    }
-
-    /// Refuses a value that makes its row equal to another enabled row in a unique key.
-    fn unique<'s>(&self, view: &View<'s>, set: &Set) -> Result<(), Stop> {
-        let (place, at) = parameter(view, &set.path)?;
-        let object = view.model.object(place.object)?;
-        let Some(row) = place.row.as_ref().filter(|_| object.is_table()) else { return Ok(()) };
-        let name = view.param(&place, at)?.name;
-        let enabled = |row: &Rc<Row<'s>>| -> Result<bool, Stop> {
-            let flag = match object.enable {
-                Some(enable) => values(view, object, &[enable], row)?,
-                None => None,
-            };
-            Ok(flag.is_none_or(|flag| flag.iter().all(|flag| flag != "false")))
-        };
-        let functional = object.unique.iter().map(|key| (*key, false));
-        for (key, always) in functional.chain(object.keys.iter().map(|key| (*key, true))) {
-            let names: Vec<&str> = key.split(',').collect();
-            //= TR-369 R-KEY.2: a functional key may change but stays unique.
-            let always = always || view.snapshot.audience == Audience::Usp && names.contains(&name);
-            if (!names.contains(&name) && object.enable != Some(name)) || !(always || enabled(row)?) {
-                continue;
-            }
-            let Some(mine) = values(view, object, &names, row)? else { continue };
-            // What the router alone decides and does not know yet (the BSSID of a radio that is off) tells no rows apart.
-            let given =
-                |name: &str| object.param(name).is_some_and(|(_, param)| matches!(param.write, Write::No));
-            if names.iter().zip(&mine).any(|(name, value)| value.is_empty() && given(name)) {
-                continue;
-            }
-            for other in view.rows(row.object, row.parent.as_ref())?.iter() {
-                if other.number != row.number
-                    && (always || enabled(other)?)
-                    && values(view, object, &names, other)?.as_ref() == Some(&mine)
-                {
-                    return Err(Refusal::Duplicate(other.path.to_string()).into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Plans a new row of a table; its number.
-    //= TR-069 A.3.2.6: the number never changes and is not used again; a row starts at its defaults.
-    pub fn add(&mut self, table: &str) -> Result<u32, NoPlan> {
-        let made = self.step(|planner, view| planner.made(view, table));
-        let (path, object, number) = made.map_err(|stop| no_plan(stop, table))?;
-        let shown = self.step(|planner, view| {
-            let rows = view.all_rows(planner.model.object(object)?.path.trim_end_matches("{i}."))?;
-            if rows.iter().any(|row| *row.path == *path) {
-                return Ok(());
-            }
-            Err(Refusal::Backend(format!("the new row {path} does not show")).into())
-        });
-        shown.map_err(|stop| no_plan(stop, table))?;
-        self.plan.added.push(path);
-        Ok(number)
-    }
-
-    /// Makes the edits of a new row; its path, object and number.
-    fn made(&mut self, view: &View<'_>, asked: &str) -> Result<(String, usize, u32), Stop> {
-        let pattern = Pattern::parse(asked).map_err(|_| Refusal::UnknownPath)?;
-        let nodes = view.resolve(&pattern)?;
-        let [Node::Table(place)] = nodes.as_slice() else { return Err(Refusal::NotCreatable.into()) };
-        let object = view.model.object(place.object)?;
-        let Some(add) = &object.add else { return Err(Refusal::NotCreatable.into()) };
-        let table = view.table_path(place.object, place.row.as_ref())?;
-        // Rows that are there take their numbers first.
-        let rows = view.rows(place.object, place.row.as_ref())?;
-        if rows.len() >= super::instance::MAX_ROWS {
-            return Err(Refusal::Exhausted(table).into());
-        }
-        let number = self.instances.borrow().next(&table);
-        let path = format!("{table}{number}.");
-        let here = At { view, object: place.object, row: place.row.as_ref() };
-        if object.pending.is_some() {
-            self.draft.add(PENDING, &path, &table)?;
-            for (name, value) in super::pending::born(object) {
-                self.draft.set_text(PENDING, &path, name, value)?;
-            }
-            return Ok((path, place.object, number));
-        }
-        match (add, object.add_fn) {
-            (Add::Rust(_), Some(function)) => function(&here, number, &mut self.draft)?,
-            (Add::Rust(_), None) => return Err(Refusal::NotCreatable.into()),
-            (Add::Section { .. }, _) => self.section(&here, object, number)?,
-        }
-        Ok((path, place.object, number))
-    }
-
-    /// Adds the section of a new row.
-    pub(super) fn section(&mut self, here: &At<'_, '_>, object: &Object, number: u32) -> Result<(), Stop> {
-        let Some(Add::Section { key, kind, prefix, options }) = &object.add else { return Ok(()) };
-        let mut name = format!("{prefix}{number}");
-        while self.draft.tree(key)?.is_some_and(|package| package.get(&name).is_some()) {
-            name.push('x');
-        }
-        self.draft.add(key, &name, kind)?;
-        for (option, text) in *options {
-            let text = here.text(text)?;
-            self.draft.set_text(key, &name, option, &text)?;
-        }
-        Ok(())
-    }
-
-    /// Plans the deletion of a row.
-    pub fn delete(&mut self, path: &str) -> Result<(), NoPlan> {
-        self.step(|planner, view| planner.removed(view, path)).map_err(|stop| no_plan(stop, path))
-    }
-
-    fn removed(&mut self, view: &View<'_>, path: &str) -> Result<(), Stop> {
-        let pattern = Pattern::parse(path).map_err(|_| Refusal::UnknownPath)?;
-        let nodes = view.resolve(&pattern)?;
-        let [node @ Node::Object(place)] = nodes.as_slice() else { return Err(Refusal::NotDeletable.into()) };
-        let Some(row) = place.row.as_ref().filter(|_| view.writable(node).unwrap_or(false)) else {
-            return Err(Refusal::NotDeletable.into());
-        };
-        let table = view.table_path(row.object, row.parent.as_ref())?;
-        let mut gone = vec![Sharer { table, key: row.key.clone(), order: row.order }];
-        if row.pending {
-            self.draft.remove(PENDING, row.anchor)?;
-        } else {
-            match view.model.object(place.object)?.delete {
-                Delete::No => return Err(Refusal::NotDeletable.into()),
-                Delete::Section => {
-                    let bound = row.section.as_ref().ok_or(Refusal::NotDeletable)?;
-                    gone.extend(sharers(view, bound.source.as_ref(), bound.name)?);
-                    self.draft.remove(&bound.source, bound.name)?;
-                }
-                Delete::Rust(function) => {
-                    let here = At { view, object: place.object, row: Some(row) };
-                    function(&here, &mut self.draft)?;
-                    // Whatever else lived in a section that went is gone too.
-                    if let Some(bound) = &row.section {
-                        let left = self.draft.tree(&bound.source)?.and_then(|tree| tree.get(bound.name));
-                        if left.is_none() {
-                            gone.extend(sharers(view, bound.source.as_ref(), bound.name)?);
-                        }
-                    }
-                }
-            }
-        }
-        for gone in gone {
-            self.instances.borrow_mut().forget(&gone.table, &gone.key);
-        }
-        self.renumbered = true;
-        self.plan.deleted.push(row.path.to_string());
-        Ok(())
-    }
 }
 
-/// The values of some parameters of a row; nothing if the object lacks one of them.
-fn values<'s>(
-    view: &View<'s>,
-    object: &Object,
-    names: &[&str],
-    row: &Rc<Row<'s>>,
-) -> Result<Option<Vec<String>>, Stop> {
-    let place = Place::of(row);
-    let mut out = Vec::new();
-    for name in names {
-        let Some((at, _)) = object.param(name) else { return Ok(None) };
-        out.push(view.value(&place, at)?.into_owned());
-    }
-    Ok(Some(out))
-}
-
-/// A written parameter and its value as it came to be: a list may be in the source's order.
-fn told(view: &View<'_>, set: &Set) -> Result<(String, String), Stop> {
-    if set.skip || set.command {
-        return Ok((set.path.clone(), set.value.clone()));
-    }
-    let (place, at) = parameter(view, &set.path)?;
-    let value = view.raw(&place, view.param(&place, at)?)?;
-    Ok((set.path.clone(), value.into_owned()))
-}
-
-/// Whether two comma lists hold the same items: a source may keep them in an order of its own.
-///
-/// The dot that may end a path does not count.
-fn same_items(a: &str, b: &str) -> bool {
-    let sorted = |text: &str| {
-        let mut items: Vec<String> = text
-            .split(',')
-            .map(|item| match item.strip_suffix('.') {
-                Some(path) if path.starts_with("Device.") => path.to_string(),
-                Some(_) | None => item.to_string(),
-            })
-            .collect();
-        items.sort_unstable();
-        items
-    };
-    sorted(a) == sorted(b)
-}
-
-/// A list of references with numbers in the place of keys; any other text as it is.
-fn numbered(view: &View<'_>, value: &str) -> Result<String, Stop> {
-    if !value.contains('[') {
-        return Ok(value.to_string());
-    }
-    let items: Result<Vec<String>, Stop> =
-        value.split(',').map(|item| Ok(view.keyed(item)?.unwrap_or_else(|| item.to_string()))).collect();
-    Ok(items?.join(","))
-}
-
-fn no_plan(stop: Stop, path: &str) -> NoPlan {
+pub(super) fn no_plan(stop: Stop, path: &str) -> NoPlan {
     match stop {
         Stop::Wait => NoPlan::Wait,
         Stop::Refused(why) => NoPlan::Refused(vec![Error::new(path, why)]),
@@ -619,20 +347,6 @@ pub(super) struct Set {
     pub(super) value: String,
     pub(super) skip: bool,
     pub(super) command: bool,
-}
-
-/// A section that was given a name, and the rows that live in it, as they were.
-struct Named {
-    source: String,
-    name: String,
-    before: Vec<Sharer>,
-}
-
-/// A row that lives in a section.
-struct Sharer {
-    table: String,
-    key: String,
-    order: usize,
 }
 
 /// The one parameter that a path names.
@@ -657,31 +371,4 @@ fn undotted(value: &str) -> String {
 /// Whether the type a manager said fits the parameter's.
 fn agrees(said: Type, base: Type, list: bool) -> bool {
     said == base || said == Type::String && (list || matches!(base, Type::String))
-}
-
-/// The rows of all tables that live in a section.
-fn sharers(view: &View<'_>, source: &str, section: &str) -> Result<Vec<Sharer>, Stop> {
-    let mut out: Vec<Sharer> = Vec::new();
-    for object in view.model.objects() {
-        let Some(each) = object.each else { continue };
-        // A table of another package, or of items that are no sections, is not walked.
-        let may = match each.rows {
-            Rows::Sections { key, .. } => key == source,
-            Rows::Items(Src::Item { .. }) => true,
-            Rows::Items(Src::Tree { key: [Piece::Lit(key)], .. }) => key.starts_with("derived:"),
-            Rows::Items(_) => false,
-        };
-        // A section is there to be written: what can only be read, or comes and goes by itself, lives in none.
-        let written = object.params.iter().any(|param| !matches!(param.write, Write::No | Write::Alias));
-        if !may || !written || each.volatile {
-            continue;
-        }
-        for row in view.all_rows(object.path.trim_end_matches("{i}."))? {
-            if row.section.as_ref().is_some_and(|bound| bound.name == section && bound.source == source) {
-                let table = view.table_path(row.object, row.parent.as_ref())?;
-                out.push(Sharer { table, key: row.key.clone(), order: row.order });
-            }
-        }
-    }
-    Ok(out)
 }
