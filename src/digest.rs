@@ -49,6 +49,21 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     out
 }
 
+/// The names, as TR-181 has them, of the hashes that [`fingerprint`] knows.
+pub const FINGERPRINTS: &str = "SHA-1,SHA-256,SHA-384,SHA-512";
+
+/// The hash of that name, such as `SHA-256`; `None` for one that is not known.
+pub fn fingerprint(algorithm: &str, octets: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = match algorithm {
+        "SHA-1" => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "SHA-256" => &ring::digest::SHA256,
+        "SHA-384" => &ring::digest::SHA384,
+        "SHA-512" => &ring::digest::SHA512,
+        _ => return None,
+    };
+    Some(ring::digest::digest(algorithm, octets).as_ref().to_vec())
+}
+
 /// HMAC-SHA1 of `text` under `key`, as STUN and UDP connection requests use it.
 pub fn hmac_sha1(key: &[u8], text: &[u8]) -> [u8; 20] {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);

@@ -43,3 +43,4 @@ pub mod tr181;
 #[cfg(feature = "usp")]
 pub mod usp;
 pub mod wake;
+pub mod x509;

@@ -88,5 +88,5 @@ fn packets_of_the_corpus_are_taken_without_panic() {
 
 #[test]
 fn certificates_of_the_corpus_are_read_without_panic() {
-    replay("certificate", cpeagent::io::tls::der::exercise);
+    replay("certificate", cpeagent::x509::exercise);
 }

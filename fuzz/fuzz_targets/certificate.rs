@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    cpeagent::io::tls::der::exercise(data);
+    cpeagent::x509::exercise(data);
 });

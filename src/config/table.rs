@@ -296,6 +296,7 @@ pub const SETTINGS: &[Setting] = &[
 
     setting("certificate", "enable", Kind::Flag, "0", "Whether it counts."),
     setting("certificate", "file", Kind::File, "", "The certificate, in PEM."),
+    setting("certificate", "der", Kind::Text(4_096), "", "The certificate itself, DER in base64, instead of a file; so controllers add them."),
 
     setting("credential", "enable", Kind::Flag, "0", "Whether it counts."),
     setting("credential", "certificate", Kind::Text(64), "", "The section `certificate`: of a controller, a broker or who signed theirs."),

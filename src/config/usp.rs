@@ -281,6 +281,8 @@ pub struct Certificate {
     pub enable: bool,
     /// Its file, PEM; empty where none is set.
     pub file: String,
+    /// The certificate itself, DER in base64; empty where it is a file.
+    pub der: String,
 }
 
 /// A section `credential`.
@@ -586,8 +588,8 @@ impl Reader<'_> {
     }
 
     fn certificate(&mut self, name: &str) -> Certificate {
-        let (enable, file) = (self.flag(name, "enable"), self.text(name, "file"));
-        Certificate { name: name.to_string(), enable, file }
+        let (file, der) = (self.text(name, "file"), self.text(name, "der"));
+        Certificate { name: name.to_string(), enable: self.flag(name, "enable"), file, der }
     }
 
     fn credential(&mut self, name: &str) -> Credential {

@@ -23,6 +23,10 @@ pub struct Draft {
     pub edits: Vec<Edit>,
     /// Rows whose identifying content changed: table, old key, new key.
     pub(super) rebound: Vec<(String, String, String)>,
+    /// Rows that are given an alias: table, key, alias.
+    pub(super) aliased: Vec<(String, String, String)>,
+    /// Rows that go: table, key.
+    pub(super) gone: Vec<(String, String)>,
     /// What is to be called once the change is made and its answer has left, each as a key such as
     /// `ubus:network.interface.wan renew`.
     pub calls: Vec<String>,
@@ -33,7 +37,15 @@ pub struct Draft {
 impl Draft {
     /// An empty draft upon `snapshot`.
     pub fn new(snapshot: Snapshot) -> Draft {
-        Draft { snapshot, edits: Vec::new(), rebound: Vec::new(), calls: Vec::new(), sealed: false }
+        Draft {
+            snapshot,
+            edits: Vec::new(),
+            rebound: Vec::new(),
+            aliased: Vec::new(),
+            gone: Vec::new(),
+            calls: Vec::new(),
+            sealed: false,
+        }
     }
 
     /// Applies one edit to the draft.
@@ -81,6 +93,23 @@ impl Draft {
         let table = at.view.table_path(row.object, row.parent.as_ref())?;
         self.rebound.push((table, row.key.clone(), key.to_string()));
         Ok(())
+    }
+
+    /// Gives the row of `table` (with its dot) that will be found under `key` a number and an alias.
+    pub fn alias(&mut self, table: &str, key: &str, alias: &str) {
+        self.aliased.push((table.into(), key.into(), alias.into()));
+    }
+
+    /// Says that the row of `table` (with its dot) that was found under `key` is gone for good.
+    pub fn forget(&mut self, table: &str, key: &str) {
+        self.gone.push((table.into(), key.into()));
+    }
+
+    /// Forgets what was said of rows.
+    pub(super) fn forget_rows(&mut self) {
+        self.rebound.clear();
+        self.aliased.clear();
+        self.gone.clear();
     }
 
     /// Adds an empty named section.

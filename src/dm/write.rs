@@ -191,7 +191,7 @@ impl<'m> Planner<'m> {
             let before = self.draft.snapshot.clone();
             before.take_wanted();
             let mark = self.draft.edits.len();
-            self.draft.rebound.clear();
+            self.draft.forget_rows();
             let done = step(self, &View::new(model, &before, &instances));
             let mut wanted = before.take_wanted();
             wanted.extend(self.draft.snapshot.take_wanted());
@@ -215,10 +215,21 @@ impl<'m> Planner<'m> {
         }
     }
 
-    /// Takes over what the last step said of rows that are found under another key now.
+    /// Takes over what the last step said of rows: another key, an alias, that they are gone.
     fn rebind(&mut self) {
         for (table, from, to) in std::mem::take(&mut self.draft.rebound) {
             self.instances.borrow_mut().rebind(&table, &from, &to);
+            self.renumbered = true;
+        }
+        for (table, key, alias) in std::mem::take(&mut self.draft.aliased) {
+            let mut instances = self.instances.borrow_mut();
+            if instances.number(&table, &key, false).is_some() {
+                instances.set_alias(&table, &key, &alias);
+            }
+            self.renumbered = true;
+        }
+        for (table, key) in std::mem::take(&mut self.draft.gone) {
+            self.instances.borrow_mut().forget(&table, &key);
             self.renumbered = true;
         }
     }

@@ -267,11 +267,10 @@ impl Connector {
         let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
         let setup = Setup {
             bundle: Some(host(&acs.tls.ca_file)),
-            bundles: Vec::new(),
-            extra_ca: None,
             client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
             pins: acs.tls.pins.iter().filter_map(|pin| tls::digest(pin)).collect(),
             floor: Some(tls::built()),
+            ..Setup::default()
         };
         let wall = self.now.wall;
         // Some hundred certificates are read and parsed.

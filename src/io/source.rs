@@ -4,11 +4,11 @@
 //! fetched elsewhere in `io`; here only what can be read without waiting.
 
 use super::disk::{Disk, MAX_FILE, package_path};
-use super::tls::der;
 use crate::digest;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::{json, uci};
+use crate::x509;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::io::ErrorKind;
@@ -114,16 +114,12 @@ impl Files {
         let Ok(found) = CertificateDer::from_pem_slice(&pem) else {
             return Source::Failed(format!("{path}: no certificate in PEM"));
         };
-        let Some(read) = der::certificate(&found) else {
+        let Some(read) = x509::certificate(&found) else {
             return Source::Failed(format!("{path}: not a certificate"));
         };
         Source::ready(Tree::map(
-            [
-                ("issuer", read.issuer_name()),
-                ("serial", read.serial_hex()),
-                ("sha256", digest::hex(&digest::sha256(&[&found])).to_ascii_uppercase()),
-            ]
-            .map(|(field, text)| (field, Tree::from(text))),
+            [("issuer", read.issuer_name()), ("serial", read.serial_hex()), ("der", digest::base64(&found))]
+                .map(|(field, text)| (field, Tree::from(text))),
         ))
     }
 

@@ -4,7 +4,6 @@
 //! A certificate's dates count only once the router knows the time; [`Verified::holds_at`] lets the session be
 //! ended if they turn out not to hold.
 
-pub mod der;
 #[cfg(feature = "usp")]
 pub mod peer;
 #[cfg(feature = "usp")]
@@ -12,11 +11,13 @@ pub mod serve;
 
 use super::clock::Calendar;
 use crate::time::Wall;
-use rustls::client::WebPkiServerVerifier;
+use crate::x509;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,14 @@ pub struct Setup {
     /// SHA-256 of the public keys (SubjectPublicKeyInfo) of servers. If there is any, the server's key must be
     /// one of them, and neither its issuer nor its name counts: the way to trust a self-signed server.
     pub pins: Vec<[u8; 32]>,
+    /// Further trusted certificates, DER.
+    pub anchors: Vec<Arc<[u8]>>,
+    /// SHA-256 of certificates whose issuer does not count.
+    pub leaves: Vec<[u8; 32]>,
+    /// SHA-256 of certificates of which neither issuer nor name counts.
+    pub kept: Vec<[u8; 32]>,
+    /// Whether whoever connects may show any certificate; see `serve`.
+    pub first_use: bool,
     /// A time before which it cannot be; see [`built`].
     pub floor: Option<Wall>,
 }
@@ -81,8 +90,32 @@ pub struct Tls {
     chain: Option<Arc<WebPkiServerVerifier>>,
     trusted: Trusted,
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-    pins: Vec<[u8; 32]>,
+    known: Known,
+    #[cfg_attr(
+        not(feature = "usp"),
+        expect(dead_code, reason = "only ports take certificates for a first use")
+    )]
+    first_use: bool,
     floor: Wall,
+}
+
+/// What makes a certificate good without its issuer.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    pins: Vec<[u8; 32]>,
+    leaves: Vec<[u8; 32]>,
+    kept: Vec<[u8; 32]>,
+}
+
+impl Known {
+    fn is_empty(&self) -> bool {
+        self.pins.is_empty() && self.leaves.is_empty() && self.kept.is_empty()
+    }
+
+    /// Whether a certificate is one of `list`.
+    fn has(list: &[[u8; 32]], leaf: &CertificateDer<'_>) -> bool {
+        !list.is_empty() && list.contains(&crate::digest::sha256(&[leaf]))
+    }
 }
 
 /// The certificates that are trusted.
@@ -114,7 +147,7 @@ impl Expected {
         let carried = self
             .uri
             .as_deref()
-            .is_some_and(|uri| der::certificate(leaf).is_some_and(|leaf| leaf.uris().contains(&uri)));
+            .is_some_and(|uri| x509::certificate(leaf).is_some_and(|leaf| leaf.uris().contains(&uri)));
         at_home || carried
     }
 }
@@ -159,7 +192,10 @@ impl Tls {
         {
             return Err(Error(format!("{}: no usable CA certificate", path.display())));
         }
+        add(setup.anchors.iter().map(|der| CertificateDer::from(der.to_vec())).collect());
         let trusted = Trusted { store: Arc::new(roots), fingerprints: fingerprints.into() };
+        let known =
+            Known { pins: setup.pins.clone(), leaves: setup.leaves.clone(), kept: setup.kept.clone() };
         let chain = if trusted.store.is_empty() {
             None
         } else {
@@ -167,7 +203,7 @@ impl Tls {
                 WebPkiServerVerifier::builder_with_provider(trusted.store.clone(), provider.clone());
             Some(builder.build().map_err(|e| Error(e.to_string()))?)
         };
-        if chain.is_none() && setup.pins.is_empty() {
+        if chain.is_none() && known.is_empty() && !setup.first_use {
             return Err(Error("no trusted certificate: neither a CA file nor a pinned key is set".into()));
         }
         let client = match &setup.client {
@@ -179,7 +215,7 @@ impl Tls {
             }
         };
         let floor = setup.floor.unwrap_or_else(built);
-        let tls = Tls { provider, chain, trusted, client, pins: setup.pins.clone(), floor };
+        let tls = Tls { provider, chain, trusted, client, known, first_use: setup.first_use, floor };
         tls.session(None)?;
         Ok(tls)
     }
@@ -196,7 +232,7 @@ impl Tls {
             trusted: self.trusted.clone(),
             provider: self.provider.clone(),
             chain: self.chain.clone(),
-            pins: self.pins.clone(),
+            known: self.known.clone(),
             wall,
             floor: self.floor,
         });
@@ -233,7 +269,7 @@ impl Session {
     /// What a finished handshake with `host` has verified.
     pub fn verified(&self, host: &str, connection: &rustls::ClientConnection) -> Option<Verified> {
         let chain: Vec<CertificateDer<'static>> = connection.peer_certificates()?.to_vec();
-        let leaf = der::certificate(chain.first()?)?;
+        let leaf = x509::certificate(chain.first()?)?;
         Some(Verified {
             not_after: leaf.not_after,
             dates_checked: self.verifier.wall.is_some(),
@@ -278,7 +314,7 @@ struct Verifier {
     trusted: Trusted,
     provider: Arc<CryptoProvider>,
     chain: Option<Arc<WebPkiServerVerifier>>,
-    pins: Vec<[u8; 32]>,
+    known: Known,
     wall: Option<Wall>,
     floor: Wall,
 }
@@ -292,13 +328,21 @@ impl Verifier {
         ocsp: &[u8],
         wall: Option<Wall>,
     ) -> Result<(), rustls::Error> {
-        if !self.pins.is_empty() {
-            return self.check_pin(leaf, wall);
+        if !self.known.pins.is_empty() {
+            return check_pin(&self.known.pins, leaf, wall, self.floor);
         }
-        let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
-        let verdict = at_moments(leaf, rest, wall, self.floor, is_about_dates, |time| {
-            chain.verify_server_cert(leaf, rest, name, ocsp, time).map(|_| ())
-        });
+        if Known::has(&self.known.kept, leaf) {
+            return check_dates(leaf, wall, self.floor);
+        }
+        let verdict = if Known::has(&self.known.leaves, leaf) {
+            check_dates(leaf, wall, self.floor)
+                .and_then(|()| verify_server_name(&ParsedCertificate::try_from(leaf)?, name))
+        } else {
+            let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+            at_moments(leaf, rest, wall, self.floor, is_about_dates, |time| {
+                chain.verify_server_cert(leaf, rest, name, ocsp, time).map(|_| ())
+            })
+        };
         match verdict {
             // The chain is verified before the name, so nothing but the name is wrong.
             Err(rustls::Error::InvalidCertificate(
@@ -306,10 +350,6 @@ impl Verifier {
             )) if self.expected.excuses(leaf, name) => Ok(()),
             other => other,
         }
-    }
-
-    fn check_pin(&self, leaf: &CertificateDer<'_>, wall: Option<Wall>) -> Result<(), rustls::Error> {
-        check_pin(&self.pins, leaf, wall, self.floor)
     }
 }
 
@@ -336,7 +376,7 @@ fn at_moments<T, E>(
     // time, or the start or end of one of the certificates presented.
     let mut verdict = at(floor);
     for der in std::iter::once(leaf).chain(rest).take(MAX_DATED) {
-        let Some(dates) = der::certificate(der) else { continue };
+        let Some(dates) = x509::certificate(der) else { continue };
         for moment in [dates.not_before, dates.not_after] {
             if !verdict.as_ref().is_err_and(&is_about_dates) {
                 return verdict;
@@ -354,7 +394,7 @@ fn check_pin(
     wall: Option<Wall>,
     floor: Wall,
 ) -> Result<(), rustls::Error> {
-    let found = der::certificate(leaf).ok_or(CertificateError::BadEncoding)?;
+    let found = x509::certificate(leaf).ok_or(CertificateError::BadEncoding)?;
     let key = crate::digest::sha256(&[found.public_key]);
     if !pins.contains(&key) {
         return Err(rustls::Error::General(format!(
@@ -362,6 +402,12 @@ fn check_pin(
             crate::digest::hex(&key)
         )));
     }
+    check_dates(leaf, wall, floor)
+}
+
+/// Whether a certificate's dates hold, where there is a clock.
+fn check_dates(leaf: &CertificateDer<'_>, wall: Option<Wall>, floor: Wall) -> Result<(), rustls::Error> {
+    let found = x509::certificate(leaf).ok_or(CertificateError::BadEncoding)?;
     match wall.map(|w| w.max(floor)) {
         Some(now) if now > found.not_after => Err(CertificateError::Expired.into()),
         Some(now) if now < found.not_before => Err(CertificateError::NotValidYet.into()),

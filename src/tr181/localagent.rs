@@ -1,5 +1,12 @@
 //! Device.LocalAgent.: what its lines cannot say.
 
+mod certificates;
+
+pub use certificates::{
+    add_certificate, add_my_certificate, delete_certificate, fingerprint_algorithms, get_fingerprint, issuer,
+    serial,
+};
+
 use super::deviceinfo;
 use crate::dm::acl;
 use crate::dm::error::Refusal;

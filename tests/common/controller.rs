@@ -7,6 +7,7 @@ use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
 use cpeagent::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, Up};
 use cpeagent::usp::pb;
+use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use cpeagent::usp::record::{self, VERSION};
@@ -215,5 +216,31 @@ fn up(link: u64, name: &str, details: Details) -> Up {
         local_address: None,
         peer_address: None,
         details,
+    }
+}
+
+/// A call of a command that is to be answered.
+pub fn operate(command: &str, arguments: &[(&str, &str)]) -> ReqType {
+    let input_args = arguments.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let (command, command_key) = (command.into(), "key".into());
+    ReqType::Operate(pb::Operate { command, command_key, send_resp: true, input_args })
+}
+
+/// What a call of one command came to: its results, or the code of its failure.
+pub fn answered(answer: Result<RespType, pb::Error>) -> Result<Vec<(String, String)>, u32> {
+    let results = match answer {
+        Ok(RespType::OperateResp(resp)) => resp.operation_results,
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => return Err(error.err_code),
+    };
+    assert_eq!(results.len(), 1);
+    match results.into_iter().next().and_then(|result| result.operation_resp).unwrap() {
+        OperationResp::ReqOutputArgs(done) => {
+            let mut found: Vec<(String, String)> = done.output_args.into_iter().collect();
+            found.sort();
+            Ok(found)
+        }
+        OperationResp::CmdFailure(failure) => Err(failure.err_code),
+        OperationResp::ReqObjPath(path) => panic!("{path}"),
     }
 }

@@ -8,7 +8,9 @@ use crate::dm::read::Node;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
 use crate::usp::endpoint::EndpointId;
+use crate::x509;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const OWN: &str = "Device.LocalAgent.EndpointID";
 const CONTROLLERS: &str = "Device.LocalAgent.Controller";
@@ -25,8 +27,27 @@ pub(in crate::agent) struct Known {
     pub rows: BTreeMap<Box<str>, Box<str>>,
     /// The path of each broker's row by its section.
     pub brokers: BTreeMap<Box<str>, Box<str>>,
-    /// SHA-256 of each certificate, in lower-case hex, by its section; those that cannot be read are not there.
-    pub certificates: BTreeMap<Box<str>, Box<str>>,
+    /// The enabled certificates by their sections; those that cannot be read are not there.
+    pub certificates: BTreeMap<Box<str>, Certificate>,
+}
+
+/// A certificate that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::agent) struct Certificate {
+    /// Its SHA-256.
+    pub fingerprint: [u8; 32],
+    /// Itself, DER.
+    pub der: Arc<[u8]>,
+    /// Whether it may sign others.
+    pub authority: bool,
+}
+
+impl Certificate {
+    fn read(base64: &str) -> Option<Certificate> {
+        let der = digest::unbase64(base64)?;
+        let authority = x509::certificate(&der)?.is_authority();
+        Some(Certificate { fingerprint: digest::sha256(&[&der]), der: der.into(), authority })
+    }
 }
 
 impl Known {
@@ -69,22 +90,24 @@ impl Known {
             }
         }
         for certificate in usp.certificates.iter().filter(|certificate| certificate.enable) {
-            match view.tree(&format!("cert:{}", certificate.file)) {
-                Ok(tree) => {
-                    let sum = tree.and_then(|tree| tree.str("sha256"));
-                    let sum =
-                        sum.map(|sum| (certificate.name.as_str().into(), sum.to_ascii_lowercase().into()));
-                    known.certificates.extend(sum);
-                }
-                Err(Stop::Wait) => waits = true,
-                Err(Stop::Refused(_)) => {}
-            }
+            let read = match certificate.der.as_str() {
+                "" => match view.tree(&format!("cert:{}", certificate.file)) {
+                    Ok(tree) => tree.and_then(|tree| tree.str("der")).and_then(Certificate::read),
+                    Err(Stop::Wait) => {
+                        waits = true;
+                        None
+                    }
+                    Err(Stop::Refused(_)) => None,
+                },
+                der => Certificate::read(der),
+            };
+            known.certificates.extend(read.map(|read| (certificate.name.as_str().into(), read)));
         }
         if waits { Err(Stop::Wait) } else { Ok(known) }
     }
 
     /// Whether a certificate is the one of a section.
     pub fn is(&self, section: &str, fingerprint: &[u8; 32]) -> bool {
-        self.certificates.get(section).is_some_and(|known| **known == *digest::hex(fingerprint))
+        self.certificates.get(section).is_some_and(|known| known.fingerprint == *fingerprint)
     }
 }

@@ -1,5 +1,6 @@
 //! Which links the settings want, and whom a link reaches.
 
+use super::known::Known;
 use crate::config;
 use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
 use crate::retry::Curve;
@@ -11,16 +12,17 @@ use crate::usp::mtp::{
 use std::time::Duration;
 
 /// The links of the settings. What lacks something to be one (a host, a broker) is left out.
-pub(super) fn wanted(usp: &Usp, own: &EndpointId) -> Vec<Wanted> {
+pub(super) fn wanted(usp: &Usp, known: &Known, own: &EndpointId) -> Vec<Wanted> {
     let clients = usp.controllers.iter().filter(|controller| controller.enable);
-    let clients = clients.flat_map(|controller| clients_of(usp, own, controller));
+    let trusted = Trusted { usp, known };
+    let clients = clients.flat_map(|controller| clients_of(&trusted, own, controller));
     let ports = usp.mtps.iter().filter(|mtp| mtp.enable).filter_map(|mtp| match &mtp.way {
         Way::WebSocket { port, path, encryption, keepalive, interfaces } => {
             Some(Wanted::WebSocketServer(WebSocketServer {
                 name: mtp_name(&mtp.name),
                 port: *port,
                 path: path.as_str().into(),
-                tls: encryption.then(|| security(&usp.tls, &[])),
+                tls: encryption.then(|| trusted.port()),
                 peer_certificate: *encryption,
                 own: own.clone(),
                 keep_alive: least(*keepalive),
@@ -30,13 +32,13 @@ pub(super) fn wanted(usp: &Usp, own: &EndpointId) -> Vec<Wanted> {
         Way::Mqtt { broker, response_topic, publish_qos } => {
             let broker =
                 usp.brokers.iter().find(|known| Some(&known.name) == broker.as_ref() && known.enable)?;
-            mqtt(usp, own, &mtp.name, broker, response_topic.as_deref(), *publish_qos).map(Wanted::Mqtt)
+            mqtt(&trusted, own, &mtp.name, broker, response_topic.as_deref(), *publish_qos).map(Wanted::Mqtt)
         }
     });
     clients.chain(ports).collect()
 }
 
-fn clients_of(usp: &Usp, own: &EndpointId, controller: &Controller) -> Vec<Wanted> {
+fn clients_of(trusted: &Trusted<'_>, own: &EndpointId, controller: &Controller) -> Vec<Wanted> {
     let Some(peer) = EndpointId::parse(&controller.endpoint_id) else { return Vec::new() };
     let ways = controller.mtps.iter().filter(|way| way.enable);
     let client = |way: &config::usp::ControllerMtp| match &way.way {
@@ -46,12 +48,12 @@ fn clients_of(usp: &Usp, own: &EndpointId, controller: &Controller) -> Vec<Wante
                 host: host.as_str().into(),
                 port: *port,
                 path: path.as_str().into(),
-                tls: encryption.then(|| security(&usp.tls, &way.pins)),
+                tls: encryption.then(|| trusted.session(controller, &way.pins)),
                 own: own.clone(),
                 peer: peer.clone(),
                 keep_alive: least(*keepalive),
                 retry: every(*retry, None),
-                network: network(&usp.network),
+                network: network(&trusted.usp.network),
             }))
         }
         ControllerWay::WebSocket { host: None, .. } | ControllerWay::Mqtt { .. } => None,
@@ -60,13 +62,14 @@ fn clients_of(usp: &Usp, own: &EndpointId, controller: &Controller) -> Vec<Wante
 }
 
 fn mqtt(
-    usp: &Usp,
+    trusted: &Trusted<'_>,
     own: &EndpointId,
     name: &str,
     broker: &Broker,
     response_topic: Option<&str>,
     publish_qos: u8,
 ) -> Option<Mqtt> {
+    let usp = trusted.usp;
     let way = Network {
         interface: broker.interface.clone().unwrap_or_else(|| usp.network.interface.clone()).into(),
         ..network(&usp.network)
@@ -76,7 +79,7 @@ fn mqtt(
         host: broker.host.as_deref()?.into(),
         port: broker.port,
         version: if broker.version5 { MqttVersion::V5 } else { MqttVersion::V311 },
-        tls: broker.encryption.then(|| security(&usp.tls, &broker.pins)),
+        tls: broker.encryption.then(|| trusted.peer(&broker.pins)),
         own: own.clone(),
         username: broker.username.as_deref().map(Box::from),
         password: broker.username.is_some().then(|| broker.password.clone()),
@@ -116,12 +119,52 @@ fn every(curve: Curve, most: Option<Duration>) -> Retry {
     Retry { curve, most: most.filter(|most| !most.is_zero()) }
 }
 
-fn security(tls: &config::Tls, pins: &[String]) -> Security {
-    let pins = if pins.is_empty() { &tls.pins } else { pins };
-    Security {
-        ca_files: vec![tls.ca_file.as_str().into()],
-        own: tls.client.as_ref().map(|(cert, key)| (cert.as_str().into(), key.as_str().into())),
-        pins: pins.iter().map(|pin| pin.as_str().into()).collect(),
+/// Whom links trust.
+struct Trusted<'a> {
+    usp: &'a Usp,
+    known: &'a Known,
+}
+
+impl Trusted<'_> {
+    /// Whoever is at the other end of a link.
+    //= TR-369 R-SEC.2: trusted are the certificates of the file, and those that an enabled credential names.
+    fn peer(&self, pins: &[String]) -> Security {
+        let tls = &self.usp.tls;
+        let pins = if pins.is_empty() { &tls.pins } else { pins };
+        let mut security = Security {
+            ca_files: vec![tls.ca_file.as_str().into()],
+            own: tls.client.as_ref().map(|(cert, key)| (cert.as_str().into(), key.as_str().into())),
+            pins: pins.iter().map(|pin| pin.as_str().into()).collect(),
+            ..Security::default()
+        };
+        let named = self.usp.credentials.iter().filter(|credential| credential.enable);
+        for name in named.filter_map(|credential| credential.certificate.as_deref()) {
+            match self.known.certificates.get(name) {
+                Some(found) if found.authority => security.anchors.push(found.der.clone()),
+                //= TR-181 LocalAgent.AddCertificate(): one that is no authority is good for an exact match only.
+                Some(found) => security.leaves.push(found.fingerprint),
+                None => {}
+            }
+        }
+        security
+    }
+
+    /// A controller to which a session is opened.
+    //= TR-369 R-SEC.4: trusted is, too, the certificate that is kept for that controller.
+    fn session(&self, controller: &Controller, pins: &[String]) -> Security {
+        Security { kept: self.kept(controller).collect(), ..self.peer(pins) }
+    }
+
+    /// Whoever opens a session.
+    fn port(&self) -> Security {
+        let controllers = self.usp.controllers.iter().filter(|controller| controller.enable);
+        let kept = controllers.flat_map(|controller| self.kept(controller)).collect();
+        Security { kept, first_use: self.usp.trust_on_first_use, ..self.peer(&[]) }
+    }
+
+    fn kept(&self, controller: &Controller) -> impl Iterator<Item = [u8; 32]> {
+        let own = controller.certificates.iter();
+        own.filter_map(|name| self.known.certificates.get(name.as_str())).map(|found| found.fingerprint)
     }
 }
 

@@ -126,7 +126,7 @@ impl Agent {
         let names = || kept.entries().iter().map(|(name, _)| name.clone()).collect();
         self.usp.notices.at_start.get_or_insert_with(names);
         let wanted = match (&self.usp.known.own, self.config.usp.enable) {
-            (Some(own), true) => links::wanted(&self.config.usp, own),
+            (Some(own), true) => links::wanted(&self.config.usp, &self.usp.known, own),
             // Without controllers nobody misses it.
             (None, true) if self.config.usp.controllers.is_empty() => Vec::new(),
             (None, true) => {

@@ -43,6 +43,8 @@ pub(super) fn judge<'c>(
     }
     //= TR-369 R-SEC.0a: the certificate must carry the endpoint id of the sender.
     let named = up.certificate.as_ref().is_some_and(|certificate| certificate.is_for(from));
+    //= TR-369 R-SEC.3: and somebody who is trusted must have signed it.
+    let signed = up.certificate.as_ref().is_some_and(|certificate| certificate.trusted);
     // A pinned key was what counted, so the controller is the one whose key it is.
     let pinned = !mqtt
         && up.certificate.as_ref().is_some_and(|certificate| certificate.chain.is_empty())
@@ -55,11 +57,19 @@ pub(super) fn judge<'c>(
             }
             _ => false,
         };
-    match (named || pinned || kept || mqtt && is_trusted_broker(usp, known, up), controller) {
-        (true, Some(controller)) => Ok(Some(controller)),
-        (true, None) if usp.trust_on_first_use => Ok(None),
-        (true, None) => Err("it is not configured"),
-        (false, _) => Err("its certificate is not of that endpoint"),
+    let vouched = mqtt && is_trusted_broker(usp, known, up);
+    match controller {
+        Some(controller) if named && signed || pinned || kept || vouched => Ok(Some(controller)),
+        //= TR-369 R-SEC.22: of a known endpoint another certificate counts only if it is signed.
+        Some(_) if named => {
+            Err("its certificate is neither the one that is kept for it nor signed by a trusted one")
+        }
+        //= TR-369 R-SEC.24: one that is not known is heard if a credential gives it a role.
+        None if named && signed && !inherited(usp, known, up).is_empty() => Ok(None),
+        //= TR-369 R-SEC.24a: any other one only if a first use is enough.
+        None if (named || vouched) && usp.trust_on_first_use => Ok(None),
+        None if named || vouched => Err("it is not configured"),
+        Some(_) | None => Err("its certificate is not of that endpoint"),
     }
 }
 

@@ -78,14 +78,8 @@ impl Lab {
             route.source = Some(near.ip());
         }
         let wall = self.clock.now().wall;
-        let setup = Setup {
-            bundle: Some(self.ca_file.clone()),
-            bundles: Vec::new(),
-            extra_ca: None,
-            client: None,
-            pins: Vec::new(),
-            floor: Some(tls::built()),
-        };
+        let setup =
+            Setup { bundle: Some(self.ca_file.clone()), floor: Some(tls::built()), ..Setup::default() };
         let loaded = match ask.url.starts_with("https:") {
             true => Some(pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(wall))).await),
             false => None,

@@ -52,6 +52,10 @@ impl Site {
             bundles: security.ca_files.iter().map(|path| host(path)).collect(),
             client: security.own.as_ref().map(|(certificate, key)| (host(certificate), host(key))),
             pins,
+            anchors: security.anchors.clone(),
+            leaves: security.leaves.clone(),
+            kept: security.kept.clone(),
+            first_use: security.first_use,
             floor: Some(tls::built()),
             ..Setup::default()
         };

@@ -95,7 +95,7 @@ impl Links {
             .running
             .iter()
             .filter(|(name, running)| match fresh.get(*name) {
-                Some(wanted) => !is_kept(&running.wanted.borrow(), wanted),
+                Some(wanted) => !running.wanted.borrow().goes_on_as(wanted),
                 None => true,
             })
             .map(|(name, _)| name.clone())
@@ -239,12 +239,5 @@ impl Drop for Links {
     }
 }
 
-/// Whether a running link can take a new description up without ending.
-fn is_kept(now: &Wanted, wanted: &Wanted) -> bool {
-    match (now, wanted) {
-        (Wanted::Mqtt(now), Wanted::Mqtt(wanted)) => now.same_connection(wanted),
-        _ => now == wanted,
-    }
-}
 #[cfg(all(test, feature = "websocket"))]
 mod tests;

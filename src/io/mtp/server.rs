@@ -13,7 +13,7 @@ use crate::io::tls::Tls;
 use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
-use crate::usp::mtp::{Network, Retry, Wanted, WebSocketServer};
+use crate::usp::mtp::{Certified, Network, Retry, Wanted, WebSocketServer};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ static HANDSHAKES: Semaphore = Semaphore::const_new(2);
 //= TR-369 R-WS.6: the Agent accepts sessions.
 pub async fn run(
     site: Arc<Site>,
-    wanted: WebSocketServer,
+    mut wanted: WebSocketServer,
     mut changes: watch::Receiver<Wanted>,
     reports: Reports,
     mut rng: Rng,
@@ -56,6 +56,9 @@ pub async fn run(
     let retry = Retry::default();
     let mut failures = 0;
     loop {
+        if let Wanted::WebSocketServer(now) = &*changes.borrow_and_update() {
+            wanted.clone_from(now);
+        }
         let opened = tokio::select! {
             opened = open(&site, &wanted) => opened,
             () = unwanted(&mut changes) => return,
@@ -80,15 +83,16 @@ pub async fn run(
     }
 }
 
+/// Reads the certificates of a port.
+async fn trust(site: &Site, wanted: &WebSocketServer) -> Result<Option<Tls>, String> {
+    let Some(security) = &wanted.tls else { return Ok(None) };
+    let tls = site.certificates(security).await?;
+    tls.port(site.wall(), wanted.peer_certificate).map_err(|error| error.to_string())?;
+    Ok(Some(tls))
+}
+
 async fn open(site: &Site, wanted: &WebSocketServer) -> Result<(Vec<TcpListener>, Option<Tls>), String> {
-    let tls = match &wanted.tls {
-        None => None,
-        Some(security) => {
-            let tls = site.certificates(security).await?;
-            tls.port(site.wall(), wanted.peer_certificate).map_err(|error| error.to_string())?;
-            Some(tls)
-        }
-    };
+    let tls = trust(site, wanted).await?;
     let mut routes = Vec::new();
     for name in wanted.interfaces.iter().take(MAX_NETWORKS) {
         let network = Network { interface: name.clone(), ..Network::default() };
@@ -125,7 +129,7 @@ struct Opened {
 }
 
 impl Port {
-    async fn serve(self, listeners: Vec<TcpListener>, mut changes: watch::Receiver<Wanted>) {
+    async fn serve(mut self, listeners: Vec<TcpListener>, mut changes: watch::Receiver<Wanted>) {
         let mut openings: JoinSet<Opened> = JoinSet::new();
         let mut oldest: VecDeque<(AbortHandle, IpAddr)> = VecDeque::new();
         let mut sessions: JoinSet<IpAddr> = JoinSet::new();
@@ -169,13 +173,28 @@ impl Port {
                         }
                     }
                 }
-                () = unwanted(&mut changes) => break,
+                changed = changes.changed() => match changed {
+                    Ok(()) => {
+                        let now = changes.borrow_and_update().clone();
+                        self.renew(now).await;
+                    }
+                    Err(_) => break,
+                },
             }
         }
         drop(listeners);
         drop(openings);
         // Each of them sees that it is no longer wanted.
         while sessions.join_next().await.is_some() {}
+    }
+
+    /// Takes up what is trusted besides; sessions that stand are none the worse for it.
+    async fn renew(&mut self, now: Wanted) {
+        let Wanted::WebSocketServer(wanted) = now else { return };
+        match trust(&self.site, &wanted).await {
+            Ok(tls) => (self.wanted, self.tls) = (Arc::new(wanted), tls.map(Arc::new)),
+            Err(why) => log::error!("{}: {why}", self.reports.name()),
+        }
     }
 
     fn opening(
@@ -212,7 +231,10 @@ impl Port {
                 Err(refused) => return refuse(stream, refused.status, refused.why).await,
             };
             //= TR-369 R-SEC.0a: whoever shows a certificate is the endpoint that it is for.
-            if dialled.certificate.as_ref().is_some_and(|certificate| !certificate.is_for(&asked.peer)) {
+            //= TR-369 R-SEC.8: or one for which that certificate is kept; which one, the agent looks at.
+            let kept = |shown: &[u8; 32]| wanted.tls.as_ref().is_some_and(|tls| tls.kept.contains(shown));
+            let stranger = |shown: &Certified| !shown.is_for(&asked.peer) && !kept(&shown.fingerprint);
+            if dialled.certificate.as_ref().is_some_and(stranger) {
                 return refuse(stream, 403, "the certificate is for another endpoint").await;
             }
             let mut answer = String::from("HTTP/1.1 101 Switching Protocols\r\n");

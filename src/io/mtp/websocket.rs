@@ -40,7 +40,7 @@ pub type Socket = WebSocketStream<Box<dyn Stream>>;
 //= TR-369 R-WS.5: the Agent opens sessions.
 pub async fn client(
     site: Arc<Site>,
-    wanted: WebSocketClient,
+    mut wanted: WebSocketClient,
     mut changes: watch::Receiver<Wanted>,
     reports: Reports,
     mut rng: Rng,
@@ -48,6 +48,9 @@ pub async fn client(
     //= TR-369 R-WS.21: nothing is kept of the count over a restart.
     let mut failures = 0;
     loop {
+        if let Wanted::WebSocketClient(now) = &*changes.borrow_and_update() {
+            wanted.clone_from(now);
+        }
         let opening = connect(&site, &wanted, &mut rng);
         let opened = tokio::select! {
             opened = opening => opened,

@@ -2,11 +2,13 @@
 //!
 //! Decides nothing: the handshake has. Whether the names are those of a controller is the agent's to say.
 
-use super::{Session, Trusted, at_moments, der};
+use super::{Known, Session, Trusted, Verifier, at_moments};
 use crate::time::Wall;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::Certified;
+use crate::x509;
 use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
 use webpki::{EndEntityCert, KeyUsage};
 
 /// What a peer is in a handshake.
@@ -20,23 +22,32 @@ pub enum Part {
 
 /// What is told of the certificates a peer presented; `None` for one that cannot be read.
 ///
-/// The chain is empty where it was not what counted: without `trusted`, or where it does not lead there.
-pub fn certified(
-    trusted: Option<&Trusted>,
+/// The chain is empty where it was not what counted: with pinned keys, or where it does not lead to a trusted one.
+pub(super) fn certified(
+    known: &Known,
+    trusted: &Trusted,
     presented: &[CertificateDer<'_>],
     part: Part,
     wall: Option<Wall>,
     floor: Wall,
 ) -> Option<Certified> {
     let (leaf, rest) = presented.split_first()?;
-    let read = der::certificate(leaf)?;
+    let read = x509::certificate(leaf)?;
+    // A pinned key is enough, whoever signed it.
+    let path = match known.pins.is_empty() {
+        true => path(trusted, leaf, rest, part, wall, floor),
+        false => None,
+    };
+    let itself = !known.pins.is_empty() || Known::has(&known.leaves, leaf) || Known::has(&known.kept, leaf);
     Some(Certified {
         endpoint_ids: read.uris().into_iter().filter_map(EndpointId::from_urn).collect(),
         dns_names: read.dns_names().into_iter().map(Into::into).collect(),
         issuer: read.issuer_name().into(),
         serial: read.serial_hex().into(),
         fingerprint: crate::digest::sha256(&[leaf]),
-        chain: trusted.and_then(|trusted| path(trusted, leaf, rest, part, wall, floor)).unwrap_or_default(),
+        trusted: itself || path.is_some(),
+        der: (leaf.len() <= x509::MAX_KEPT).then(|| Arc::from(leaf.as_ref())),
+        chain: path.unwrap_or_default(),
         dates_checked: wall.is_some(),
     })
 }
@@ -75,9 +86,7 @@ impl Session {
     /// What is told of the server of a finished handshake.
     pub fn certified(&self, connection: &rustls::ClientConnection) -> Option<Certified> {
         let presented = connection.peer_certificates()?;
-        // A pinned key is enough, whoever signed it.
-        let verifier = &self.verifier;
-        let trusted = verifier.pins.is_empty().then_some(&verifier.trusted);
-        certified(trusted, presented, Part::Server, verifier.wall, verifier.floor)
+        let Verifier { known, trusted, wall, floor, .. } = &*self.verifier;
+        certified(known, trusted, presented, Part::Server, *wall, *floor)
     }
 }

@@ -3,7 +3,7 @@
 //! The same trust as towards servers: CA files or pinned keys, and dates that count once the clock is known.
 
 use super::peer::{Part, certified};
-use super::{Error, Tls, at_moments, check_pin, is_about_dates, words};
+use super::{Error, Known, Tls, at_moments, check_dates, check_pin, is_about_dates, words};
 use crate::io::clock::Calendar;
 use crate::time::Wall;
 use crate::usp::mtp::Certified;
@@ -20,7 +20,8 @@ use std::sync::Arc;
 struct Clients {
     provider: Arc<CryptoProvider>,
     chain: Option<Arc<dyn ClientCertVerifier>>,
-    pins: Vec<[u8; 32]>,
+    known: Known,
+    first_use: bool,
     wall: Option<Wall>,
     floor: Wall,
     required: bool,
@@ -47,7 +48,8 @@ impl Tls {
         let clients = Clients {
             provider: self.provider.clone(),
             chain,
-            pins: self.pins.clone(),
+            known: self.known.clone(),
+            first_use: self.first_use,
             wall,
             floor: self.floor,
             required,
@@ -68,8 +70,8 @@ impl Tls {
         wall: Option<Wall>,
         connection: &rustls::ServerConnection,
     ) -> Option<Certified> {
-        let trusted = self.pins.is_empty().then_some(&self.trusted);
-        certified(trusted, connection.peer_certificates()?, Part::Client, wall, self.floor)
+        let presented = connection.peer_certificates()?;
+        certified(&self.known, &self.trusted, presented, Part::Client, wall, self.floor)
     }
 }
 
@@ -90,16 +92,33 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        if !self.pins.is_empty() {
-            check_pin(&self.pins, end_entity, self.wall, self.floor)?;
-            return Ok(ClientCertVerified::assertion());
-        }
-        let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
         //= TR-369 R-MTP.2: dates count once the time is known.
         //= TR-369 R-MTP.3: and then they must hold.
-        at_moments(end_entity, intermediates, self.wall, self.floor, is_about_dates, |time| {
-            chain.verify_client_cert(end_entity, intermediates, time)
-        })
+        let by_itself = if !self.known.pins.is_empty() {
+            Some(check_pin(&self.known.pins, end_entity, self.wall, self.floor))
+        } else if Known::has(&self.known.kept, end_entity) || Known::has(&self.known.leaves, end_entity) {
+            Some(check_dates(end_entity, self.wall, self.floor))
+        } else {
+            None
+        };
+        if let Some(verdict) = by_itself {
+            return verdict.map(|()| ClientCertVerified::assertion());
+        }
+        let verdict = match &self.chain {
+            None => Err(CertificateError::UnknownIssuer.into()),
+            Some(chain) => {
+                at_moments(end_entity, intermediates, self.wall, self.floor, is_about_dates, |time| {
+                    chain.verify_client_cert(end_entity, intermediates, time)
+                })
+            }
+        };
+        match verdict {
+            //= TR-369 R-MTP.4a: an unknown signer is refused, or taken for a first use where that is allowed.
+            Err(_) if self.first_use => {
+                check_dates(end_entity, self.wall, self.floor).map(|()| ClientCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
     }
 
     fn verify_tls12_signature(

@@ -14,6 +14,7 @@ use crate::retry::Curve;
 use crate::rng::Rng;
 use crate::secret::Secret;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest Record that is taken, in octets. A request that sets a whole configuration is far below.
@@ -41,6 +42,41 @@ impl Wanted {
             Wanted::Mqtt(wanted) => &wanted.name,
         }
     }
+
+    /// Whether a link that was made for this can go on for `other`, which trusts no less.
+    pub fn goes_on_as(&self, other: &Wanted) -> bool {
+        let (Some(mine), Some(theirs)) = (self.security(), other.security()) else {
+            return self.serves(other);
+        };
+        let mut same = self.clone();
+        if let Some(tls) = same.security_mut() {
+            tls.clone_from(theirs);
+        }
+        mine.grows_to(theirs) && same.serves(other)
+    }
+
+    fn serves(&self, other: &Wanted) -> bool {
+        match (self, other) {
+            (Wanted::Mqtt(now), Wanted::Mqtt(wanted)) => now.same_connection(wanted),
+            _ => self == other,
+        }
+    }
+
+    fn security(&self) -> Option<&Security> {
+        match self {
+            Wanted::WebSocketClient(wanted) => wanted.tls.as_ref(),
+            Wanted::WebSocketServer(wanted) => wanted.tls.as_ref(),
+            Wanted::Mqtt(wanted) => wanted.tls.as_ref(),
+        }
+    }
+
+    fn security_mut(&mut self) -> Option<&mut Security> {
+        match self {
+            Wanted::WebSocketClient(wanted) => wanted.tls.as_mut(),
+            Wanted::WebSocketServer(wanted) => wanted.tls.as_mut(),
+            Wanted::Mqtt(wanted) => wanted.tls.as_mut(),
+        }
+    }
 }
 
 /// Certificates of a link, as paths on the router.
@@ -52,6 +88,26 @@ pub struct Security {
     pub own: Option<(Box<str>, Box<str>)>,
     /// SHA-256 of the public keys the peer may have, in hex; any key where empty. A pinned peer needs no issuer.
     pub pins: Vec<Box<str>>,
+    /// Further trusted certificates, DER.
+    pub anchors: Vec<Arc<[u8]>>,
+    /// SHA-256 of certificates that need no issuer.
+    pub leaves: Vec<[u8; 32]>,
+    /// SHA-256 of certificates that are kept for whoever is at the other end: they need neither issuer nor name.
+    pub kept: Vec<[u8; 32]>,
+    /// Whether whoever connects may show a certificate that nobody vouches for.
+    pub first_use: bool,
+}
+
+impl Security {
+    /// Whether all that is trusted by this is trusted by `other`, which is the same otherwise: connections may stay.
+    pub fn grows_to(&self, other: &Security) -> bool {
+        let within = |mine: &[[u8; 32]], theirs: &[[u8; 32]]| mine.iter().all(|one| theirs.contains(one));
+        (&self.ca_files, &self.own, &self.pins) == (&other.ca_files, &other.own, &other.pins)
+            && self.anchors.iter().all(|one| other.anchors.contains(one))
+            && within(&self.leaves, &other.leaves)
+            && within(&self.kept, &other.kept)
+            && (!self.first_use || other.first_use)
+    }
 }
 
 /// How packets leave.
@@ -355,8 +411,12 @@ pub struct Certified {
     pub serial: Box<str>,
     /// The certificate's SHA-256.
     pub fingerprint: [u8; 32],
+    /// Whether it was verified; if not, it is taken for a first use and proves nothing but that its owner has the key.
+    pub trusted: bool,
+    /// It itself, DER, where it is not too long to be kept.
+    pub der: Option<Arc<[u8]>>,
     /// SHA-256 of the certificates above it as verified, up to the trusted one, that included. Empty where a pinned key
-    /// was what counted.
+    /// or the certificate itself was what counted.
     //= TR-369 R-SEC.25: the first of them that has a role gives it.
     pub chain: Vec<[u8; 32]>,
     /// Whether its dates counted, which takes a known clock.

@@ -193,6 +193,163 @@ async fn a_port_asks_for_a_certificate_and_takes_nobody_for_somebody_else() {
     }
 }
 
+/// A certificate that nobody else signed, with its key.
+fn alone(names: &[&str], ids: &[&EndpointId]) -> (rcgen::Certificate, KeyPair) {
+    let mut params =
+        CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    params.subject_alt_names.extend(ids.iter().map(|id| SanType::URI(id.urn().try_into().unwrap())));
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap(), key)
+}
+
+fn fingerprint(certificate: &rcgen::Certificate) -> [u8; 32] {
+    crate::digest::sha256(&[certificate.der()])
+}
+
+/// What is there to be trusted, over CA files.
+type Trust<'a> = (&'a str, Box<dyn Fn(Security) -> Security + 'a>, bool);
+
+//= TR-369 R-SEC.2: trusted are, beside files, the certificates that were added.
+//= TR-369 R-SEC.4: trusted is, too, the certificate that is kept for that controller.
+//= TR-181 LocalAgent.AddCertificate(): one that is no authority is good for an exact match only.
+#[tokio::test]
+async fn a_server_is_taken_by_an_added_authority_or_by_its_own_certificate() {
+    let lab = Lab::new();
+    let (authority, stranger) = (Authority::new("operator"), Authority::new("stranger"));
+    let ca_files = vec![lab.put("ca.pem", &Authority::new("nobody").pem())];
+    let signed = authority.sign(&["localhost"], &[&controller()]);
+    let (own, elsewhere) = (alone(&["localhost"], &[]), alone(&["elsewhere.example"], &[]));
+    let anchor = |of: &Authority| Arc::from(of.ca.as_ref().der().as_ref());
+    let cases: [(&(rcgen::Certificate, KeyPair), Trust<'_>); 8] = [
+        (&signed, ("none", Box::new(|now| now), false)),
+        (&signed, ("anchor", Box::new(|now| Security { anchors: vec![anchor(&authority)], ..now }), true)),
+        (&signed, ("other", Box::new(|now| Security { anchors: vec![anchor(&stranger)], ..now }), false)),
+        (&own, ("leaf", Box::new(|now| Security { leaves: vec![fingerprint(&own.0)], ..now }), true)),
+        (
+            &elsewhere,
+            ("name", Box::new(|now| Security { leaves: vec![fingerprint(&elsewhere.0)], ..now }), false),
+        ),
+        (
+            &elsewhere,
+            ("kept", Box::new(|now| Security { kept: vec![fingerprint(&elsewhere.0)], ..now }), true),
+        ),
+        (&own, ("not it", Box::new(|now| Security { kept: vec![fingerprint(&elsewhere.0)], ..now }), false)),
+        // A first use is for those who connect.
+        (&own, ("first", Box::new(|now| Security { first_use: true, ..now }), false)),
+    ];
+    for (shown, (what, trust, taken)) in cases {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut links = lab.links();
+        let security = trust(Security { ca_files: ca_files.clone(), ..Security::default() });
+        let port = listener.local_addr().unwrap().port();
+        let wanted = WebSocketClient { host: "localhost".into(), tls: Some(security), ..to(port) };
+        links.configure(vec![Wanted::WebSocketClient(wanted)]);
+        let (_peer, event) = tokio::join!(serve(&listener, shown), links.next());
+        match event {
+            LinkEvent::Up(up) => {
+                let certificate = up.certificate.unwrap();
+                assert!(taken && certificate.trusted, "{what}");
+                assert_eq!(certificate.der.as_deref(), Some(shown.0.der().as_ref()));
+                assert_eq!(certificate.chain.is_empty(), what != "anchor", "{what}");
+            }
+            event => assert!(!taken, "{what}: {event:?}"),
+        }
+    }
+}
+
+//= TR-369 R-MTP.4a: an unknown signer is refused, or taken for a first use where that is allowed.
+//= TR-369 R-SEC.8: the certificate that is kept for an endpoint is enough.
+//= TR-369 R-SEC.20: dates are checked whoever signed.
+#[tokio::test]
+async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() {
+    let lab = Lab::new();
+    let authority = Authority::new("operator");
+    let (leaf, key) = authority.sign(&["127.0.0.1"], &[&agent()]);
+    let base = Security {
+        ca_files: vec![lab.put("ca.pem", &authority.pem())],
+        own: Some((lab.put("own.pem", &leaf.pem()), lab.put("own.key", &key.serialize_pem()))),
+        ..Security::default()
+    };
+    let make = |named: bool, expired: bool| {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        if named {
+            params.subject_alt_names.push(SanType::URI(controller().urn().try_into().unwrap()));
+        }
+        if expired {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    };
+    for (what, named, expired, keeps, first_use, taken) in [
+        ("nobody knows it", true, false, false, false, None),
+        ("first use", true, false, false, true, Some(false)),
+        ("first use of nobody", false, false, false, true, None),
+        ("first use, expired", true, true, false, true, None),
+        ("kept", true, false, true, false, Some(true)),
+        ("kept without a name", false, false, true, false, Some(true)),
+        ("kept, expired", true, true, true, true, None),
+    ] {
+        let own = make(named, expired);
+        let kept = if keeps { vec![fingerprint(&own.0)] } else { Vec::new() };
+        let security = Security { kept, first_use, ..base.clone() };
+        let mut links = lab.links();
+        let wanted = WebSocketServer { tls: Some(security), peer_certificate: true, ..port() };
+        links.configure(vec![Wanted::WebSocketServer(wanted)]);
+        let at = listening(&mut links).await;
+        let opened = match connect(at, &authority, Some(own)).await {
+            Ok(stream) => reach_on(stream, &controller()).await,
+            Err(why) => Err(why),
+        };
+        assert_eq!(opened.is_ok(), taken.is_some(), "{what}: {:?}", opened.err());
+        if let Some(trusted) = taken {
+            assert_eq!(up(&mut links).await.certificate.unwrap().trusted, trusted, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_trusts_more_keeps_its_sessions_and_one_that_trusts_less_ends_them() {
+    let lab = Lab::new();
+    let authority = Authority::new("operator");
+    let (leaf, key) = authority.sign(&["127.0.0.1"], &[&agent()]);
+    let stranger = alone(&[], &[&controller()]);
+    let less = Security {
+        ca_files: vec![lab.put("ca.pem", &authority.pem())],
+        own: Some((lab.put("own.pem", &leaf.pem()), lab.put("own.key", &key.serialize_pem()))),
+        ..Security::default()
+    };
+    let more = Security { kept: vec![fingerprint(&stranger.0)], ..less.clone() };
+    let wanted = |security: &Security| {
+        let tls = Some(security.clone());
+        vec![Wanted::WebSocketServer(WebSocketServer { tls, peer_certificate: true, ..port() })]
+    };
+    let mut links = lab.links();
+    links.configure(wanted(&less));
+    let at = listening(&mut links).await;
+    let other = id("oui:012345:other");
+    let stays = connect(at, &authority, Some(authority.sign(&[], &[&other]))).await.unwrap();
+    let _stays = reach_on(stays, &other).await.unwrap();
+    let first = up(&mut links).await.link;
+    links.configure(wanted(&more));
+    tokio::task::yield_now().await;
+    // What it trusts now is taken up at the same port, and no session ends for it.
+    let shown = stranger.0.clone();
+    let key = KeyPair::from_pem(&stranger.1.serialize_pem()).unwrap();
+    let opened = connect(at, &authority, Some((shown, key))).await.unwrap();
+    let _opened = reach_on(opened, &controller()).await.unwrap();
+    let second = up(&mut links).await.link;
+    links.configure(wanted(&less));
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        if let LinkEvent::Down { link: Some(link), .. } = links.next().await {
+            ended.push(link);
+        }
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, [first, second]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_port_without_a_certificate_of_its_own_does_not_open() {
     let lab = Lab::new();

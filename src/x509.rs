@@ -1,4 +1,4 @@
-//! What rustls does not tell of a certificate: dates, public key, issuer, serial number, names. Pure.
+//! What rustls does not tell of a certificate: dates, public key, issuer, serial number, names, whether it may sign.
 //!
 //! Checks nothing: the certificate has been or will be verified by others.
 
@@ -25,6 +25,8 @@ pub struct Certificate<'a> {
 pub const MAX_NAMES: usize = 64;
 /// Longest printed name, in octets.
 const MAX_PRINTED: usize = 1024;
+/// Longest certificate that is kept, in octets; 4096 characters of base64.
+pub const MAX_KEPT: usize = 3072;
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
@@ -41,6 +43,8 @@ const DNS_NAME: u8 = 0x82;
 const URI: u8 = 0x86;
 /// 2.5.29.17, subjectAltName.
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+/// 2.5.29.19, basicConstraints.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// Attribute types with a short name. Source: RFC 4514 3.
 const ATTRIBUTES: [(&[u8], &str); 7] = [
     (&[0x55, 4, 3], "CN"),
@@ -84,6 +88,18 @@ pub fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     })
 }
 
+/// The DER of the one certificate of a PEM text; `None` where there is none, or more than one. Source: RFC 7468.
+pub fn from_pem(text: &str) -> Option<Vec<u8>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let (_, rest) = text.split_once(BEGIN)?;
+    let (body, rest) = rest.split_once(END)?;
+    if rest.contains(BEGIN) {
+        return None;
+    }
+    crate::digest::unbase64(body)
+}
+
 impl Certificate<'_> {
     /// The serial number in upper-case hex, without the octet that only keeps it positive.
     pub fn serial_hex(&self) -> String {
@@ -123,13 +139,25 @@ impl Certificate<'_> {
         self.alternatives(DNS_NAME)
     }
 
-    fn alternatives(&self, wanted: u8) -> Vec<&str> {
-        let value = Sequences(self.extensions).take(MAX_NAMES).find_map(|extension| {
+    /// Whether it may sign others: basicConstraints say so. Source: RFC 5280 4.2.1.9.
+    pub fn is_authority(&self) -> bool {
+        let value = self.extension(BASIC_CONSTRAINTS).and_then(|value| element(value, SEQUENCE));
+        let says = value.and_then(|(constraints, _)| element(constraints.content, BOOLEAN));
+        says.is_some_and(|(flag, _)| flag.content == [0xff])
+    }
+
+    /// The value of an extension.
+    fn extension(&self, wanted: &[u8]) -> Option<&[u8]> {
+        Sequences(self.extensions).take(MAX_NAMES).find_map(|extension| {
             let (id, rest) = element(extension, OBJECT)?;
             let rest = element(rest, BOOLEAN).map_or(rest, |(_, after)| after);
             let (value, _) = element(rest, OCTET_STRING)?;
-            (id.content == ALTERNATIVE_NAMES).then_some(value.content)
-        });
+            (id.content == wanted).then_some(value.content)
+        })
+    }
+
+    fn alternatives(&self, wanted: u8) -> Vec<&str> {
+        let value = self.extension(ALTERNATIVE_NAMES);
         let Some((names, _)) = value.and_then(|value| element(value, SEQUENCE)) else { return Vec::new() };
         let mut found = Vec::new();
         let mut rest = names.content;
@@ -201,7 +229,8 @@ fn dotted(octets: &[u8]) -> Option<String> {
 /// Reads arbitrary octets as a certificate, with all that is taken from one; returns at all times.
 pub fn exercise(octets: &[u8]) {
     if let Some(found) = certificate(octets) {
-        let _ = (found.serial_hex(), found.issuer_name(), found.uris(), found.dns_names());
+        let _ =
+            (found.serial_hex(), found.issuer_name(), found.uris(), found.dns_names(), found.is_authority());
     }
 }
 
@@ -282,6 +311,24 @@ mod tests {
                 let mut der = der.clone();
                 *der.get_mut(at).unwrap() = spoilt;
                 exercise(&der);
+            }
+        }
+    }
+
+    #[test]
+    fn one_certificate_in_pem_is_read_and_says_whether_it_may_sign() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let no = rcgen::IsCa::ExplicitNoCa;
+        let yes = || rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        for (is_ca, want) in [(rcgen::IsCa::NoCa, false), (no, false), (yes(), true)] {
+            let mut params = rcgen::CertificateParams::new(vec!["acs.example".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            let made = params.self_signed(&key).unwrap();
+            let der = from_pem(&made.pem()).unwrap();
+            assert_eq!(der, made.der().to_vec());
+            assert_eq!(certificate(&der).unwrap().is_authority(), want);
+            for bad in [format!("{0}{0}", made.pem()), made.pem().replace("END", "STOP"), String::new()] {
+                assert_eq!(from_pem(&bad), None, "{bad}");
             }
         }
     }
