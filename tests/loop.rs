@@ -4,6 +4,8 @@
 
 #[path = "common/device.rs"]
 mod device;
+#[path = "common/program.rs"]
+mod program;
 
 use cpeagent::bench::acs::{Acs, Settings};
 use cpeagent::bench::rpc::{Rpc, Value};
@@ -95,7 +97,7 @@ fn connection_requests_are_answered_while_a_commit_waits_for_the_disk() {
 
 /// The program on the folder.
 fn program(root: &Path) -> tokio::process::Child {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_cpeagent"));
+    let mut command = tokio::process::Command::from(program::command());
     command.arg("--root").arg(root).arg("run").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }

@@ -1,6 +1,9 @@
 //! The package: what is in it and where, and its scripts, run by busybox in a folder where there is one.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -8,8 +11,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cpeagent");
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -177,7 +178,11 @@ impl Root {
         }
         root.command(
             "cpeagent",
-            &format!("exec '{PROGRAM}' --root '{}' \"$@\"", root.folder.path().display()),
+            &format!(
+                "exec '{}' --root '{}' \"$@\"",
+                program::words().join("' '"),
+                root.folder.path().display()
+            ),
         );
         fs::copy(path("openwrt-package/files/cpeagent.config"), root.path("etc/config/cpeagent")).unwrap();
         root
@@ -465,8 +470,7 @@ fn the_firmware_builders_guide_followed_word_by_word_gives_a_managed_device() {
     fs::write(root.path("etc/config/system"), "config system 'system'\n\toption acme_site 'north'\n")
         .unwrap();
     let run = |arguments: &[&str]| {
-        let out =
-            Command::new(PROGRAM).arg("--root").arg(root.folder.path()).args(arguments).output().unwrap();
+        let out = program::command().arg("--root").arg(root.folder.path()).args(arguments).output().unwrap();
         assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     };

@@ -5,6 +5,8 @@
 
 #[path = "common/device.rs"]
 mod device;
+#[path = "common/program.rs"]
+mod program;
 
 use cpeagent::io::clock::Clock;
 use cpeagent::io::disk::RealDisk;
@@ -80,7 +82,7 @@ fn controller(name: &str, port: u16, encryption: &str) -> String {
 
 /// The program on the folder.
 fn program(root: &Path) -> tokio::process::Child {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_cpeagent"));
+    let mut command = tokio::process::Command::from(program::command());
     command.arg("--root").arg(root).arg("run").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }

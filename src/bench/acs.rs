@@ -49,6 +49,8 @@ pub struct Settings {
     pub login: Option<Login>,
     /// Given to each device in its first session here, and then used to wake it.
     pub wake: Option<Login>,
+    /// Where a device is woken instead of at the host and port that it tells: such as a port that leads through a NAT to it.
+    pub wake_at: Option<SocketAddr>,
     /// How long a session is kept open for a further call; below the 30 s after which a CPE may give up.
     pub linger: Duration,
     /// How long a CPE may take for its next message before its session counts as lost.
@@ -63,6 +65,7 @@ impl Default for Settings {
             usp: false,
             login: None,
             wake: None,
+            wake_at: None,
             linger: Duration::ZERO,
             patience: Duration::from_secs(60),
         }
@@ -233,7 +236,8 @@ impl Acs {
     /// All devices that have informed.
     pub fn devices(&self) -> Vec<Summary> {
         let state = self.state();
-        state.devices.iter().filter_map(|(id, record)| summary(id, record)).collect()
+        let wake_at = self.0.settings.wake_at;
+        state.devices.iter().filter_map(|(id, record)| summary(id, record, wake_at)).collect()
     }
 
     /// A device by its id, whether it has informed yet or not.
@@ -317,7 +321,8 @@ impl Device {
 
     /// What the list of devices says.
     pub fn summary(&self) -> Option<Summary> {
-        summary(&self.id, self.acs.state().devices.get(&self.id)?)
+        let wake_at = self.acs.settings().wake_at;
+        summary(&self.id, self.acs.state().devices.get(&self.id)?, wake_at)
     }
 
     /// The next Inform of this device, counted from this call and not from the first poll.
@@ -402,12 +407,22 @@ impl Device {
     }
 }
 
-fn summary(id: &str, record: &Record) -> Option<Summary> {
+fn summary(id: &str, record: &Record, wake_at: Option<SocketAddr>) -> Option<Summary> {
     let inform = record.inform.borrow().clone()?;
-    let wake_url = record.known.one(URL).and_then(|p| p.value.clone()).filter(|url| !url.is_empty());
+    let told = record.known.one(URL).and_then(|p| p.value.as_deref()).filter(|url| !url.is_empty());
+    let wake_url = told.map(|url| elsewhere(url, wake_at));
     let in_session = record.session.borrow().is_some();
     let (at, informs, queued) = (record.at, record.informs, record.queue.len());
     Some(Summary { id: id.to_owned(), inform, at, informs, in_session, queued, wake_url })
+}
+
+/// The URL with another host and port, if there is one to be used.
+fn elsewhere(url: &str, at: Option<SocketAddr>) -> String {
+    let path = url.strip_prefix("http://").map(|rest| rest.split_once('/').map_or("", |(_, path)| path));
+    match (at, path) {
+        (Some(at), Some(path)) => format!("http://{at}/{path}"),
+        (Some(_) | None, _) => url.to_owned(),
+    }
 }
 
 /// What tells a device how it will be woken.
@@ -424,4 +439,23 @@ pub(super) fn provision(wake: &Login) -> Rpc {
 pub(super) fn wall() -> Option<Wall> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(Wall { seconds: i64::try_from(since.as_secs()).ok()?, micros: since.subsec_micros() })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_woken_where_it_says_or_at_the_port_that_leads_to_it() {
+        let port = Some("127.0.0.1:40000".parse().unwrap());
+        for (url, at, want) in [
+            ("http://10.0.2.15:7547/secret/x", port, "http://127.0.0.1:40000/secret/x"),
+            ("http://10.0.2.15", port, "http://127.0.0.1:40000/"),
+            ("http://10.0.2.15:7547/secret", None, "http://10.0.2.15:7547/secret"),
+            ("nonsense", port, "nonsense"),
+        ] {
+            assert_eq!(elsewhere(url, at), want, "{url}");
+        }
+    }
 }

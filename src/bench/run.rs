@@ -1,8 +1,9 @@
 //! `cpeagent demo`: the workbench's ACS and USP controller, an agent on a copy of a recorded router, and their story.
+//! `cpeagent workbench`: the former alone, for agents elsewhere.
 
 use super::acs::{Acs, Settings};
 use super::auth::Login;
-use super::controller;
+use super::controller::{self, Controller};
 use super::demo::{self, Agent};
 use crate::dm::tree::Tree;
 use crate::openwrt::uci;
@@ -103,17 +104,7 @@ config controller_mtp 'workbench_ws'
 pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
     let folder = std::env::temp_dir().join(format!("cpeagent-demo-{}", std::process::id()));
     copy(device, &folder)?;
-    let wake = Login {
-        user: "workbench".into(),
-        password: crate::secret::Secret::new(crate::rng::Rng::new(crate::io::random::seed()).hex(8)),
-    };
-    let page = (!once).then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let acs =
-        Acs::start(Settings { page, usp: true, wake: Some(wake), linger: LINGER, ..Settings::default() })
-            .await?;
-    say!("ACS        {}", acs.url());
-    let usp = acs.controller().ok_or_else(|| io::Error::other("no USP controller"))?;
-    say!("controller {}", usp.url());
+    let (acs, usp) = start(!once, None).await?;
     say!("router     {} (a copy of {})", folder.display(), device.display());
     let mut agent = Process {
         folder: folder.clone(),
@@ -139,6 +130,27 @@ pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
     }
     let _ = fs::remove_dir_all(&folder);
     Ok(report.exit_code())
+}
+
+/// Serves agents elsewhere until the program is told to end, and wakes them at `wake_at` instead of where they say.
+pub async fn workbench(wake_at: Option<SocketAddr>) -> io::Result<()> {
+    let (acs, _) = start(true, wake_at).await?;
+    say!("page       {}", acs.page_url().unwrap_or_default());
+    crate::io::signals::ended().recv().await;
+    Ok(())
+}
+
+/// ACS and controller on free ports of loopback; says where.
+async fn start(page: bool, wake_at: Option<SocketAddr>) -> io::Result<(Acs, Controller)> {
+    let password = crate::secret::Secret::new(crate::rng::Rng::new(crate::io::random::seed()).hex(8));
+    let wake = Some(Login { user: "workbench".into(), password });
+    let page = page.then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let settings = Settings { page, usp: true, wake, wake_at, linger: LINGER, ..Settings::default() };
+    let acs = Acs::start(settings).await?;
+    say!("ACS        {}", acs.url());
+    let usp = acs.controller().ok_or_else(|| io::Error::other("no USP controller"))?;
+    say!("controller {}", usp.url());
+    Ok((acs, usp))
 }
 
 /// The recorded router to show: `tests/devices/wr4000-25.12` of the checkout the program was built in.

@@ -165,6 +165,16 @@ pub(super) const COMMANDS: &[Command] = &[
         &[flag("once", "End when the story has been told")],
     ),
     #[cfg(feature = "bench")]
+    command(
+        "workbench",
+        "Run the demo's ACS and USP controller, with their page, for an agent elsewhere",
+        &[Argument {
+            name: "wake",
+            kind: Kind::Option { value: "ADDRESS:PORT", choices: &[], default: None },
+            help: "Where connection requests go, if the agent's own address cannot be reached",
+        }],
+    ),
+    #[cfg(feature = "bench")]
     Command {
         name: "completions",
         about: "Print the completions for a shell",

@@ -127,6 +127,8 @@ fn command_of(typed: &Typed) -> Result<Done, Fail> {
         "run" => run::agent(&global, typed.flag("verbose")),
         #[cfg(feature = "bench")]
         "demo" => run::demo(typed.flag("once")),
+        #[cfg(feature = "bench")]
+        "workbench" => run::workbench(typed.raw("wake").and_then(|at| at.to_str())),
         "get" => data::get(&global, &typed.list("path")),
         "set" => data::set(&global, &typed.list("pair"), typed.flag("plan")),
         "add" => data::add(&global, &typed.text("table"), typed.flag("plan")),

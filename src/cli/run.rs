@@ -36,6 +36,14 @@ fn level(device: &Device) -> LevelFilter {
     }
 }
 
+/// Serves agents elsewhere, and wakes them at an address instead of where they say.
+#[cfg(feature = "bench")]
+pub(super) fn workbench(wake: Option<&str>) -> Result<Done, Fail> {
+    let wake = wake.map(|at| at.parse().map_err(|_| Fail::Usage(format!("{at} is no address with a port"))));
+    pool::runtime()?.block_on(crate::bench::run::workbench(wake.transpose()?))?;
+    Ok(String::new().into())
+}
+
 /// Tells the story of an ACS, a USP controller and an agent on a copy of a recorded router.
 #[cfg(feature = "bench")]
 pub(super) fn demo(once: bool) -> Result<Done, Fail> {

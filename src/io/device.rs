@@ -170,9 +170,10 @@ impl Device {
         }
     }
 
-    /// Where requests are heard: everywhere on a router, on loopback in a folder.
+    /// Where requests are heard: everywhere on a router, on loopback in a folder, unless an address is set.
     pub fn listening_address(&self, config: &Config) -> Option<IpAddr> {
-        if self.is_folder() { Some(Ipv4Addr::LOCALHOST.into()) } else { config.acs.network.source_address }
+        let set = config.acs.network.source_address;
+        if self.is_folder() { set.or(Some(Ipv4Addr::LOCALHOST.into())) } else { set }
     }
 
     /// Its services, to be told and called.

@@ -65,8 +65,8 @@ impl Sockets {
         let port = self.listen(device, self.rules.enabled, address, wanted.port, &device.route(config));
         let mut facts =
             vec![("ConnectionRequestPort", port.map(|port| port.to_string()).unwrap_or_default())];
-        let host = if device.is_folder() { "127.0.0.1" } else { "" };
-        facts.push(("ConnectionRequestHost", host.into()));
+        let host = address.filter(|_| device.is_folder()).map(|address| address.to_string());
+        facts.push(("ConnectionRequestHost", host.unwrap_or_default()));
         facts.extend(self.configure_udp(device, config, credentials, rng));
         facts
     }
