@@ -35,7 +35,22 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Families that only a feature brings, in its spelling for build scripts.
-const FEATURES: &[(&str, &str)] = &[("localagent", "USP"), ("mqtt", "MQTT"), ("websocket", "WEBSOCKET")];
+const FEATURES: &[(&str, &str)] =
+    &[("localagent", "USP"), ("managementserver", "CWMP"), ("mqtt", "MQTT"), ("websocket", "WEBSOCKET")];
+
+/// Whether a feature, in that spelling, is built in.
+fn has(feature: &str) -> bool {
+    std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some()
+}
+
+/// Whether somebody is built in who knows what these protocols know.
+fn is_known(protocols: standard::Protocols) -> bool {
+    match protocols {
+        standard::Protocols::Both => true,
+        standard::Protocols::Cwmp => has("CWMP"),
+        standard::Protocols::Usp => has("USP"),
+    }
+}
 
 fn main() {
     println!("cargo:rerun-if-changed=src/tr181");
@@ -51,7 +66,7 @@ fn main() {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain file name").to_string();
         // A family of a feature is there with it or not at all.
         let feature = FEATURES.iter().find(|(family, _)| *family == stem).map(|(_, feature)| feature);
-        if feature.is_some_and(|feature| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_none()) {
+        if feature.is_some_and(|feature| !has(feature)) {
             continue;
         }
         let tables = match mapfile::tables(&read(path)) {
@@ -60,10 +75,19 @@ fn main() {
         };
         files.push((stem, tables));
     }
-    let assembled = match assemble::assemble(&table, &files) {
+    let mut assembled = match assemble::assemble(&table, &files) {
         Ok(assembled) => assembled,
         Err(mistakes) => fail(&mistakes),
     };
+    assembled.retain(|object| is_known(object.protocols));
+    for object in &mut assembled {
+        object.params.retain(|param| is_known(param.node.protocols));
+        // Commands and events are USP's.
+        if !has("USP") {
+            object.commands.clear();
+            object.events.clear();
+        }
+    }
     let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     std::fs::write(Path::new(&out).join("model.rs"), emit(&assembled)).expect("OUT_DIR can be written");
     std::fs::write(Path::new(&out).join("coverage.rs"), coverage(&table)).expect("OUT_DIR can be written");
@@ -85,8 +109,8 @@ fn coverage(table: &str) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (_, node) in standard::read(table) {
         let Ok(node) = node else { continue };
-        let cwmp = !matches!(node.protocols, standard::Protocols::Usp);
-        if node.base.is_some() && node.facts.deleted.is_none() && cwmp {
+        let other = if has("CWMP") { standard::Protocols::Usp } else { standard::Protocols::Cwmp };
+        if node.base.is_some() && node.facts.deleted.is_none() && node.protocols != other {
             let top = node.path.split('.').nth(1).unwrap_or_default();
             let top = if node.path.matches('.').count() < 2 { "" } else { top };
             *counts.entry(top.to_string()).or_default() += 1;

@@ -49,6 +49,7 @@ pub struct Config {
     /// Who this device is.
     pub identity: Identity,
     /// The ACS.
+    #[cfg(feature = "cwmp")]
     pub acs: Acs,
     /// USP: the agent's side of TR-369.
     pub usp: usp::Usp,
@@ -230,8 +231,13 @@ impl Config {
     /// The settings of a package, and every value of it that is not allowed.
     pub fn read(package: &Tree) -> (Config, Vec<Fault>) {
         let mut from = Reader::new(package);
-        let (agent, identity, acs) = (from.agent(), from.identity(), from.acs());
-        let config = Config { agent, identity, acs, usp: from.usp() };
+        let config = Config {
+            agent: from.agent(),
+            identity: from.identity(),
+            #[cfg(feature = "cwmp")]
+            acs: from.acs(),
+            usp: from.usp(),
+        };
         (config, from.faults)
     }
 }
@@ -267,6 +273,7 @@ impl Reader<'_> {
         }
     }
 
+    #[cfg(feature = "cwmp")]
     fn acs(&mut self) -> Acs {
         let periodic = self.seconds("acs", "periodic_interval");
         let allow_plain_http = self.flag("acs", "allow_plain_http");
@@ -316,6 +323,7 @@ impl Reader<'_> {
         }
     }
 
+    #[cfg(feature = "cwmp")]
     fn stun(&mut self) -> Stun {
         let most = self.number("acs", "stun_max_keepalive");
         Stun {
@@ -359,10 +367,11 @@ impl Reader<'_> {
     }
 }
 
+#[cfg(feature = "cwmp")]
 fn is_plain(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cwmp"))]
 #[path = "config/tests.rs"]
 mod tests;

@@ -9,6 +9,9 @@ use crate::config::{self, Config};
 use crate::dm::edit::{Change, Edit};
 use crate::dm::tree::Tree;
 
+#[cfg_attr(not(feature = "cwmp"), path = "discovery/no_acs.rs")]
+mod acs;
+
 /// The most octets of one option.
 pub const MAX_OPTION: usize = 4_096;
 /// The most sub-options that are looked at.
@@ -30,6 +33,7 @@ pub enum Family {
 }
 
 impl Family {
+    #[cfg(feature = "cwmp")]
     const fn word(self) -> &'static str {
         match self {
             Family::Ipv4 => "ipv4",
@@ -37,6 +41,7 @@ impl Family {
         }
     }
 
+    #[cfg(feature = "cwmp")]
     const fn setting(self) -> config::Family {
         match self {
             Family::Ipv4 => config::Family::Ipv4,
@@ -251,15 +256,7 @@ pub fn advise(package: &Tree, network: &str, found: &Found, failing: bool) -> Ad
     let config = Config::read(package).0;
     let mut draft = Draft { package: package.clone(), advice: Advice::default() };
     let Some(from) = found.from else { return draft.advice };
-    if found.acs.url.is_some() {
-        if !config.acs.dhcp_discovery {
-            draft.note("an ACS is told of by DHCP, but acs.dhcp_discovery is 0".into());
-        } else if !leads_to(&config.acs.network.interface, network) {
-            draft.note(format!("an ACS is told of on {network}, which is not acs.interface"));
-        } else {
-            draft.acs(&config, &found.acs, from, failing);
-        }
-    }
+    draft.acs(&config, found, from, network, failing);
     if found.controller.url.is_some() || found.controller.endpoint_id.is_some() {
         if !config.usp.dhcp_discovery {
             draft.note("a controller is told of by DHCP, but usp.dhcp_discovery is 0".into());
@@ -322,46 +319,6 @@ impl Draft {
         }
     }
 
-    //= TR-069 3.1: what is set here comes before DHCP; an ACS that DHCP tells anew is a change of the URL.
-    //= TR-069 3.1: an ACS first found by DHCP is asked for there again when it cannot be reached, whoever changed its URL.
-    fn acs(&mut self, config: &Config, told: &Manager, from: Family, failing: bool) {
-        let Some(url) = told.url.as_deref() else { return };
-        if !config::allowed(Kind::Url, url) {
-            return self.note("the ACS that DHCP tells of has no URL that is allowed".into());
-        }
-        let plain = !is_https(url);
-        if plain && !config.acs.allow_plain_http {
-            return self.note(format!("{url} from DHCP is not taken: http:// needs acs.allow_plain_http"));
-        }
-        let set = self.value("acs", "url").map(str::to_string);
-        match (&set, &config.acs.dhcp_url) {
-            (Some(_), None) => {
-                return self.note("acs.url is set, so the ACS that DHCP tells of is not used".into());
-            }
-            (Some(set), Some(before)) if set != before && !failing => {
-                return self.note("acs.url was changed since DHCP gave one, and that ACS answers".into());
-            }
-            (Some(set), Some(_)) if plain && is_https(set) => {
-                return self.note(format!("{url} from DHCP is not taken in place of an https one"));
-            }
-            (Some(set), Some(_)) if set == url => {}
-            (Some(_), Some(_)) if !failing && config.acs.dhcp_from != from.setting() => {
-                return self.note(format!("{url} is not taken: the other DHCP gave one that answers"));
-            }
-            (Some(_), Some(_)) | (None, _) => {}
-        }
-        let anew = set.as_deref() != Some(url);
-        if anew {
-            self.note(format!("the ACS is {url}, says DHCP"));
-            self.set("acs", "acs", "dhcp_from", Tree::from(from.word()));
-        }
-        self.set("acs", "acs", "dhcp_url", Tree::from(url));
-        self.set("acs", "acs", "url", Tree::from(url));
-        self.told("identity", "identity", "provisioning_code", told.provisioning_code.as_ref(), anew);
-        self.told("acs", "acs", "retry_minimum_wait", told.retry_minimum_wait.as_ref(), anew);
-        self.told("acs", "acs", "retry_multiplier", told.retry_multiplier.as_ref(), anew);
-    }
-
     //= TR-369 R-DIS.1b: an absolute URL, or a name alone, which says nothing of the way to it.
     fn controller(&mut self, config: &Config, told: &Manager) {
         let (Some(url), Some(endpoint)) = (&told.url, &told.endpoint_id) else {
@@ -414,10 +371,6 @@ impl Draft {
             self.set(CONTROLLER_MTP, "controller_mtp", "enable", Tree::from("1"));
         }
     }
-}
-
-fn is_https(url: &str) -> bool {
-    url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
 }
 
 /// Host, port and path of `wss://host[:port][/path]`.

@@ -1,5 +1,5 @@
 //! Every message we send is valid in every version of the protocol, as an independent judge sees it.
-
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/cwmp_schema.rs"]

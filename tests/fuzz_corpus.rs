@@ -29,6 +29,7 @@ fn netlink_dumps_of_the_corpus_are_read_without_panic() {
     replay("netlink", cpeagent::openwrt::netlink::exercise);
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn envelopes_of_the_corpus_are_read_without_panic_and_come_back_unchanged() {
     replay("soap", cpeagent::cwmp::soap::exercise);
@@ -49,6 +50,7 @@ fn http_messages_of_the_corpus_are_read_within_their_bounds() {
     replay("http", cpeagent::io::http::exercise);
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn datagrams_of_the_corpus_are_read_without_panic_and_never_end_the_binding() {
     replay("stun", |data| {

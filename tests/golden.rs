@@ -4,6 +4,7 @@
 //! router and how far it is (`new`, `started`, `idle`, `in-session`); `01-from-acs.xml` (a body, or a whole envelope) or
 //! `01-event.txt` (a command a line, see [`command`]) is put in and `01-expect.txt` comes out. `BLESS=1` rewrites those;
 //! read every one before it is committed.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

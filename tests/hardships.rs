@@ -1,4 +1,5 @@
 //! The whole agent where things around it go wrong: a disk that takes nothing, a kill, too many who ask.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

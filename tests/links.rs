@@ -1,4 +1,5 @@
 //! When a link last changed is what the running agent was told, and never a made-up zero.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

@@ -1,6 +1,7 @@
 //! The whole agent with the power cut at every write: after the boot nothing is half, and nothing told is lost.
 //!
 //! The disk is one in memory that keeps what flash may keep, and no more; see `io::disk::sim`.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

@@ -1,4 +1,5 @@
 //! What holds for any write and any ACS: random parameters of the model, random values, random behaviour.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

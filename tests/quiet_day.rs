@@ -1,4 +1,5 @@
 //! What a quiet day costs in flash: the ACS is met every hour and nothing changes.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

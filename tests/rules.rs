@@ -1,4 +1,5 @@
 //! Rules that one sentence of a standard sets and that no family or protocol test is about, over whole routers.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

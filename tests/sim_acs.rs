@@ -1,5 +1,5 @@
 //! Whole sessions against a scripted ACS, in virtual time, with power cuts.
-
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/cwmp_schema.rs"]
@@ -8,12 +8,12 @@ mod cwmp_schema;
 use cpeagent::cwmp::events::Code;
 use cpeagent::cwmp::inform::Gathered;
 use cpeagent::cwmp::ledger::{Ledger, Record};
-use cpeagent::cwmp::periodic::Periodic;
 use cpeagent::cwmp::port::{Action, Event, Outcome, Settings};
 use cpeagent::cwmp::rpc::*;
 use cpeagent::cwmp::schedule::MAX_SCHEDULED;
 use cpeagent::cwmp::session::{MAX_REPEATS, Session};
 use cpeagent::cwmp::soap::writer::Outgoing;
+use cpeagent::periodic::Periodic;
 use cpeagent::retry::Curve;
 use cpeagent::rng::Rng;
 use cpeagent::time::{Instant, Now, UNKNOWN, Wall};

@@ -1,4 +1,5 @@
 //! Diagnostics that an ACS asks for: the whole agent, with measuring played by the test.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

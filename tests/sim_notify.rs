@@ -480,6 +480,7 @@ fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
 
 /// What an ACS changes is told to controllers, and the device that an ACS has restart says so.
 //= TR-369 12: Boot!: a restart that an ACS asked for is a remote one.
+#[cfg(feature = "cwmp")]
 #[test]
 fn what_an_acs_does_is_told_to_controllers() {
     let settings = SETTINGS.replace("option enable '0'\n", "option url 'https://acs.example.com/'\n");

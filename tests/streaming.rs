@@ -1,4 +1,5 @@
 //! A whole tree of ten thousand parameters goes out in pieces, as long as announced, every row once.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/agent.rs"]

@@ -3,7 +3,7 @@
 //! The usual manners: `--name value` and `--name=value`, options anywhere behind the program's name, `--` before values that
 //! begin with a dash. Gives what was typed or what to print instead; runs nothing. A parser crate costs a router 150 KiB.
 
-use super::commands::{COMMANDS, GLOBAL};
+use super::commands::{COMMANDS, ELSEWHERE, GLOBAL};
 use super::help;
 use std::ffi::OsString;
 
@@ -86,10 +86,13 @@ impl Typed {
 
 /// The command of that name.
 fn command(name: &str) -> Result<&'static Command, Instead> {
-    COMMANDS
-        .iter()
-        .find(|command| command.name == name)
-        .ok_or_else(|| help::wrong(None, format_args!("unrecognized subcommand '{name}'")))
+    let elsewhere = || ELSEWHERE.iter().find(|(known, _)| *known == name);
+    COMMANDS.iter().find(|command| command.name == name).ok_or_else(|| match elsewhere() {
+        Some((_, what)) => {
+            help::wrong(None, format_args!("'{name}' needs {what}, which this build leaves out"))
+        }
+        None => help::wrong(None, format_args!("unrecognized subcommand '{name}'")),
+    })
 }
 
 /// Reads `arguments`, the program's name first.

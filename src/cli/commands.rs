@@ -30,6 +30,21 @@ pub(super) const GLOBAL: &[Argument] = &[
     flag("json", "Print JSON instead of text"),
 ];
 
+/// For whom a model can be printed, the first where nobody says.
+const PROTOCOLS: &[&str] = match (cfg!(feature = "cwmp"), cfg!(feature = "usp")) {
+    (true, true) => &["cwmp", "usp"],
+    (true, false) => &["cwmp"],
+    (false, _) => &["usp"],
+};
+
+/// Commands that other builds have, and what they take.
+pub(super) const ELSEWHERE: &[(&str, &str)] = &[
+    #[cfg(not(feature = "cwmp"))]
+    ("inform", "TR-069"),
+    #[cfg(not(feature = "bench"))]
+    ("demo", "the workbench"),
+];
+
 const fn flag(name: &'static str, help: &'static str) -> Argument {
     Argument { name, kind: Kind::Flag, help }
 }
@@ -106,7 +121,11 @@ pub(super) const COMMANDS: &[Command] = &[
             },
             Argument {
                 name: "protocol",
-                kind: Kind::Option { value: "PROTOCOL", choices: &["cwmp", "usp"], default: Some("cwmp") },
+                kind: Kind::Option {
+                    value: "PROTOCOL",
+                    choices: PROTOCOLS,
+                    default: PROTOCOLS.first().copied(),
+                },
                 help: "For whom: some names are of one protocol only, commands and events are USP's",
             },
             flag("all", "What this build knows, whether the router has it or not"),
@@ -118,6 +137,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Say how the sessions with the ACS fare: the last one, why it failed, when the next one is",
         &[],
     ),
+    #[cfg(feature = "cwmp")]
     command("inform", "Have the running agent start a session now", &[]),
     Command {
         name: "capture",

@@ -149,6 +149,7 @@ fn command_of(typed: &Typed) -> Result<Done, Fail> {
         #[cfg(feature = "bench")]
         "man" => shells::man(),
         "status" => status::status(&global),
+        #[cfg(feature = "cwmp")]
         "inform" => status::inform(&global),
         _ => Err(Fail::Usage(format!("no command {name}"))),
     }

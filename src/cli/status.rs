@@ -13,6 +13,7 @@ pub(super) fn status(global: &Global) -> Result<Done, Fail> {
 }
 
 /// Starts a session.
+#[cfg(feature = "cwmp")]
 pub(super) fn inform(global: &Global) -> Result<Done, Fail> {
     let told = Socket::need(&disk(global.root.as_deref())?)?.ask("inform", Tree::from(""))?;
     Ok(if global.json {
@@ -25,6 +26,40 @@ pub(super) fn inform(global: &Global) -> Result<Done, Fail> {
 
 /// The status in words.
 fn words(status: &Tree) -> String {
+    let mut out = String::new();
+    if let Some(why) = status.str("settings_failure") {
+        out.push_str(&format!("settings: cannot be read: {why}\n"));
+    }
+    if status.get("acs").is_some() {
+        out.push_str(&sessions(status));
+    }
+    let others = status
+        .entries()
+        .iter()
+        .filter(|(name, value)| !SAID.contains(&&**name) && value.as_str() != Some(""));
+    for (name, value) in others {
+        out.push_str(&format!("{}: {}\n", name.replace('_', " "), value.as_str().unwrap_or_default()));
+    }
+    out
+}
+
+/// What [`sessions`] tells in words of its own.
+const SAID: [&str; 11] = [
+    "acs",
+    "enabled",
+    "tls",
+    "in_session",
+    "sessions_done",
+    "sessions_failed",
+    "last_session_ended",
+    "last_session_seconds_ago",
+    "last_failure",
+    "settings_failure",
+    "next_session_in_seconds",
+];
+
+/// How the sessions with the ACS fare.
+fn sessions(status: &Tree) -> String {
     let text = |name: &str| status.str(name).filter(|text| !text.is_empty());
     let is = |name: &str| status.str(name) == Some("true");
     let mut out = match text("acs") {
@@ -35,9 +70,6 @@ fn words(status: &Tree) -> String {
             .into(),
         Some(acs) => format!("ACS: {acs}\n"),
     };
-    if let Some(why) = text("settings_failure") {
-        out.push_str(&format!("settings: cannot be read: {why}\n"));
-    }
     if text("acs").is_some() && !is("enabled") {
         out.push_str("     switched off: cpeagent.acs.enable is 0\n");
     }
@@ -69,24 +101,6 @@ fn words(status: &Tree) -> String {
         (false, Some(seconds)) => format!("next session: in {}\n", span(seconds)),
         (false, None) => "next session: when something happens or the ACS asks\n".to_string(),
     });
-    const SAID: [&str; 10] = [
-        "acs",
-        "enabled",
-        "tls",
-        "in_session",
-        "sessions_done",
-        "sessions_failed",
-        "last_session_ended",
-        "last_session_seconds_ago",
-        "last_failure",
-        "settings_failure",
-    ];
-    let others = status.entries().iter().filter(|(name, value)| {
-        !SAID.contains(&&**name) && &**name != "next_session_in_seconds" && value.as_str() != Some("")
-    });
-    for (name, value) in others {
-        out.push_str(&format!("{}: {}\n", name.replace('_', " "), value.as_str().unwrap_or_default()));
-    }
     out
 }
 

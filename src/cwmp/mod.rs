@@ -10,7 +10,6 @@
 //! | [`events`] [`ledger`] | the table of events; those not yet delivered |
 //! | [`record`] | what survives a power cut, line by line |
 //! | [`schedule`] | ScheduleInform requests that wait |
-//! | [`periodic`] | when the periodic Inform is due |
 //! | [`inform`] | the contents of an Inform |
 //! | [`notify`] | notification attributes and what the ACS was last told |
 //! | [`fault`] | refusals of the data model as fault codes |
@@ -24,7 +23,6 @@ mod heard;
 pub mod inform;
 pub mod ledger;
 pub mod notify;
-pub mod periodic;
 pub mod port;
 pub mod record;
 pub mod rpc;

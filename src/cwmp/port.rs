@@ -3,9 +3,9 @@
 use super::events::Code;
 use super::inform::Gathered;
 use super::ledger::Record;
-use super::periodic::Periodic;
 use super::rpc::{Answer, Rpc, TransferComplete};
 use super::soap::writer::Outgoing;
+use crate::periodic::Periodic;
 use crate::retry::Curve;
 use std::time::Duration;
 

@@ -164,10 +164,12 @@ fn told(package: &Tree, network: &str, found: &Found, failing: bool) -> (Tree, S
     (after, advice.notes.join("; "))
 }
 
+#[cfg(feature = "cwmp")]
 const ON: (&str, &str, &str) = ("acs", "dhcp_discovery", "1");
 
 //= TR-069 3.1: what is set here comes before DHCP; an ACS that DHCP tells anew is a change of the URL.
 //= TR-069 3.1: an ACS first found by DHCP is asked for there again when it cannot be reached, whoever changed its URL.
+#[cfg(feature = "cwmp")]
 #[test]
 fn the_url_of_dhcp_counts_where_none_was_set_and_is_never_lowered_to_plain_http() {
     let v4 = |url: &str| Found {
@@ -209,6 +211,7 @@ fn the_url_of_dhcp_counts_where_none_was_set_and_is_never_lowered_to_plain_http(
     }
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn codes_and_waits_come_with_a_new_acs_and_else_only_where_there_are_none() {
     let mut found = found(&[(125, &v4_forum(&[(11, "https://a/"), (12, "new"), (13, "9"), (14, "1")]))]);

@@ -8,22 +8,14 @@ use super::commit::{package_sum, read_package};
 use super::diag::{DNS_PORT, Lab};
 use super::disk::{Disk, RealDisk};
 use super::fetch::Fetch;
-use super::http::client::{Client, Settings};
-use super::http::coding::Coding;
-use super::http::connect::{Family, Route, Waits};
-use super::pool;
 use super::services::Services;
-use super::tls::{self, Setup, Tls};
 use super::ubus::{self, Ubus};
-use crate::config::{Acs, Compression, Config};
-use crate::digest::client::{Basic, Credentials};
+use crate::config::Config;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::uci;
 use crate::rng::Rng;
-use crate::time::Now;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -111,7 +103,10 @@ impl Device {
 
     /// What diagnostics are run with.
     pub fn lab(&self, config: &Config) -> Lab {
+        #[cfg(feature = "cwmp")]
         let ca_file = &config.acs.tls.ca_file;
+        #[cfg(not(feature = "cwmp"))]
+        let ca_file = &config.usp.tls.ca_file;
         Lab {
             disk: self.disk(),
             fetch: self.sources(),
@@ -136,44 +131,6 @@ impl Device {
     /// Where sources are read.
     pub fn sources(&self) -> Fetch {
         self.fetch.clone()
-    }
-
-    /// What makes a client for one session with the ACS.
-    pub fn connector(&self, config: &Config) -> Connector {
-        Connector {
-            fetch: self.sources(),
-            disk: self.disk(),
-            route: self.route(config),
-            interface: (!self.is_folder()).then(|| config.acs.network.interface.clone()),
-            acs: config.acs.clone(),
-            now: self.clock.now(),
-        }
-    }
-
-    /// How packets to the ACS leave. In a folder nothing but the family counts: its interfaces are not ours.
-    pub fn route(&self, config: &Config) -> Route {
-        let network = &config.acs.network;
-        let family = match network.family {
-            crate::config::Family::Any => Family::Any,
-            crate::config::Family::Ipv4 => Family::V4,
-            crate::config::Family::Ipv6 => Family::V6,
-        };
-        if self.is_folder() {
-            return Route { family, ..Route::default() };
-        }
-        Route {
-            interface: None,
-            source: network.source_address,
-            family,
-            dscp: (network.dscp > 0).then_some(network.dscp),
-            mark: network.mark,
-        }
-    }
-
-    /// Where requests are heard: everywhere on a router, on loopback in a folder, unless an address is set.
-    pub fn listening_address(&self, config: &Config) -> Option<IpAddr> {
-        let set = config.acs.network.source_address;
-        if self.is_folder() { set.or(Some(Ipv4Addr::LOCALHOST.into())) } else { set }
     }
 
     /// Its services, to be told and called.
@@ -247,60 +204,6 @@ pub fn package(disk: &dyn Disk, name: &str) -> (Source, Option<Box<str>>) {
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Source::Absent, package_sum(disk, name)),
         Err(error) => (Source::Failed(error.to_string()), None),
-    }
-}
-
-/// Makes the client of a session: reads certificates, and finds the device of the network that leads to the ACS.
-pub struct Connector {
-    fetch: Fetch,
-    disk: Arc<RealDisk>,
-    route: Route,
-    interface: Option<String>,
-    acs: Acs,
-    now: Now,
-}
-
-impl Connector {
-    /// The client; why there can be none, in words.
-    pub async fn client(mut self, rng: Rng) -> Result<Client, String> {
-        let acs = &self.acs;
-        let url = acs.url.clone().ok_or("no ACS is set")?;
-        let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
-        let setup = Setup {
-            bundle: Some(host(&acs.tls.ca_file)),
-            client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
-            pins: acs.tls.pins.iter().filter_map(|pin| tls::digest(pin)).collect(),
-            floor: Some(tls::built()),
-            ..Setup::default()
-        };
-        let wall = self.now.wall;
-        // Some hundred certificates are read and parsed.
-        let loaded = pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(wall))).await;
-        let tls = match loaded {
-            Ok(session) => Some(session),
-            // Plain HTTP may lead to HTTPS, but need not.
-            Err(_) if url.starts_with("http:") => None,
-            Err(error) => return Err(error.to_string()),
-        };
-        if let Some(name) = self.interface.as_deref().filter(|name| !name.is_empty()) {
-            self.route.interface =
-                Some(netdev(&self.fetch, name).await.map_err(|why| format!("acs.interface: {why}"))?);
-        }
-        let settings = Settings {
-            route: self.route,
-            waits: Waits { idle: acs.session_timeout, ..Waits::default() },
-            credentials: Credentials { username: acs.username.clone(), password: acs.password.clone() },
-            basic: Basic::Always,
-            compression: match acs.compression {
-                Compression::Disabled => None,
-                Compression::Gzip => Some(Coding::Gzip),
-                Compression::Deflate => Some(Coding::Deflate),
-            },
-            user_agent: concat!("cpeagent/", env!("CARGO_PKG_VERSION")).into(),
-            tls,
-            ..Settings::default()
-        };
-        Client::new(&url, settings, rng).map_err(|error| error.to_string())
     }
 }
 

@@ -3,10 +3,9 @@
 //! Judges nothing: each request becomes a [`Call::Ask`] for the one loop, which asks [`crate::wake::http::Door`]. Once an
 //! answer that wakes has left, [`Call::Wake`] follows, so that the session never comes before its answer.
 
-use crate::io::http::connect::Route;
+use crate::io::http::connect::{Route, listen};
 use crate::io::http::head::{MAX_REQUEST_HEAD, Request};
 use crate::wake::http::{Answer, Ask};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -27,7 +26,6 @@ pub const HEAD_WAIT: Duration = Duration::from_secs(15);
 pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// After a failure to accept, such as too many open files.
 const REST: Duration = Duration::from_millis(200);
-const BACKLOG: i32 = 32;
 
 /// What the loop is told.
 #[derive(Debug)]
@@ -75,9 +73,9 @@ impl Listener {
     /// where there is no IPv6. Calls go into `calls`, whose bound is the caller's.
     pub fn bind(route: &Route, port: u16, calls: mpsc::Sender<Call>) -> io::Result<Listener> {
         let listener = match route.source {
-            Some(source) => open(route, source, port)?,
-            None => open(route, Ipv6Addr::UNSPECIFIED.into(), port)
-                .or_else(|_| open(route, std::net::Ipv4Addr::UNSPECIFIED.into(), port))?,
+            Some(source) => listen(route, source, port)?,
+            None => listen(route, Ipv6Addr::UNSPECIFIED.into(), port)
+                .or_else(|_| listen(route, std::net::Ipv4Addr::UNSPECIFIED.into(), port))?,
         };
         let address = listener.local_addr()?;
         let task = tokio::spawn(accept(listener, calls));
@@ -101,21 +99,6 @@ impl Drop for Listener {
         // Connections end with it: they are the task's own.
         self.task.abort();
     }
-}
-
-/// A port of one address, with the options of the route.
-pub fn open(route: &Route, source: IpAddr, port: u16) -> io::Result<TcpListener> {
-    let address = SocketAddr::new(source, port);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if source == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    let bound = Route { source: Some(source), ..route.clone() };
-    bound.apply(&socket, address.is_ipv4(), port)?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 async fn accept(listener: TcpListener, calls: mpsc::Sender<Call>) {

@@ -1,9 +1,12 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
 pub mod announce;
+#[cfg(feature = "cwmp")]
 pub mod body;
 pub mod clock;
 pub mod commit;
+#[cfg(feature = "cwmp")]
+pub mod connector;
 pub mod device;
 pub mod diag;
 pub mod disk;
@@ -11,6 +14,7 @@ pub mod dropin;
 pub mod facts;
 pub mod fetch;
 pub mod http;
+#[cfg(feature = "cwmp")]
 pub mod listener;
 pub mod live;
 pub mod local;
@@ -26,9 +30,11 @@ pub mod random;
 pub mod run;
 pub mod services;
 pub mod signals;
+#[cfg(feature = "cwmp")]
 pub mod sockets;
 pub mod source;
 pub mod store;
+#[cfg(feature = "cwmp")]
 pub mod stun;
 pub mod tls;
 pub mod ubus;

@@ -23,7 +23,9 @@ const TEXT: u8 = 3;
 /// Its methods and the types of their arguments.
 const METHODS: &[(&str, &[(&str, u8)])] = &[
     ("status", &[]),
+    #[cfg(feature = "cwmp")]
     ("inform", &[]),
+    #[cfg(feature = "cwmp")]
     ("events", &[]),
     ("get", &[("path", TEXT), ("paths", ARRAY)]),
     ("set", &[("values", TABLE)]),

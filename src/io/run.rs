@@ -6,30 +6,19 @@
 //! answered; every other event waits for its turn.
 
 use super::announce;
-use super::body::ListingBody;
 use super::commit::{self, Request};
 use super::device::{Device, Exit, package};
 use super::disk::{Disk, Lock};
-use super::http::body::{Body, Whole};
-use super::http::client::Client;
-use super::listener::Call;
 use super::local::{Asked, Local};
-#[cfg(feature = "usp")]
-use super::mtp::Links;
 use super::notice::Notice;
 use super::pool;
 use super::services::{Hands, Order};
-use super::sockets::Sockets;
 use super::store::{self, Store};
-use super::stun;
 use crate::agent::{Action, Agent, Event, NotCommitted, Unkept};
-use crate::cwmp::events::{Ledger, Record};
-use crate::cwmp::soap::writer::Outgoing;
 use crate::diag::Verdict;
 use crate::dm::error::Refusal;
 use crate::dm::schema::Model;
 use crate::dm::source::Source;
-use crate::openwrt::json;
 use crate::rng::Rng;
 use crate::state::Start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,6 +27,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+
+#[cfg_attr(not(feature = "cwmp"), path = "run/no_acs.rs")]
+mod acs;
+#[cfg_attr(not(feature = "usp"), path = "run/no_links.rs")]
+mod links;
+
+use acs::{Acs, Posted};
+use links::Links;
 
 /// Events of one kind that wait for the loop.
 const QUEUE: usize = 32;
@@ -51,10 +48,9 @@ const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
 /// What other tasks tell the loop.
 pub(super) enum Told {
-    /// The POST with this number has ended.
-    Posted(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
-    /// It could not even begin.
-    NotPosted(u64, String),
+    /// A POST has ended.
+    #[cfg_attr(not(feature = "cwmp"), expect(dead_code, reason = "there is none"))]
+    Posted(Posted),
     /// The services were told of packages as they were after this commit.
     Announced(u64, Vec<Box<str>>),
     /// Sources were read, packages with the checksums of their texts.
@@ -75,15 +71,8 @@ struct Loop {
     rng: Rng,
     /// Checksums of the packages as they were last read.
     read: BTreeMap<Box<str>, Box<str>>,
-    client: Option<Box<Client>>,
-    posting: Option<AbortHandle>,
-    /// The number of the POST that is waited for; of one that was given up nothing is heard any more.
-    post: u64,
     told: mpsc::Sender<Told>,
-    sockets: Sockets,
-    calls: mpsc::Receiver<Call>,
-    /// A connection request came while an action was carried out.
-    woken: bool,
+    acs: Acs,
     local: Local,
     hands: Hands,
     /// The diagnostics under way, as many as the agent lets be.
@@ -118,21 +107,16 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
     }
     let mut rng = Rng::new(super::random::seed());
-    let records =
-        store.events().iter().filter_map(|(_, text)| Record::from_tree(&json::parse(text.as_bytes()).ok()?));
-    let ledger = Ledger::replay(records);
     let mut state = store.state().clone();
     match state.note_start(&store::boot_id(&*disk)) {
         Start::First => log::info!("first start"),
         Start::Boot => log::info!("the device has booted"),
         Start::Restart => log::info!("the agent was restarted"),
     }
-    let mut agent = Agent::new(model, state, ledger, Rng::new(rng.bytes()));
+    let mut agent = Agent::new(model, state, acs::ledger(&store), Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
     agent.resume(unannounced);
     let (told, mut told_rx) = mpsc::channel(QUEUE);
-    let (calls, calls_rx) = mpsc::channel(QUEUE);
-    let (stuns, mut stuns_rx) = mpsc::channel(QUEUE);
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
     let mut notice = Notice::open(&device);
     let (changes, mut changes_rx) = mpsc::channel(QUEUE);
@@ -140,12 +124,9 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     if let Some((ubus, events)) = device.take_events() {
         tokio::spawn(super::live::watch(ubus, events, changes.clone(), local.asker()));
     }
-    let sockets = Sockets::new(calls, stuns, &mut rng);
+    let acs = Acs::new(&mut rng);
     let hands = Hands::start(device.services(), told.clone());
-    #[cfg(feature = "usp")]
-    let links = Links::new(device.site(), Rng::new(rng.bytes()));
-    #[cfg(not(feature = "usp"))]
-    let links = Links;
+    let links = Links::new(&device, Rng::new(rng.bytes()));
     let sequence = store.state().commit();
     let mut this = Loop {
         agent,
@@ -153,13 +134,8 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         store: Arc::new(Mutex::new(store)),
         rng,
         read: BTreeMap::new(),
-        client: None,
-        posting: None,
-        post: 0,
         told,
-        sockets,
-        calls: calls_rx,
-        woken: false,
+        acs,
         local,
         hands,
         diagnoses: BTreeMap::new(),
@@ -185,20 +161,13 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
                 Some(event) => event,
                 None => continue,
             },
-            Some(call) = this.calls.recv() => {
-                this.called(call);
-                match std::mem::take(&mut this.woken) {
-                    true => Event::Woken,
-                    false => continue,
-                }
-            }
-            Some(event) = stuns_rx.recv() => match event {
-                stun::Event::Wake => Event::Woken,
-                stun::Event::Address(address) => Event::Runtime(Sockets::udp_facts(&address)),
+            heard = this.acs.heard() => match this.hear(heard).or_else(|| this.acs.woken()) {
+                Some(event) => event,
+                None => continue,
             },
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
             changed = notice.changed() => Event::Changed(changed),
-            event = linked(&mut this.links) => event,
+            event = this.links.event() => event,
             Some(changed) = changes_rx.recv() => Event::Changed(changed),
             () = tokio::time::sleep(wait) => match timer {
                 Some(at) if at <= this.device.clock().now().at => Event::Timer,
@@ -212,21 +181,6 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         if let Some(exit) = this.event(event).await {
             return Ok(exit);
         }
-    }
-}
-
-/// There are none without USP.
-#[cfg(not(feature = "usp"))]
-struct Links;
-
-/// What happens next on a link.
-async fn linked(links: &mut Links) -> Event {
-    #[cfg(feature = "usp")]
-    return Event::Link(links.next().await);
-    #[cfg(not(feature = "usp"))]
-    {
-        let Links = links;
-        std::future::pending().await
     }
 }
 
@@ -254,23 +208,9 @@ impl Loop {
                     Next::Restart(reset) => return Some(self.restart(reset).await),
                 }
             }
-            if std::mem::take(&mut self.woken) {
-                events.push_back(Event::Woken);
-            }
+            events.extend(self.acs.woken());
         }
         None
-    }
-
-    /// Says goodbye to controllers and brokers.
-    async fn farewell(&mut self) {
-        #[cfg(feature = "usp")]
-        {
-            for command in self.agent.farewell() {
-                self.links.command(command);
-            }
-            let rng = Rng::new(self.rng.bytes());
-            std::mem::replace(&mut self.links, Links::new(self.device.site(), rng)).shutdown().await;
-        }
     }
 
     /// Restarts the device, reset to its factory state if so.
@@ -285,25 +225,13 @@ impl Loop {
         }
     }
 
-    /// Answers a connection request, or notes that one is to be followed.
-    fn called(&mut self, call: Call) {
-        match call {
-            Call::Ask(asked, answer) => {
-                let now = self.device.clock().now();
-                let judged = self.sockets.judge(now, self.agent.is_in_session(), &asked, &mut self.rng);
-                let _ = answer.send(judged);
-            }
-            Call::Wake => self.woken = true,
-        }
-    }
-
     /// Waits for what an action takes; connection requests are answered meanwhile, all other events wait.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return done,
-                Some(call) = self.calls.recv() => self.called(call),
+                heard = self.acs.call() => drop(self.hear(heard)),
             }
         }
     }
@@ -336,42 +264,22 @@ impl Loop {
                     return Next::NotKept(Unkept::State);
                 }
             }
-            Action::Note(records, whole) => {
-                let texts = |records: &[Record]| {
-                    records.iter().map(|record| json::write(&record.to_tree())).collect::<Vec<_>>()
-                };
-                let (records, whole) = (texts(&records), texts(&whole));
-                if let Err(error) = self.on_disk(move |disk, store| store.note(disk, &records, &whole)).await
-                {
-                    log::error!("an event is not written: {error}");
-                    return Next::NotKept(Unkept::Events);
-                }
-            }
-            Action::Post(outgoing) => self.post(outgoing),
-            Action::Close => {
-                if let Some(posting) = self.posting.take() {
-                    posting.abort();
-                }
-                self.client = None;
-                self.post += 1;
+            #[cfg(feature = "cwmp")]
+            action @ (Action::Note(..) | Action::Post(_) | Action::Close) => {
+                return self.act_for_acs(action).await;
             }
             Action::Announce(packages) => self.hands.give(Order::Announce(self.sequence, packages)),
             Action::Call(calls) => self.hands.give(Order::Call(calls)),
             Action::Configure(config) => {
                 log::set_max_level(config.agent.log_level);
-                let facts = self.sockets.configure(
-                    &self.device,
-                    &config,
-                    self.agent.connection_request_path(),
-                    &mut self.rng,
-                );
+                let facts = self.configure_sockets(&config);
                 return Next::Event(Box::new(Event::Runtime(facts)));
             }
             Action::Answer(id, tree) => self.local.answer(id, &tree),
             #[cfg(feature = "usp")]
-            Action::Links(wanted) => self.links.configure(wanted),
+            Action::Links(wanted) => self.links.0.configure(wanted),
             #[cfg(feature = "usp")]
-            Action::Link(command) => self.links.command(command),
+            Action::Link(command) => self.links.0.command(command),
             Action::Log(level, text) => log::log!(level, "{text}"),
             Action::Diagnose(order) => {
                 let (id, told) = (order.id, self.told.clone());
@@ -413,45 +321,13 @@ impl Loop {
         });
     }
 
-    fn post(&mut self, outgoing: Outgoing) {
-        let client = match self.client.take() {
-            Some(client) => Ok(client),
-            None => Err((self.device.connector(self.agent.config()), Rng::new(self.rng.bytes()))),
-        };
-        let body: Box<dyn Body> = match outgoing {
-            Outgoing::Empty => Box::new(Whole::default()),
-            Outgoing::Text(text) => Box::new(Whole::new(text)),
-            Outgoing::Listing(listing) => match self.agent.take_rendering() {
-                Some(rows) => Box::new(ListingBody::new(listing, rows)),
-                None => Box::new(Whole::default()),
-            },
-        };
-        self.post += 1;
-        let (number, told) = (self.post, self.told.clone());
-        let task = tokio::spawn(async move {
-            let mut body = body;
-            let client = match client {
-                Ok(client) => Ok(client),
-                Err((connector, rng)) => connector.client(rng).await.map(Box::new),
-            };
-            let mut client = match client {
-                Ok(client) => client,
-                Err(why) => return drop(told.send(Told::NotPosted(number, why)).await),
-            };
-            let reply = client.post(&mut *body).await;
-            let reply = reply.map(|reply| (reply.status, reply.body)).map_err(|error| error.to_string());
-            let _ = told.send(Told::Posted(number, client, reply)).await;
-        });
-        self.posting = Some(task.abort_handle());
-    }
-
     async fn told(&mut self, told: Told) -> Option<Event> {
         match told {
             Told::Announced(upto, packages) => {
                 let done = self.on_disk(move |disk, _| announce::told(disk, upto, &packages)).await;
                 done.unwrap_or_else(|error| log::warn!("{}: {error}", announce::UNANNOUNCED));
                 // A connection request may have come meanwhile.
-                std::mem::take(&mut self.woken).then_some(Event::Woken)
+                self.acs.woken()
             }
             Told::Fetched(sources, sums) => {
                 for (key, sum) in sums {
@@ -462,30 +338,11 @@ impl Loop {
                 }
                 Some(fetched(sources))
             }
-            Told::Posted(number, client, reply) if number == self.post => {
-                self.posting = None;
-                let now = self.device.clock().now();
-                let expired = now.wall.and_then(|wall| client.clock_known(wall).err());
-                if let Some(peer) = client.addresses() {
-                    self.sockets.talked_from(peer.0.ip());
-                }
-                self.client = Some(client);
-                Some(match (reply, expired) {
-                    (_, Some(error)) => Event::Lost(error.to_string()),
-                    (Ok((status, body)), None) => Event::Reply { status, body },
-                    (Err(why), None) => Event::Lost(why),
-                })
-            }
-            Told::NotPosted(number, why) if number == self.post => {
-                self.posting = None;
-                Some(Event::Lost(why))
-            }
+            Told::Posted(posted) => self.posted(posted),
             Told::Diagnosed(id, verdict) => {
                 self.diagnoses.remove(&id);
                 Some(Event::Diagnosed(id, verdict))
             }
-            // Of a session that was given up while this was in the queue.
-            Told::Posted(..) | Told::NotPosted(..) => None,
         }
     }
 }

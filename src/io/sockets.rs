@@ -2,6 +2,7 @@
 //!
 //! Follows the settings: opens, moves and closes them, and says where they can be reached.
 
+use super::connector;
 use super::device::Device;
 use super::http::connect::Route;
 use super::http::url::Url;
@@ -61,8 +62,9 @@ impl Sockets {
             credentials: credentials.clone(),
             in_session: InSession::Afterwards,
         };
-        let address = device.listening_address(config);
-        let port = self.listen(device, self.rules.enabled, address, wanted.port, &device.route(config));
+        let address = connector::listening_address(device, config);
+        let port =
+            self.listen(device, self.rules.enabled, address, wanted.port, &connector::route(device, config));
         let mut facts =
             vec![("ConnectionRequestPort", port.map(|port| port.to_string()).unwrap_or_default())];
         let host = address.filter(|_| device.is_folder()).map(|address| address.to_string());
@@ -124,7 +126,7 @@ impl Sockets {
         let acs_host = config.acs.url.as_deref().and_then(Url::parse).map(|url| url.host).unwrap_or_default();
         let route = Route {
             source: device.is_folder().then(|| IpAddr::from([127, 0, 0, 1])),
-            ..device.route(config)
+            ..connector::route(device, config)
         };
         let udp = stun::Config {
             route,

@@ -18,6 +18,7 @@ pub mod ip;
 pub mod layers;
 #[cfg(feature = "usp")]
 pub mod localagent;
+#[cfg(feature = "cwmp")]
 pub mod managementserver;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;

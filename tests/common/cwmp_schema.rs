@@ -1,6 +1,6 @@
 //! Judges an envelope by the rules of the CWMP schemas: which elements, in which order, how often, of which type and
 //! length, in each version. Written from those rules and not from the code it judges; it reads XML by itself.
-
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use quick_xml::events::Event;

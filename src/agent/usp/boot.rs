@@ -44,6 +44,7 @@ impl Agent {
     }
 
     /// The ACS has the device restart; of interest where a controller may hear of it.
+    #[cfg(feature = "cwmp")]
     pub(in crate::agent) fn note_reboot_by_acs(&mut self) {
         if !self.usp.notices.peers.is_empty() {
             self.note_reboot("RemoteReboot", "");

@@ -7,14 +7,16 @@ use super::url::Url;
 use crate::io::{pool, tls};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Most addresses of a name that are tried.
 pub const MAX_ADDRESSES: usize = 16;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 32;
 
 /// An address family to keep to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,21 @@ impl Route {
             None => Ok(()),
         }
     }
+}
+
+/// A port of one address, with the options of the route.
+pub fn listen(route: &Route, source: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let address = SocketAddr::new(source, port);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if source == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    let bound = Route { source: Some(source), ..route.clone() };
+    bound.apply(&socket, address.is_ipv4(), port)?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// How long each stage may take.

@@ -5,9 +5,8 @@
 use super::dial::{Dates, Dialled, Site, unwanted};
 use super::link::Reports;
 use super::websocket::{Alive, Socket, config, read_head, session, up};
-use crate::io::http::connect::{Route, Stream};
+use crate::io::http::connect::{Route, Stream, listen};
 use crate::io::http::head::Request;
-use crate::io::listener;
 use crate::io::pool;
 use crate::io::tls::Tls;
 use crate::rng::Rng;
@@ -104,10 +103,10 @@ async fn open(site: &Site, wanted: &WebSocketServer) -> Result<(Vec<TcpListener>
     let mut listeners = Vec::new();
     for route in routes {
         let opened = if site.folder {
-            listener::open(&route, Ipv4Addr::LOCALHOST.into(), wanted.port)
+            listen(&route, Ipv4Addr::LOCALHOST.into(), wanted.port)
         } else {
-            listener::open(&route, Ipv6Addr::UNSPECIFIED.into(), wanted.port)
-                .or_else(|_| listener::open(&route, Ipv4Addr::UNSPECIFIED.into(), wanted.port))
+            listen(&route, Ipv6Addr::UNSPECIFIED.into(), wanted.port)
+                .or_else(|_| listen(&route, Ipv4Addr::UNSPECIFIED.into(), wanted.port))
         };
         listeners.push(opened.map_err(|error| format!("port {}: {error}", wanted.port))?);
     }

@@ -1,7 +1,8 @@
-//! When the periodic Inform is due.
+//! When what comes at regular times is due.
 //!
 //! With a phase and a known clock the moments are fixed in calendar time; without either they are counted from a
-//! random start, so that routers that lost power together do not come back together. Driven by [`super::session`].
+//! random start, so that routers that lost power together do not come back together. The periodic Inform of TR-069 and
+//! the `Periodic!` of TR-369 alike.
 
 use crate::rng::Rng;
 use crate::time::{Instant, Now, Wall};

@@ -1,0 +1,109 @@
+//! The way to the ACS: how packets leave, and the client of a session.
+
+use super::device::{Device, netdev};
+use super::disk::RealDisk;
+use super::fetch::Fetch;
+use super::http::client::{Client, Settings};
+use super::http::coding::Coding;
+use super::http::connect::{Family, Route, Waits};
+use super::pool;
+use super::tls::{self, Setup, Tls};
+use crate::config::{self, Acs, Compression, Config};
+use crate::digest::client::{Basic, Credentials};
+use crate::rng::Rng;
+use crate::time::Now;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How packets to the ACS leave. In a folder nothing but the family counts: its interfaces are not ours.
+pub fn route(device: &Device, config: &Config) -> Route {
+    let network = &config.acs.network;
+    let family = match network.family {
+        config::Family::Any => Family::Any,
+        config::Family::Ipv4 => Family::V4,
+        config::Family::Ipv6 => Family::V6,
+    };
+    if device.is_folder() {
+        return Route { family, ..Route::default() };
+    }
+    Route {
+        interface: None,
+        source: network.source_address,
+        family,
+        dscp: (network.dscp > 0).then_some(network.dscp),
+        mark: network.mark,
+    }
+}
+
+/// Where requests are heard: everywhere on a router, on loopback in a folder, unless an address is set.
+pub fn listening_address(device: &Device, config: &Config) -> Option<IpAddr> {
+    let set = config.acs.network.source_address;
+    if device.is_folder() { set.or(Some(Ipv4Addr::LOCALHOST.into())) } else { set }
+}
+
+/// Makes the client of a session: reads certificates, and finds the device of the network that leads to the ACS.
+pub struct Connector {
+    fetch: Fetch,
+    disk: Arc<RealDisk>,
+    route: Route,
+    interface: Option<String>,
+    acs: Acs,
+    now: Now,
+}
+
+impl Connector {
+    /// The one for the ACS of `config`.
+    pub fn new(device: &Device, config: &Config) -> Connector {
+        Connector {
+            fetch: device.sources(),
+            disk: device.disk(),
+            route: route(device, config),
+            interface: (!device.is_folder()).then(|| config.acs.network.interface.clone()),
+            acs: config.acs.clone(),
+            now: device.clock().now(),
+        }
+    }
+
+    /// The client; why there can be none, in words.
+    pub async fn client(mut self, rng: Rng) -> Result<Client, String> {
+        let acs = &self.acs;
+        let url = acs.url.clone().ok_or("no ACS is set")?;
+        let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
+        let setup = Setup {
+            bundle: Some(host(&acs.tls.ca_file)),
+            client: acs.tls.client.as_ref().map(|(cert, key)| (host(cert), host(key))),
+            pins: acs.tls.pins.iter().filter_map(|pin| tls::digest(pin)).collect(),
+            floor: Some(tls::built()),
+            ..Setup::default()
+        };
+        let wall = self.now.wall;
+        // Some hundred certificates are read and parsed.
+        let loaded = pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(wall))).await;
+        let tls = match loaded {
+            Ok(session) => Some(session),
+            // Plain HTTP may lead to HTTPS, but need not.
+            Err(_) if url.starts_with("http:") => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        if let Some(name) = self.interface.as_deref().filter(|name| !name.is_empty()) {
+            self.route.interface =
+                Some(netdev(&self.fetch, name).await.map_err(|why| format!("acs.interface: {why}"))?);
+        }
+        let settings = Settings {
+            route: self.route,
+            waits: Waits { idle: acs.session_timeout, ..Waits::default() },
+            credentials: Credentials { username: acs.username.clone(), password: acs.password.clone() },
+            basic: Basic::Always,
+            compression: match acs.compression {
+                Compression::Disabled => None,
+                Compression::Gzip => Some(Coding::Gzip),
+                Compression::Deflate => Some(Coding::Deflate),
+            },
+            user_agent: concat!("cpeagent/", env!("CARGO_PKG_VERSION")).into(),
+            tls,
+            ..Settings::default()
+        };
+        Client::new(&url, settings, rng).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,198 @@
+//! The loop's part of TR-069: the POST that is under way, and the sockets that wake.
+
+use super::{Loop, Next, QUEUE, Told};
+use crate::agent::cwmp::Ledger;
+use crate::agent::{Action, Event, Unkept};
+use crate::config::Config;
+use crate::cwmp::events::Record;
+use crate::cwmp::soap::writer::Outgoing;
+use crate::io::body::ListingBody;
+use crate::io::connector;
+use crate::io::http::body::{Body, Whole};
+use crate::io::http::client::Client;
+use crate::io::listener::Call;
+use crate::io::sockets::Sockets;
+use crate::io::store::Store;
+use crate::io::stun;
+use crate::openwrt::json;
+use crate::rng::Rng;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// What the loop holds for the ACS.
+pub(super) struct Acs {
+    client: Option<Box<Client>>,
+    posting: Option<AbortHandle>,
+    /// The number of the POST that is waited for; of one that was given up nothing is heard any more.
+    post: u64,
+    sockets: Sockets,
+    calls: mpsc::Receiver<Call>,
+    stuns: mpsc::Receiver<stun::Event>,
+    /// A connection request came while an action was carried out.
+    woken: bool,
+}
+
+/// How the POST with this number has ended.
+pub enum Posted {
+    /// With an answer, or without.
+    Done(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
+    /// It could not even begin.
+    Not(u64, String),
+}
+
+/// What came in by the sockets that wake.
+pub(super) enum Heard {
+    Call(Call),
+    Stun(stun::Event),
+}
+
+impl Acs {
+    /// Nothing is open yet.
+    pub(super) fn new(rng: &mut Rng) -> Acs {
+        let (calls, calls_rx) = mpsc::channel(QUEUE);
+        let (stuns, stuns_rx) = mpsc::channel(QUEUE);
+        let sockets = Sockets::new(calls, stuns, rng);
+        Acs { client: None, posting: None, post: 0, sockets, calls: calls_rx, stuns: stuns_rx, woken: false }
+    }
+
+    /// Waits for what comes in next.
+    pub(super) async fn heard(&mut self) -> Heard {
+        tokio::select! {
+            Some(call) = self.calls.recv() => Heard::Call(call),
+            Some(event) = self.stuns.recv() => Heard::Stun(event),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Waits for what cannot wait until an action is over.
+    pub(super) async fn call(&mut self) -> Heard {
+        match self.calls.recv().await {
+            Some(call) => Heard::Call(call),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether a connection request came meanwhile; once.
+    pub(super) fn woken(&mut self) -> Option<Event> {
+        std::mem::take(&mut self.woken).then_some(Event::Woken)
+    }
+}
+
+/// The events that no ACS has confirmed yet.
+pub(super) fn ledger(store: &Store) -> Ledger {
+    let texts = store.events().iter().map(|(_, text)| text);
+    Ledger::replay(texts.filter_map(|text| Record::from_tree(&json::parse(text.as_bytes()).ok()?)))
+}
+
+impl Loop {
+    /// Takes what came in: answers a connection request, or notes that one is to be followed.
+    pub(super) fn hear(&mut self, heard: Heard) -> Option<Event> {
+        match heard {
+            Heard::Call(Call::Ask(asked, answer)) => {
+                let now = self.device.clock().now();
+                let judged = self.acs.sockets.judge(now, self.agent.is_in_session(), &asked, &mut self.rng);
+                let _ = answer.send(judged);
+                None
+            }
+            Heard::Call(Call::Wake) => {
+                self.acs.woken = true;
+                None
+            }
+            Heard::Stun(stun::Event::Wake) => Some(Event::Woken),
+            Heard::Stun(stun::Event::Address(address)) => Some(Event::Runtime(Sockets::udp_facts(&address))),
+        }
+    }
+
+    /// Opens, moves and closes the sockets; what parameters show of them.
+    pub(super) fn configure_sockets(&mut self, config: &Config) -> Vec<(&'static str, String)> {
+        let path = self.agent.connection_request_path();
+        self.acs.sockets.configure(&self.device, config, path, &mut self.rng)
+    }
+
+    /// Carries out what is for the ACS.
+    pub(super) async fn act_for_acs(&mut self, action: Action) -> Next {
+        match action {
+            Action::Note(records, whole) => {
+                let texts = |records: &[Record]| {
+                    records.iter().map(|record| json::write(&record.to_tree())).collect::<Vec<_>>()
+                };
+                let (records, whole) = (texts(&records), texts(&whole));
+                if let Err(error) = self.on_disk(move |disk, store| store.note(disk, &records, &whole)).await
+                {
+                    log::error!("an event is not written: {error}");
+                    return Next::NotKept(Unkept::Events);
+                }
+            }
+            Action::Post(outgoing) => self.post(outgoing),
+            Action::Close => {
+                if let Some(posting) = self.acs.posting.take() {
+                    posting.abort();
+                }
+                self.acs.client = None;
+                self.acs.post += 1;
+            }
+            _ => {}
+        }
+        Next::Nothing
+    }
+
+    fn post(&mut self, outgoing: Outgoing) {
+        let client = match self.acs.client.take() {
+            Some(client) => Ok(client),
+            None => {
+                let connector = connector::Connector::new(&self.device, self.agent.config());
+                Err((connector, Rng::new(self.rng.bytes())))
+            }
+        };
+        let body: Box<dyn Body> = match outgoing {
+            Outgoing::Empty => Box::new(Whole::default()),
+            Outgoing::Text(text) => Box::new(Whole::new(text)),
+            Outgoing::Listing(listing) => match self.agent.take_rendering() {
+                Some(rows) => Box::new(ListingBody::new(listing, rows)),
+                None => Box::new(Whole::default()),
+            },
+        };
+        self.acs.post += 1;
+        let (number, told) = (self.acs.post, self.told.clone());
+        let task = tokio::spawn(async move {
+            let mut body = body;
+            let client = match client {
+                Ok(client) => Ok(client),
+                Err((connector, rng)) => connector.client(rng).await.map(Box::new),
+            };
+            let mut client = match client {
+                Ok(client) => client,
+                Err(why) => return drop(told.send(Told::Posted(Posted::Not(number, why))).await),
+            };
+            let reply = client.post(&mut *body).await;
+            let reply = reply.map(|reply| (reply.status, reply.body)).map_err(|error| error.to_string());
+            let _ = told.send(Told::Posted(Posted::Done(number, client, reply))).await;
+        });
+        self.acs.posting = Some(task.abort_handle());
+    }
+
+    /// Takes the end of a POST; `None` of a session that was given up while this was in the queue.
+    pub(super) fn posted(&mut self, posted: Posted) -> Option<Event> {
+        match posted {
+            Posted::Done(number, client, reply) if number == self.acs.post => {
+                self.acs.posting = None;
+                let now = self.device.clock().now();
+                let expired = now.wall.and_then(|wall| client.clock_known(wall).err());
+                if let Some(peer) = client.addresses() {
+                    self.acs.sockets.talked_from(peer.0.ip());
+                }
+                self.acs.client = Some(client);
+                Some(match (reply, expired) {
+                    (_, Some(error)) => Event::Lost(error.to_string()),
+                    (Ok((status, body)), None) => Event::Reply { status, body },
+                    (Err(why), None) => Event::Lost(why),
+                })
+            }
+            Posted::Not(number, why) if number == self.acs.post => {
+                self.acs.posting = None;
+                Some(Event::Lost(why))
+            }
+            Posted::Done(..) | Posted::Not(..) => None,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The loop without TR-369: there are no links.
+
+use super::Loop;
+use crate::agent::Event;
+use crate::io::device::Device;
+use crate::rng::Rng;
+
+/// None.
+pub(super) struct Links;
+
+impl Links {
+    pub(super) fn new(_: &Device, _: Rng) -> Links {
+        Links
+    }
+
+    pub(super) async fn event(&mut self) -> Event {
+        std::future::pending().await
+    }
+}
+
+impl Loop {
+    /// There is nobody to say goodbye to.
+    pub(super) async fn farewell(&mut self) {}
+}
