@@ -172,6 +172,18 @@ fn a_command_that_takes_its_time_has_a_row_until_its_end_is_told() {
     assert_eq!(requests(&mut bench, &mut one), 0);
 }
 
+//= TR-181 IP.Diagnostics.IPPing(): Output.Status says whether and why it failed.
+#[test]
+fn a_diagnostic_that_failed_tells_its_word_as_a_result_and_nothing_it_measured() {
+    let (mut bench, mut one) = start();
+    subscribe(&mut bench, &mut one);
+    ping(&mut bench, &mut one);
+    let failed = Verdict::new("Error_CannotResolveHostName", [("SuccessCount", "2".into())]);
+    bench.event(Event::Diagnosed(1, failed));
+    let results = vec!["Status=Error_CannotResolveHostName".to_string()];
+    assert_eq!(ended(&mut bench), [(PING.to_string(), "key".to_string(), Ok(results))]);
+}
+
 //= TR-369 R-OPR.3: a command that runs is ended by Cancel() alone, and 7023 tells so.
 #[test]
 fn a_canceled_command_ends_with_7023() {
@@ -194,6 +206,9 @@ fn what_is_wrong_with_a_command_is_told_where_it_belongs() {
     let (mut bench, mut one) = start();
     assert_eq!(code(&call(&mut bench, &mut one, PING, &PING_ARGUMENTS[1..])[0]), 7027);
     assert_eq!(code(&call(&mut bench, &mut one, PING, &[("Host", "a"), ("Timeout", "never")])[0]), 7027);
+    //= TR-369 18: 7027 is a command that cannot be run with its arguments.
+    let nowhere = [("Host", "a"), ("Interface", "Device.IP.Interface.99")];
+    assert_eq!(code(&call(&mut bench, &mut one, PING, &nowhere)[0]), 7027);
     for (command, want) in [
         ("Device.IP.Diagnostics.NoSuch()", 7026),
         ("Device.IP.Interface.99.Reset()", 7016),
@@ -269,6 +284,42 @@ fn a_search_calls_the_command_of_every_object() {
     let answers = call(&mut bench, &mut one, "Device.IP.Interface.*.Reset()", &[]);
     assert!(answers.len() > 1 && answers.iter().all(|answer| code(answer) == 0), "{answers:?}");
     assert!(bench.said.contains("called ubus:network.interface."), "{}", bench.said);
+}
+
+//= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.
+#[test]
+fn counters_that_were_reset_count_from_zero_until_they_begin_anew_by_themselves() {
+    const STATS: &str = "Device.IP.Interface.1.Stats.";
+    const STATUS: &str = "/ubus/network.device.status.json";
+    let (mut bench, mut one) = start();
+    let counter = |bench: &mut Bench, one: &mut Controller, name: &str| {
+        get(bench, one, &format!("{STATS}{name}"))[0].1.parse::<u64>().unwrap()
+    };
+    let set = |bench: &mut Bench, octets: u64| {
+        let text = bench.disk.read_text(STATUS).unwrap();
+        let now: Vec<&str> = text.split("\"rx_bytes\":").collect();
+        let rest =
+            now[1..].iter().map(|rest| rest.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()));
+        let all: String = rest.map(|rest| format!("\"rx_bytes\": {octets}{rest}")).collect();
+        bench.disk.put(STATUS, &format!("{}{all}", now[0]));
+    };
+    set(&mut bench, 5_000);
+    assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 5_000);
+    let answers = call(&mut bench, &mut one, &format!("{STATS}Reset()"), &[]);
+    assert!(matches!(answers.as_slice(), [OperationResp::ReqOutputArgs(_)]), "{answers:?}");
+    assert!(get(&mut bench, &mut one, STATS).iter().all(|(_, value)| value == "0"));
+    assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 0);
+    // Others of the same device are what they were.
+    assert_eq!(get(&mut bench, &mut one, "Device.IP.Interface.2.Stats.BytesReceived")[0].1, "5000");
+    set(&mut bench, 5_300);
+    assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 300);
+    // Made anew, it counts from zero, and is believed from then on.
+    set(&mut bench, 40);
+    assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 40);
+    bench.event(Event::Changed(BTreeSet::from(["link:br-lan".into()])));
+    bench.wait(Duration::from_secs(1));
+    set(&mut bench, 7_000);
+    assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 7_000);
 }
 
 //= TR-369 13: Reboot() and FactoryReset() are answered first, then done.

@@ -6,7 +6,7 @@
 //! [`Event::Diagnosed`]: super::Event::Diagnosed
 
 use super::{Action, Agent};
-use crate::diag::{self, Kind, OTHER, Order, Task, Verdict};
+use crate::diag::{self, Kind, Order, Task, Verdict};
 use crate::dm::path::Pattern;
 use crate::dm::read::Node;
 use crate::dm::schema::Arguments;
@@ -63,8 +63,7 @@ impl Agent {
             }
             Err(why) => {
                 self.log(log::Level::Warn, format!("{}: {why}", kind.object()));
-                let word = if kind == Kind::Neighbours { "Error" } else { OTHER };
-                self.diagnosed(id, Verdict::bare(word));
+                self.diagnosed(id, Verdict::bare(kind.failed()));
             }
         }
     }

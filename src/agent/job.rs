@@ -151,13 +151,16 @@ impl Agent {
         }
     }
 
-    /// Looks at what the ACS watches, then at what controllers subscribed to.
+    /// Looks at counters that were reset, at what the ACS watches, then at what controllers subscribed to.
     fn look_at_all(&mut self, running: &mut Running) -> Step {
         if !running.looked {
-            match self.look(running) {
-                Step::Over => running.looked = true,
-                waits @ (Step::Need(_) | Step::Committing) => return waits,
+            for look in [Agent::look_at_counters, Agent::look] {
+                match look(self, running) {
+                    Step::Over => {}
+                    waits @ (Step::Need(_) | Step::Committing) => return waits,
+                }
             }
+            running.looked = true;
         }
         self.notice(running)
     }

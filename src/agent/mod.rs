@@ -23,6 +23,7 @@ use crate::diag::{Order, Verdict};
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
+use crate::dm::read::COUNTERS;
 use crate::dm::schema::Model;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
@@ -461,6 +462,9 @@ impl Agent {
         facts.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         snapshot.supply("agent:state", Source::ready(Tree::map(facts)));
         snapshot.supply("agent:usp", self.usp_facts());
+        if let Some(counters) = self.counters() {
+            snapshot.supply(COUNTERS, counters);
+        }
         snapshot
     }
 }

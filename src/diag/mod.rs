@@ -114,6 +114,15 @@ impl Kind {
         }
     }
 
+    /// Its word for a failure that has no word of its own.
+    //= TR-181 WiFi.NeighboringWiFiDiagnostic: DiagnosticsState and Status know one word for all errors.
+    pub const fn failed(self) -> &'static str {
+        match self {
+            Kind::Ping | Kind::Route | Kind::Lookup | Kind::Download | Kind::Upload => OTHER,
+            Kind::Neighbours => "Error",
+        }
+    }
+
     /// The kind of a name in mapping files.
     pub fn named(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
@@ -150,6 +159,20 @@ pub enum Task {
     Transfer(transfer::Ask),
     /// NeighboringWiFiDiagnostic: the radios, each with its path and the names its device goes by.
     Neighbours(Vec<(String, String)>),
+}
+
+impl Task {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Task::Ping(_) => Kind::Ping,
+            Task::Route(_) => Kind::Route,
+            Task::Lookup(_) => Kind::Lookup,
+            Task::Transfer(ask) if ask.upload.is_some() => Kind::Upload,
+            Task::Transfer(_) => Kind::Download,
+            Task::Neighbours(_) => Kind::Neighbours,
+        }
+    }
 }
 
 /// A diagnostic to be run.
@@ -291,6 +314,29 @@ mod tests {
             (Kind::Neighbours, "", true),
         ] {
             assert_eq!(task(kind, &given(text)).is_ok(), fit, "{kind:?} {text}");
+        }
+    }
+
+    //= TR-181 WiFi.NeighboringWiFiDiagnostic
+    #[test]
+    fn every_word_for_an_end_is_one_of_the_standard() {
+        let standard = include_str!("../tr181/standard.tsv");
+        let transfer = [NO_NAME, NO_ROUTE, INTERNAL, transfer::NO_CONNECTION, transfer::NO_RESPONSE];
+        for (kind, words) in [
+            (Kind::Ping, &[NO_NAME, NO_ROUTE, INTERNAL][..]),
+            (Kind::Route, &[NO_NAME, NO_ROUTE, INTERNAL, route::TOO_FAR]),
+            (Kind::Lookup, &[lookup::NO_SERVER, INTERNAL]),
+            (Kind::Download, &[&transfer[..], &[transfer::TOO_SLOW, transfer::broken(false)]].concat()),
+            (Kind::Upload, &[&transfer[..], &[transfer::TOO_SLOW, transfer::broken(true)]].concat()),
+            (Kind::Neighbours, &[]),
+        ] {
+            let status = format!("{}().Output.Status\t", kind.object().trim_end_matches('.'));
+            let line = standard.lines().find(|line| line.starts_with(&status)).unwrap();
+            let list = line.split_once("enum=").unwrap().1.split(' ').next().unwrap();
+            let known: Vec<&str> = list.split('|').map(|word| word.trim_end_matches("{opt}")).collect();
+            for word in words.iter().copied().chain([COMPLETE, kind.failed()]) {
+                assert!(known.contains(&word), "{kind:?} {word}");
+            }
         }
     }
 

@@ -7,11 +7,14 @@ use super::error::Refusal;
 use super::path::{Kind, Pattern, Step};
 use super::schema::{Delete, How, Param, Write};
 use super::search::MayRead;
-use super::source::Stop;
+use super::source::{Source, Stop};
 use super::value::Type;
 use super::view::{At, Row, View};
 use std::borrow::Cow;
 use std::rc::Rc;
+
+/// The source of what counters were when they were reset: by the paths of their objects, by their names.
+pub const COUNTERS: &str = "agent:counters";
 
 /// An object that is there: a single one or a row.
 #[derive(Clone)]
@@ -268,7 +271,35 @@ impl<'s> View<'s> {
         if param.flags.hidden || (param.flags.secured && !secured) {
             return Ok(Cow::Borrowed(""));
         }
-        self.raw(place, param)
+        let text = self.raw(place, param)?;
+        Ok(self.since_reset(place, param, text))
+    }
+
+    /// A counter less what it was when it was reset; one that is below that has begun anew.
+    fn since_reset(&self, place: &Place<'s>, param: &'s Param, text: Cow<'s, str>) -> Cow<'s, str> {
+        let commands = self.model.objects().get(place.object).map_or(&[][..], |object| object.commands);
+        let Some(Source::Ready(all)) = self.snapshot.peek(COUNTERS).filter(|_| !commands.is_empty()) else {
+            return text;
+        };
+        let was =
+            all.get(&place.path).and_then(|counts| counts.str(param.name)).and_then(|was| was.parse().ok());
+        match (was, text.parse::<u64>()) {
+            (Some(was), Ok(is)) => Cow::Owned(is.checked_sub(was).unwrap_or(is).to_string()),
+            _ => text,
+        }
+    }
+
+    /// The numbers of an object as its sources have them, reset or not.
+    pub fn counters(&self, place: &Place<'s>) -> Result<Vec<(&'static str, u64)>, Stop> {
+        let (mut out, mut wait) = (Vec::new(), false);
+        for param in self.model.objects().get(place.object).map_or(&[][..], |object| object.params) {
+            match self.raw(place, param) {
+                Ok(text) => out.extend(text.parse().ok().map(|is| (param.name, is))),
+                Err(Stop::Wait) => wait = true,
+                Err(refused) => return Err(refused),
+            }
+        }
+        if wait { Err(Stop::Wait) } else { Ok(out) }
     }
 
     /// As [`View::value`], hidden or not: for the check that a write took.

@@ -51,16 +51,16 @@ impl Lab {
     pub async fn run(self, order: Order, rng: Rng) -> Verdict {
         let work = async {
             match &order.task {
-                Task::Ping(ask) => self.ping(ask, order.device, rng).await,
-                Task::Route(ask) => self.trace(ask, order.device, rng).await,
-                Task::Lookup(ask) => self.look_up(ask, order.device, rng).await,
-                Task::Transfer(ask) => self.transfer(ask, order.device, rng).await,
+                Task::Ping(ask) => self.ping(ask, order.device.clone(), rng).await,
+                Task::Route(ask) => self.trace(ask, order.device.clone(), rng).await,
+                Task::Lookup(ask) => self.look_up(ask, order.device.clone(), rng).await,
+                Task::Transfer(ask) => self.transfer(ask, order.device.clone(), rng).await,
                 Task::Neighbours(radios) => self.listen(radios).await,
             }
         };
         // Each has an end of its own; this is for what they wait for and have not bounded.
         let longest = MAX_TIME + MAX_TIME / 10;
-        timeout(longest, work).await.unwrap_or_else(|_| Verdict::bare(diag::OTHER))
+        timeout(longest, work).await.unwrap_or_else(|_| Verdict::bare(order.task.kind().failed()))
     }
 
     /// How the packets of a diagnostic leave.
@@ -94,7 +94,7 @@ impl Lab {
             }
         }
         if heard.is_empty() && !radios.is_empty() {
-            return Verdict::bare("Error");
+            return Verdict::bare(diag::Kind::Neighbours.failed());
         }
         let scans: Vec<(String, &Tree)> = heard.iter().map(|(path, scan)| (path.clone(), scan)).collect();
         neighbours::verdict(&scans)

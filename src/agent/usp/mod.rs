@@ -5,6 +5,7 @@
 //! links there are is `links`' business, opening them is `io`'s.
 
 mod boot;
+mod counters;
 mod facts;
 pub(super) mod known;
 mod links;
@@ -58,6 +59,8 @@ pub struct Usp {
     commands: operate::Commands,
     /// What controllers are told without asking.
     notices: notify::Notices,
+    /// What counters were when they were reset.
+    counters: counters::Counters,
 }
 
 /// A link that stands.

@@ -4,6 +4,7 @@
 //! end. Reboot and reset wait until the answer had time to leave.
 
 use super::Ask;
+use super::counters::{self, Counters, Counts};
 use crate::agent::diag::{self, Prepared, Whose};
 use crate::agent::job::{Done, Running, Step};
 use crate::agent::{Action, Agent};
@@ -49,6 +50,7 @@ pub(in crate::agent) enum Deed {
     Timer(String, u64),
     Cancel(String),
     OnBoard(String),
+    Reset(String, Counts),
     /// It is done already: its section and results.
     Complete(String, Arguments),
 }
@@ -75,7 +77,8 @@ impl Agent {
         let first = self.state.commit();
         let planned = self.plan(running, |planner| {
             let calls = operate::operate(planner, rights, asked).map_err(|Waits| NoPlan::Wait)?;
-            let mut desk = Desk { ask, asked, kept: &kept, first, taken: 0, deeds: Vec::new() };
+            let counters = &self.usp.counters;
+            let mut desk = Desk { ask, asked, kept: &kept, counters, first, taken: 0, deeds: Vec::new() };
             let begun = match calls {
                 Err(fault) => Err(fault),
                 Ok(calls) => {
@@ -129,6 +132,7 @@ impl Agent {
                 }
                 Deed::Cancel(section) => self.cancel(&section),
                 Deed::OnBoard(section) => self.tell_on_board(&section),
+                Deed::Reset(object, counts) => self.usp.counters.reset(&object, counts),
                 Deed::Complete(section, results) => self.complete(&section, Ok(results)),
             }
         }
@@ -144,7 +148,9 @@ impl Agent {
         self.complete(section, Err(Fault::new(COMMAND_CANCELED, "")));
     }
 
-    /// A diagnostic of a controller has ended.
+    /// A diagnostic of a controller has ended: how is one of its results, as the standard has a Status with words for
+    /// every error among them. The command as such has done what it was called for.
+    //= TR-181 IP.Diagnostics.IPPing(): Output.Status says whether and why it failed.
     pub(in crate::agent) fn diagnosed_for(&mut self, section: &str, verdict: Verdict) {
         let mut results = verdict.results;
         results.insert("Status".into(), verdict.status.into());
@@ -231,6 +237,8 @@ struct Desk<'a> {
     asked: &'a pb::Operate,
     /// The rows that are kept before.
     kept: &'a Tree,
+    /// Those that were reset before.
+    counters: &'a Counters,
     /// A number that no message before had.
     first: u64,
     taken: usize,
@@ -261,6 +269,14 @@ impl Desk<'_> {
                 Some(section) => done(self, Deed::OnBoard(section)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },
+            "reset_counters" => match look(planner, |view| counters::counts(view, &call.object))? {
+                Some(_) if !self.counters.has_room(&call.object) => Ok(Begun::Failed(Fault::new(
+                    RESOURCES_EXCEEDED,
+                    "counters of too many objects were reset",
+                ))),
+                Some(counts) => done(self, Deed::Reset(call.object, counts)),
+                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
+            },
             "cancel_request" => match section(planner, REQUESTS, &call.object)? {
                 Some(section) => done(self, Deed::Cancel(section)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
@@ -277,11 +293,14 @@ impl Desk<'_> {
                 Ok(self.runs(row, |section| Deed::Timer(section, delay.into())))
             }
             name => match Kind::named(name) {
-                Some(kind) => {
-                    let prepared = look(planner, |view| diag::prepare(view, kind, &inputs))?;
-                    let row = self.row(planner, &call.object, &call.command, &[])?;
-                    Ok(self.runs(row, |section| Deed::Diagnose(kind, section, prepared)))
-                }
+                Some(kind) => match look(planner, |view| diag::prepare(view, kind, &inputs))? {
+                    Ok(ready) => {
+                        let row = self.row(planner, &call.object, &call.command, &[])?;
+                        Ok(self.runs(row, |section| Deed::Diagnose(kind, section, Ok(ready))))
+                    }
+                    //= TR-369 18: 7027 is a command that cannot be run with its arguments.
+                    Err(why) => Ok(Begun::Failed(Fault::new(INVALID_COMMAND_ARGUMENTS, &why))),
+                },
                 //= TR-369 13: 7022 is a command that failed.
                 None => Ok(Begun::Failed(Fault::new(COMMAND_FAILURE, "not on this device"))),
             },
