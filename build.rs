@@ -21,6 +21,8 @@ mod named;
 mod path;
 #[path = "src/dm/pattern.rs"]
 mod pattern;
+#[path = "src/sorted.rs"]
+mod sorted;
 #[path = "src/dm/standard.rs"]
 mod standard;
 #[path = "src/time.rs"]

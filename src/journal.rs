@@ -13,7 +13,7 @@ use crate::dm::edit::{Change, Conflict, Edit};
 use crate::dm::record::{self, STATE};
 use crate::dm::tree::Tree;
 use crate::sealed::{self, Broken};
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// The largest record, in octets of text.
 pub const MAX_RECORD: usize = 512 << 10;
@@ -38,11 +38,11 @@ pub struct Record {
     /// Whether it is kept after it is done, so that the guard can undo it.
     pub keep: bool,
     /// The packages it writes, by source key.
-    pub packages: BTreeMap<Box<str>, Sums>,
+    pub packages: Map<Box<str>, Sums>,
     /// For each [`Change::Remove`] in `edits`, in order: the place its section had among all sections.
     pub places: Vec<usize>,
     /// By source: what sections without a name, named in `edits` as they were read before, are called after it.
-    pub names: BTreeMap<Box<str>, BTreeMap<Box<str>, Box<str>>>,
+    pub names: Map<Box<str>, Map<Box<str>, Box<str>>>,
     /// Everything it changes, in order, [`STATE`] included.
     pub edits: Vec<Edit>,
 }
@@ -115,11 +115,11 @@ impl Record {
         sequence: u64,
         keep: bool,
         edits: Vec<Edit>,
-        targets: &BTreeMap<Box<str>, Target>,
+        targets: &Map<Box<str>, Target>,
     ) -> Result<Record, Conflict> {
         let mut record = Record { sequence, keep, edits, ..Record::default() };
-        let mut now: BTreeMap<&str, Tree> = BTreeMap::new();
-        let mut first_names: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        let mut now: Map<&str, Tree> = Map::new();
+        let mut first_names: Map<(&str, &str), &str> = Map::new();
         for edit in &record.edits {
             let unknown = || Conflict(format!("{}: not part of this commit", edit.source));
             let target = targets.get(&edit.source).ok_or_else(unknown)?;
@@ -264,7 +264,7 @@ impl Record {
     ///
     /// `packages` holds what there is of each of its packages, by source; `state` the state's tree and the sequence
     /// of the last commit it knows of.
-    pub fn verdict(&self, packages: &BTreeMap<Box<str>, Found>, state: (&Tree, u64)) -> Verdict {
+    pub fn verdict(&self, packages: &Map<Box<str>, Found>, state: (&Tree, u64)) -> Verdict {
         // The state is written last: where it knows the record, all was done, and what differs came later.
         if self.has_state() && state.1 >= self.sequence {
             return Verdict::Finish(Vec::new());
@@ -309,7 +309,7 @@ impl Record {
                 kept.push(Conflict(format!("{source} {}: the file changed since", edit.section)));
             }
         }
-        let none = BTreeMap::new();
+        let none = Map::new();
         let mut undo = undo::undo(&edits, &of_these, self.names.get(source).unwrap_or(&none), &found.tree);
         undo.kept.extend(kept);
         undo

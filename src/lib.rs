@@ -44,6 +44,7 @@ pub mod retry;
 pub mod rng;
 pub mod sealed;
 pub mod secret;
+pub mod sorted;
 pub mod state;
 pub mod time;
 pub mod tr181;

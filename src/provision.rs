@@ -8,7 +8,7 @@ use crate::config::table::{Kind, SECTIONS, SETTINGS, Setting};
 use crate::dm::edit::{Change, Edit};
 use crate::dm::tree::Tree;
 use crate::sealed::checksum;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// The largest file, in octets.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -21,7 +21,7 @@ pub const FACTORY: &str = "factory";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     /// By `SECTION.OPTION`, or `TYPE.SECTION.OPTION` for sections of which there may be many.
-    pub settings: BTreeMap<String, String>,
+    pub settings: Map<String, String>,
     /// A path, or `mtd:` and the label of a partition.
     pub factory: Option<String>,
 }
@@ -106,7 +106,7 @@ pub struct Merge {
     /// Edits of the package.
     pub edits: Vec<Edit>,
     /// What is remembered of this time, by full name: the checksum of the value.
-    pub given: BTreeMap<String, String>,
+    pub given: Map<String, String>,
     /// The full names of settings that stay as somebody else has set them.
     pub kept: Vec<String>,
 }
@@ -114,11 +114,7 @@ pub struct Merge {
 /// Merges `settings` into `package`; `before` is [`Merge::given`] of the last time.
 ///
 /// A setting is given where there is none or the default one, or the one given last. Empty values clear what was given.
-pub fn merge(
-    package: &Tree,
-    settings: &BTreeMap<String, String>,
-    before: &BTreeMap<String, String>,
-) -> Merge {
+pub fn merge(package: &Tree, settings: &Map<String, String>, before: &Map<String, String>) -> Merge {
     let mut tree = package.clone();
     let mut merge = Merge::default();
     for (full, value) in settings {

@@ -12,7 +12,8 @@ mod device;
 use agent::Bench;
 use cpeagent::agent::Event;
 use cpeagent::agent::local::Request;
-use std::collections::{BTreeMap, BTreeSet};
+use cpeagent::sorted::Set;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Name and LastChange of every port.
@@ -36,7 +37,7 @@ fn a_link_that_changed_counts_from_then_and_the_others_from_when_they_were_first
     let before = ports(&mut bench);
     assert!(before.contains_key("lan1") && before.values().all(|last| *last == before["lan1"]));
     bench.wait(Duration::from_secs(100));
-    bench.event(Event::Changed(BTreeSet::from(["nl:link".into(), "link:lan1".into()])));
+    bench.event(Event::Changed(Set::from(["nl:link".into(), "link:lan1".into()])));
     bench.wait(Duration::from_secs(40));
     let after = ports(&mut bench);
     assert_eq!(after["lan1"], 40);

@@ -17,6 +17,7 @@ use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, id};
 use cpeagent::agent::Event;
 use cpeagent::dm::source::Source;
 use cpeagent::io::disk::Disk;
+use cpeagent::sorted::Map;
 use cpeagent::usp::error::Fault;
 use cpeagent::usp::msg::{Answer, Said, read};
 use cpeagent::usp::mtp::{LinkCommand, LinkEvent};
@@ -460,12 +461,12 @@ fn the_end_of_a_command_and_an_event_are_told_to_whoever_subscribed() {
     subscribe(&mut bench, &mut one, "OperationComplete", "Device.IP.Diagnostics.", &more);
     subscribe(&mut bench, &mut one, "Event", "Device.LocalAgent.", &more);
     let agent = bench.agent.as_mut().unwrap();
-    let results = BTreeMap::from([("Status".to_string(), "Complete".to_string())]);
+    let results = Map::from([("Status".to_string(), "Complete".to_string())]);
     agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 1", Ok(results.clone()));
     agent.tell_operation("Device.IP.Diagnostics.", "IPPing()", "key 2", Err(Fault::new(7022, "")));
     agent.tell_operation("Device.WiFi.", "Reset()", "key 3", Ok(results.clone()));
     agent.tell_event("Device.LocalAgent.", "Periodic!", results);
-    agent.tell_event("Device.", "Boot!", BTreeMap::new());
+    agent.tell_event("Device.", "Boot!", Map::new());
     bench.wait(SECOND);
     bench.event(Event::Timer);
     assert_eq!(

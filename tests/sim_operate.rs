@@ -25,7 +25,7 @@ use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use prost::Message as _;
-use std::collections::BTreeSet;
+
 use std::time::Duration;
 
 const DEVICE: &str = "wr4000-25.12";
@@ -239,7 +239,7 @@ fn a_command_that_may_be_seen_but_not_called_is_a_failure_of_its_object() {
     let (mut bench, _) = start();
     let text = bench.disk.read_text("/etc/config/cpeagent").unwrap();
     bench.disk.put("/etc/config/cpeagent", &text.replace("option command 'rwxn'", "option command 'r---'"));
-    bench.event(Event::Changed(BTreeSet::from(["uci:cpeagent".into()])));
+    bench.event(Event::Changed(cpeagent::sorted::Set::from(["uci:cpeagent".into()])));
     let mut one = Controller::web_socket(&mut bench, 2, "controller one one_ws");
     bench.commands.clear();
     let Ok(RespType::OperateResp(resp)) = one.ask(&mut bench, "m", operate("Device.Reboot()", &[], true))
@@ -316,7 +316,7 @@ fn counters_that_were_reset_count_from_zero_until_they_begin_anew_by_themselves(
     // Made anew, it counts from zero, and is believed from then on.
     set(&mut bench, 40);
     assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 40);
-    bench.event(Event::Changed(BTreeSet::from(["link:br-lan".into()])));
+    bench.event(Event::Changed(cpeagent::sorted::Set::from(["link:br-lan".into()])));
     bench.wait(Duration::from_secs(1));
     set(&mut bench, 7_000);
     assert_eq!(counter(&mut bench, &mut one, "BytesReceived"), 7_000);

@@ -12,7 +12,8 @@ use crate::dm::read::Node;
 use crate::dm::schema::Arguments;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted::Map;
+use std::collections::VecDeque;
 
 /// For whom a diagnostic runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) enum Whose {
 #[derive(Default)]
 pub(super) struct Diagnoses {
     last: u64,
-    running: BTreeMap<u64, (Kind, Whose)>,
+    running: Map<u64, (Kind, Whose)>,
     ended: VecDeque<(u64, Verdict)>,
 }
 

@@ -11,8 +11,8 @@ use crate::dm::schema::Audience;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
+use crate::sorted::Set;
 use crate::state::State;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ pub(super) enum Step {
     /// It is over.
     Over,
     /// It needs these sources.
-    Need(BTreeSet<Box<str>>),
+    Need(Set<Box<str>>),
     /// It waits for its commit.
     Committing,
 }

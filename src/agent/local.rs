@@ -187,7 +187,7 @@ impl Agent {
                 let list = |texts: &[String]| {
                     Tree::List(texts.iter().map(|text| Tree::from(text.as_str())).collect())
                 };
-                let changed: std::collections::BTreeSet<&str> =
+                let changed: crate::sorted::Set<&str> =
                     plan.edits.iter().map(|edit: &Edit| &*edit.source).collect();
                 let answer = ok(Tree::map([
                     ("added", list(&plan.added)),

@@ -28,13 +28,14 @@ use crate::dm::schema::Model;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::rng::Rng;
+use crate::sorted::{Map, Set};
 use crate::state::State;
 use crate::time::{Instant, Now, Wall};
 #[cfg(feature = "usp")]
 use crate::usp::mtp::{LinkCommand, LinkEvent, Wanted};
 use job::{Job, Running};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ pub enum Event {
     #[cfg(feature = "cwmp")]
     Woken,
     /// These sources changed by themselves.
-    Changed(BTreeSet<Box<str>>),
+    Changed(Set<Box<str>>),
     /// Facts of the running program that parameters show, such as where connection requests are heard.
     Runtime(Vec<(&'static str, String)>),
     /// A person or a script asks, over the local socket.
@@ -112,9 +113,9 @@ pub enum NotCommitted {
 #[derive(Debug)]
 pub enum Action {
     /// Read these sources.
-    Fetch(BTreeSet<Box<str>>),
+    Fetch(Set<Box<str>>),
     /// Make these edits durable, all or none, where these sources still are what was read of them last.
-    Commit(Vec<Edit>, BTreeSet<Box<str>>),
+    Commit(Vec<Edit>, Set<Box<str>>),
     /// Keep the state, durably, before any later action.
     Save(Box<State>),
     /// Append the first to the event log, durably, before any later action; the second is what the whole log comes
@@ -163,9 +164,9 @@ pub struct Agent {
     jobs: VecDeque<Job>,
     running: Option<Running>,
     /// Packages committed whose services have not been told.
-    unannounced: BTreeSet<Box<str>>,
+    unannounced: Set<Box<str>>,
     /// Packages whose services were told, until when reads prefer what is stored.
-    settling: BTreeMap<Box<str>, Instant>,
+    settling: Map<Box<str>, Instant>,
     /// When the watched parameters are to be read again.
     look: Option<Instant>,
     /// When settings that could not be read are tried again.
@@ -176,9 +177,9 @@ pub struct Agent {
     keep_at: Option<Instant>,
     /// Whether the session was told of the start.
     begun: bool,
-    runtime: BTreeMap<&'static str, String>,
+    runtime: Map<&'static str, String>,
     /// When each link was last told to have changed, and since when they are listened to.
-    links: BTreeMap<Box<str>, Instant>,
+    links: Map<Box<str>, Instant>,
     listening: Option<Instant>,
     /// What the processors' counters were when they were last read.
     cpu_sample: String,
@@ -204,15 +205,15 @@ impl Agent {
             now: Now::default(),
             jobs: VecDeque::new(),
             running: None,
-            unannounced: BTreeSet::new(),
-            settling: BTreeMap::new(),
+            unannounced: Set::new(),
+            settling: Map::new(),
             look: None,
             configure_at: None,
             unconfigured: None,
             keep_at: None,
             begun: false,
-            runtime: BTreeMap::new(),
-            links: BTreeMap::new(),
+            runtime: Map::new(),
+            links: Map::new(),
             listening: None,
             cpu_sample: String::new(),
             reading_skew: 0,
@@ -393,7 +394,7 @@ impl Agent {
         self.look = Some(self.look.map_or(at, |look| look.min(at)));
     }
 
-    fn changed(&mut self, sources: &BTreeSet<Box<str>>) {
+    fn changed(&mut self, sources: &Set<Box<str>>) {
         for link in sources.iter().filter_map(|source| source.strip_prefix("link:")) {
             if self.links.len() < MAX_LINKS || self.links.contains_key(link) {
                 self.links.insert(link.into(), self.now.at);

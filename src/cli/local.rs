@@ -13,13 +13,13 @@ use crate::dm::tree::Tree;
 use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy};
 use crate::io::source::Files;
+use crate::sorted::Set;
 use crate::state::State;
 use crate::time::{Now, UNKNOWN};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 /// Gives the sources of keys, each key once.
-pub type Fetcher = Box<dyn Fn(BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)>>;
+pub type Fetcher = Box<dyn Fn(Set<Box<str>>) -> Vec<(Box<str>, Source)>>;
 
 /// Paths, each with its value or why it cannot be read.
 pub type Values = Vec<(String, Result<String, Refusal>)>;
@@ -38,7 +38,7 @@ pub struct Local {
 impl Local {
     /// The router of `files` at the moment `now`, with the numbers given so far and no other state.
     pub fn new(model: Model, files: Files, instances: Instances, now: Now) -> Local {
-        let fetcher = move |keys: BTreeSet<Box<str>>| {
+        let fetcher = move |keys: Set<Box<str>>| {
             let fetched = keys.into_iter().map(|key| {
                 let source = files.fetch(&key);
                 (key, source)
@@ -79,11 +79,11 @@ impl Local {
     }
 
     /// The sources of `keys`, fetched now.
-    pub fn fetch(&self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+    pub fn fetch(&self, keys: Set<Box<str>>) -> Vec<(Box<str>, Source)> {
         (self.fetcher)(keys)
     }
 
-    fn supply(&self, snapshot: &mut Snapshot, keys: BTreeSet<Box<str>>) {
+    fn supply(&self, snapshot: &mut Snapshot, keys: Set<Box<str>>) {
         for (key, source) in self.fetch(keys) {
             snapshot.supply(&key, source);
         }

@@ -7,8 +7,8 @@ use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
 use crate::openwrt::json;
+use crate::sorted::Map;
 use crate::tr181::{self, STANDARD_COUNTS};
-use std::collections::BTreeMap;
 
 /// Prints the model as `audience` sees it: of this router, or `all` that this build knows.
 pub(super) fn print(
@@ -112,7 +112,7 @@ fn text(line: &Line) -> String {
 
 /// How many of the standard's parameters are there, per top-level object; vendor names do not count.
 fn coverage(lines: &[Line], json: bool) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: Map<&str, usize> = Map::new();
     let own = lines.iter().filter(|line| {
         !["object", "sync", "async", "event"].contains(&line.kind.as_str()) && !line.path.contains(".X_")
     });

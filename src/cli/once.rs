@@ -9,8 +9,8 @@ use crate::io::commit::{Error, Recovered, recover as finish};
 use crate::io::disk::{Disk, RealDisk};
 use crate::io::store::Store;
 use crate::provision::{self, Given};
+use crate::sorted::Map;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 /// Finishes or takes back a change that a power cut interrupted; for an init script before netifd.
@@ -87,13 +87,13 @@ pub(super) fn provision(global: &Global, file: &str) -> Result<Done, Fail> {
             None => wrong.push_str(&format!("{file}: factory={place}: there is no such place\n")),
         }
     }
-    let before: BTreeMap<String, String> = match disk.read(GIVEN, provision::MAX_FILE as u64) {
+    let before: Map<String, String> = match disk.read(GIVEN, provision::MAX_FILE as u64) {
         Ok(text) => String::from_utf8_lossy(&text)
             .lines()
             .filter_map(|line| line.split_once(' '))
             .map(|(name, sum)| (name.to_string(), sum.to_string()))
             .collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Map::new(),
         Err(error) => return Err(Fail::Disk(format!("{GIVEN}: {error}"))),
     };
     let merge = RefCell::new(provision::Merge::default());

@@ -20,9 +20,9 @@ use crate::io::disk::RealDisk;
 use crate::io::dropin;
 use crate::io::store::Store;
 use crate::openwrt::uci;
+use crate::sorted::{Map, Set};
 use crate::tr181;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ const MAX_REPLANS: u8 = 3;
 const OWN: &str = "uci:cpeagent";
 
 /// The checksums of the packages as they were read.
-type Sums = Rc<RefCell<BTreeMap<Box<str>, Box<str>>>>;
+type Sums = Rc<RefCell<Map<Box<str>, Box<str>>>>;
 
 /// A router.
 pub struct Router {
@@ -91,8 +91,7 @@ impl Router {
 
     /// The source of a key, fetched now.
     pub fn source(&self, key: &str) -> Source {
-        let mut sources =
-            self.runtime.block_on(self.device.sources().fetch_all(BTreeSet::from([key.into()])));
+        let mut sources = self.runtime.block_on(self.device.sources().fetch_all(Set::from([key.into()])));
         sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 
@@ -129,7 +128,7 @@ impl Router {
     pub fn configure(&mut self, ask: impl Fn(&Tree) -> Vec<Edit>) -> Result<bool, Fail> {
         let (_, packages) = self.carry_out(|router| {
             router.sums.borrow_mut().clear();
-            let fetched = router.local.fetch(BTreeSet::from([OWN.into()]));
+            let fetched = router.local.fetch(Set::from([OWN.into()]));
             let edits = match fetched.into_iter().next() {
                 Some((_, Source::Ready(package))) => ask(&package),
                 Some((_, Source::Failed(why))) => return Err(Fail::Disk(why)),
@@ -181,8 +180,8 @@ impl Router {
     }
 
     /// What a plan changes, in the words of `uci`, secrets masked, and the services that would be reloaded.
-    pub fn preview(&self, plan: &Plan) -> Result<(String, BTreeSet<&'static str>), Fail> {
-        let (mut text, mut services) = (String::new(), BTreeSet::new());
+    pub fn preview(&self, plan: &Plan) -> Result<(String, Set<&'static str>), Fail> {
+        let (mut text, mut services) = (String::new(), Set::new());
         for source in plan.sources() {
             let edits: Vec<&Edit> = plan.edits.iter().filter(|edit| &*edit.source == source).collect();
             let before = match source {

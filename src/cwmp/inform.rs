@@ -5,8 +5,8 @@
 
 use super::events::Code;
 use super::rpc::{DeviceId, Inform, ParameterValue};
+use crate::sorted::Set;
 use crate::time::{Now, UNKNOWN};
-use std::collections::BTreeSet;
 
 /// What only the agent knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn build(gathered: Gathered, mut events: Vec<(String, String)>, retry_count:
     let mut parameters = gathered.forced;
     parameters.extend(gathered.changed);
     parameters.extend(asked);
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     parameters.retain(|parameter| seen.insert(parameter.name.clone()));
     //= TR-069 A.3.3.1: CurrentTime is local time with its offset.
     let current_time =

@@ -1,6 +1,6 @@
 //! Reads `WWW-Authenticate` and `Authorization` values. Does not judge them: see `client` and `server`.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// Most challenges taken from one answer; what follows is ignored.
 pub const MAX_CHALLENGES: usize = 8;
@@ -17,7 +17,7 @@ pub struct Challenge {
     /// The one unnamed value some schemes carry (Basic in requests); empty if there is none.
     pub token: String,
     /// Parameters by lower-case name, quotes and escapes removed; of a name given twice the first.
-    pub parameters: BTreeMap<String, String>,
+    pub parameters: Map<String, String>,
 }
 
 impl Challenge {
@@ -64,7 +64,7 @@ pub fn challenges(value: &str) -> Vec<Challenge> {
         found.push(Challenge {
             scheme: word.to_ascii_lowercase(),
             token: token.to_owned(),
-            parameters: BTreeMap::new(),
+            parameters: Map::new(),
         });
         rest = after;
     }

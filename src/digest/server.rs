@@ -7,8 +7,8 @@ use super::challenge::challenges;
 use super::client::{Algorithm, Credentials, Exchange, response};
 use super::{hex, hmac_sha256, same};
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::time::{Instant, Now};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a nonce may be used after it was made.
@@ -38,13 +38,13 @@ pub enum Verdict {
 pub struct Server {
     key: [u8; 32],
     /// Nonces answered correctly: when they expire and the highest count so far.
-    used: BTreeMap<String, (Instant, u32)>,
+    used: Map<String, (Instant, u32)>,
 }
 
 impl Server {
     /// A server whose nonces nobody else can make.
     pub fn new(rng: &mut Rng) -> Server {
-        Server { key: rng.bytes(), used: BTreeMap::new() }
+        Server { key: rng.bytes(), used: Map::new() }
     }
 
     /// A value for `WWW-Authenticate` with a new nonce.

@@ -5,7 +5,7 @@
 //! that come and go by themselves take theirs from memory, above a mark that is persisted in steps.
 
 use super::tree::Tree;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// Most rows remembered for one table.
 pub const MAX_ROWS: usize = 4096;
@@ -22,7 +22,7 @@ struct Table {
     next: u32,
     /// For volatile tables: numbers below this may have been used before the last start.
     mark: u32,
-    rows: BTreeMap<Box<str>, Given>,
+    rows: Map<Box<str>, Given>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +35,10 @@ struct Given {
 /// The numbers and aliases of every table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instances {
-    tables: BTreeMap<Box<str>, Table>,
+    tables: Map<Box<str>, Table>,
     dirty: bool,
     /// By table, the first number given and the mark as it was, since all was last known to be kept.
-    fresh: BTreeMap<Box<str>, (u32, u32)>,
+    fresh: Map<Box<str>, (u32, u32)>,
 }
 
 impl Instances {
@@ -169,14 +169,14 @@ impl Instances {
 
     /// Reads back what [`Instances::sections`] gave, out of the tree of a store; what makes no sense is left out.
     pub fn from_store(store: &Tree) -> Instances {
-        let mut tables = BTreeMap::new();
+        let mut tables = Map::new();
         for (name, section) in store.entries() {
             let Some(path) = name.strip_prefix(KIND).and_then(|rest| rest.strip_prefix(':')) else {
                 continue;
             };
             let high: u32 = section.str("high").and_then(|high| high.parse().ok()).unwrap_or(0);
             let next = high.saturating_add(1);
-            let mut known = Table { next, mark: next, rows: BTreeMap::new() };
+            let mut known = Table { next, mark: next, rows: Map::new() };
             for (option, row) in section.entries().iter().take(MAX_ROWS + 2) {
                 let Some(key) = option.strip_prefix("k:") else { continue };
                 let mut fields = row.items().iter().filter_map(Tree::as_str);

@@ -3,14 +3,14 @@
 //! Knows what the model uses: alternatives, groups, classes, `\d`, `.`, escapes, and the repeats `? * + {m} {m,n}`.
 //! It carries the set of places a match may have reached, so its cost is bounded by text times pattern.
 
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 
 /// Longest text a pattern is tried on, in characters.
 pub const MAX_TEXT: usize = 1024;
 /// Deepest nesting of groups.
 pub const MAX_GROUPS: u32 = 8;
 
-type Places = BTreeSet<usize>;
+type Places = Set<usize>;
 
 /// Whether any of the patterns matches the whole text; `""` matches the empty text.
 pub fn any(patterns: &[&str], text: &str) -> bool {

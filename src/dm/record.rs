@@ -6,7 +6,7 @@
 use super::edit::{Change, Edit};
 use super::tree::Tree;
 use crate::sealed::{push_word, word};
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 
 /// The source key of the agent's own state; every other source of an edit is a package, `uci:NAME`.
 pub const STATE: &str = "agent:state";
@@ -100,7 +100,7 @@ pub fn difference(source: &str, old: &Tree, new: &Tree) -> Vec<Edit> {
             edits.push(edit(name, Change::Add { kind: kind(is).into() }));
         }
         let options = was.iter().flat_map(|was| was.entries()).chain(is.entries()).map(|(option, _)| option);
-        for option in options.filter(|option| !option.starts_with('.')).collect::<BTreeSet<_>>() {
+        for option in options.filter(|option| !option.starts_with('.')).collect::<Set<_>>() {
             let (old, new) = (was.and_then(|was| was.get(option)).cloned(), is.get(option).cloned());
             if old != new {
                 edits.push(edit(name, Change::Set { option: option.clone(), old, new }));

@@ -5,14 +5,14 @@ use super::instance::Instances;
 use super::schema::Model;
 use super::source::{Snapshot, Source, Stop};
 use super::view::View;
+use crate::sorted::Set;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 /// Why a read is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
     /// These sources must be supplied; then run again.
-    Need(BTreeSet<Box<str>>),
+    Need(Set<Box<str>>),
     /// It cannot be read.
     Refused(Refusal),
 }
@@ -47,10 +47,10 @@ pub fn supply_derived(
     model: &Model,
     snapshot: &mut Snapshot,
     instances: &RefCell<Instances>,
-    wanted: BTreeSet<Box<str>>,
+    wanted: Set<Box<str>>,
 ) -> Result<(), Halt> {
-    let mut need = BTreeSet::new();
-    let mut blocked: BTreeSet<Box<str>> = BTreeSet::new();
+    let mut need = Set::new();
+    let mut blocked: Set<Box<str>> = Set::new();
     let mut todo: Vec<Box<str>> = wanted.into_iter().collect();
     let mut rounds = 0;
     while let Some(key) = todo.pop() {
@@ -119,7 +119,7 @@ mod tests {
         let read = |snapshot: &mut Snapshot, key: &str| {
             attempt(&model, snapshot, &instances, |view| Ok(view.tree(key)?.cloned()))
         };
-        let need = Err(Halt::Need(BTreeSet::from(["outside".into()])));
+        let need = Err(Halt::Need(Set::from(["outside".into()])));
         assert_eq!(read(&mut snapshot, "derived:upper"), need);
         snapshot.supply("outside", Source::ready(Tree::from("x")));
         assert_eq!(read(&mut snapshot, "derived:upper"), Ok(Some(Tree::from("x"))));

@@ -11,8 +11,8 @@ use super::tree::Tree;
 use super::value::Syntax;
 use super::view::{At, View};
 use super::write::Draft;
+use crate::sorted::Map;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// What a `rust` read gives: the value's text, nothing where the router has none now, or why it stopped.
 pub type Value<'s> = Result<Option<Cow<'s, str>>, Stop>;
@@ -28,7 +28,7 @@ pub type AddFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, u32, &'b mut Draft) -> Resul
 pub type CommandFn =
     for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b Arguments, &'b mut Draft) -> Result<Arguments, Stop>;
 /// The arguments of a command or an event by their names; those of rows as `Result.1.Status`.
-pub type Arguments = BTreeMap<String, String>;
+pub type Arguments = Map<String, String>;
 /// A `rust` delete of the row it is called at.
 pub type DeleteFn = for<'a, 'b, 's> fn(&'a At<'a, 's>, &'b mut Draft) -> Result<(), Stop>;
 
@@ -297,7 +297,7 @@ pub struct Model {
     objects: Vec<Object>,
     children: Vec<Vec<usize>>,
     parents: Vec<Option<usize>>,
-    by_path: BTreeMap<&'static str, usize>,
+    by_path: Map<&'static str, usize>,
     pipes: &'static [NamedPipe],
     derived: &'static [(&'static str, DerivedFn)],
 }
@@ -312,7 +312,7 @@ impl Model {
         derived: &'static [(&'static str, DerivedFn)],
     ) -> Result<Model, String> {
         objects.sort_by(|a, b| order(a.path).cmp(order(b.path)));
-        let mut by_path = BTreeMap::new();
+        let mut by_path = Map::new();
         for (at, object) in objects.iter().enumerate() {
             if by_path.insert(object.path, at).is_some() {
                 return Err(format!("{} is mapped twice", object.path));

@@ -6,9 +6,9 @@
 use super::error::{Error, Refusal};
 use super::schema::Audience;
 use super::tree::Tree;
+use crate::sorted::{Map, Set};
 use crate::time::Now;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a source gave.
@@ -60,10 +60,10 @@ pub const MAX_SOURCES: usize = 20_000;
 /// The sources that one message is answered from.
 #[derive(Clone, Default)]
 pub struct Snapshot {
-    sources: BTreeMap<Box<str>, Source>,
-    wanted: RefCell<BTreeSet<Box<str>>>,
+    sources: Map<Box<str>, Source>,
+    wanted: RefCell<Set<Box<str>>>,
     /// Packages with a committed change that their daemons have not taken up yet: reads prefer what is stored.
-    pub unapplied: BTreeSet<Box<str>>,
+    pub unapplied: Set<Box<str>>,
     /// When the message came.
     pub now: Now,
     /// For whom it is read.
@@ -114,7 +114,7 @@ impl Snapshot {
     }
 
     /// The keys noted since the last call, in order.
-    pub fn take_wanted(&self) -> BTreeSet<Box<str>> {
+    pub fn take_wanted(&self) -> Set<Box<str>> {
         std::mem::take(&mut *self.wanted.borrow_mut())
     }
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 
 use super::*;
 
@@ -63,10 +63,10 @@ fn a_wrong_row_is_refused_in_words() {
 #[test]
 fn every_row_of_the_standard_is_read_and_belongs_somewhere() {
     let rows = rows();
-    let objects: BTreeSet<&str> =
+    let objects: Set<&str> =
         rows.iter().filter(|r| r.kind == Kind::Object).map(|r| r.path.as_str()).collect();
-    let mut live: BTreeMap<Kind, (u32, u32)> = BTreeMap::new();
-    let mut seen: BTreeMap<&str, Vec<Protocols>> = BTreeMap::new();
+    let mut live: Map<Kind, (u32, u32)> = Map::new();
+    let mut seen: Map<&str, Vec<Protocols>> = Map::new();
     for row in &rows {
         let mut parent =
             row.path.trim_end_matches('.').rsplit_once('.').map_or("", |(parent, _)| parent).to_owned();

@@ -10,10 +10,9 @@ use super::line::{Each, Rows, Src};
 use super::schema::Model;
 use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
+use crate::sorted::{Map, Set};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Included, Unbounded};
 use std::rc::Rc;
 
 /// One row of a table.
@@ -54,7 +53,7 @@ pub struct Bound<'s> {
 type Shared<'s> = Rc<[Rc<Row<'s>>]>;
 
 /// Of one table: the paths of its rows by the names that refer to them.
-type Names = Rc<BTreeMap<String, String>>;
+type Names = Rc<Map<String, String>>;
 
 /// The model seen through one snapshot.
 pub struct View<'s> {
@@ -65,9 +64,9 @@ pub struct View<'s> {
     /// Numbers and aliases; reading a new row adds to them.
     pub instances: &'s RefCell<Instances>,
     /// Of each table, by the path of the row it lies in.
-    rows: RefCell<BTreeMap<usize, BTreeMap<Rc<str>, Shared<'s>>>>,
-    named: RefCell<BTreeMap<Box<str>, Names>>,
-    needs: RefCell<BTreeMap<usize, bool>>,
+    rows: RefCell<Map<usize, Map<Rc<str>, Shared<'s>>>>,
+    named: RefCell<Map<Box<str>, Names>>,
+    needs: RefCell<Map<usize, bool>>,
 }
 
 /// Where a line or a function is evaluated: an object and the row it belongs to.
@@ -142,7 +141,7 @@ impl<'s> View<'s> {
         }
         let table = self.table_path(object, parent)?;
         let Some(each) = self.model.object(object)?.each else { return Ok(Rc::new([])) };
-        let (mut rows, mut keys) = (Vec::new(), BTreeSet::new());
+        let (mut rows, mut keys) = (Vec::new(), Set::new());
         let mut found = self.found(object, &each, parent)?;
         for (anchor, item) in self.pending(&table)? {
             found.push(Found { anchor, item, section: None, pending: true });
@@ -214,7 +213,7 @@ impl<'s> View<'s> {
         if let Some(names) = self.named.borrow().get(table) {
             return Ok(names.clone());
         }
-        let mut names = BTreeMap::new();
+        let mut names = Map::new();
         for row in self.all_rows(table)? {
             let path = row.path.trim_end_matches('.').to_string();
             for name in row.item.get(".names").map_or(&[][..], Tree::items).iter().filter_map(Tree::as_str) {
@@ -322,7 +321,7 @@ impl<'s> View<'s> {
         (table, order): (&str, usize),
         parent: Option<&Rc<Row<'s>>>,
         found: Found<'s>,
-        keys: &mut BTreeSet<Box<str>>,
+        keys: &mut Set<Box<str>>,
     ) -> Result<Option<Rc<Row<'s>>>, Stop> {
         let row = Row {
             object,
@@ -366,8 +365,8 @@ impl<'s> View<'s> {
 }
 
 /// How many of `keys` are `key`, or it with a number behind `#`.
-fn namesakes(keys: &BTreeSet<Box<str>>, key: &str) -> usize {
-    keys.range::<str, _>((Included(key), Unbounded))
+fn namesakes(keys: &Set<Box<str>>, key: &str) -> usize {
+    keys.starting_at(key)
         .map_while(|other| other.strip_prefix(key))
         .take_while(|rest| rest.as_bytes().first().is_none_or(|next| *next <= b'#'))
         .filter(|rest| rest.is_empty() || rest.starts_with('#'))
@@ -420,7 +419,7 @@ mod tests {
 
     #[test]
     fn namesakes_are_the_same_key_and_those_told_apart_by_a_number() {
-        let keys: BTreeSet<Box<str>> =
+        let keys: Set<Box<str>> =
             ["a", "a#2", "a#3", "a!", "a b", "aa", "ab#2", "b"].into_iter().map(Box::from).collect();
         for (key, want) in [("a", 3), ("b", 1), ("ab", 1), ("c", 0), ("a#", 0), ("", 0)] {
             assert_eq!(namesakes(&keys, key), want, "{key}");

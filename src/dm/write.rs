@@ -15,8 +15,8 @@ use super::source::{Snapshot, Stop};
 use super::tree::Tree;
 use super::value::{Invalid, Type};
 use super::view::{At, PENDING, View};
+use crate::sorted;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::verify::told;
@@ -54,7 +54,7 @@ pub struct Plan {
 
 impl Plan {
     /// The sources that change, such as `uci:network`.
-    pub fn sources(&self) -> BTreeSet<&str> {
+    pub fn sources(&self) -> sorted::Set<&str> {
         self.edits.iter().map(|edit| &*edit.source).collect()
     }
 }
@@ -85,9 +85,9 @@ pub struct Planner<'m> {
     pub(super) renumbered: bool,
     pub(super) lost: Vec<Kept>,
     /// Hidden parameters whose setter kept them in a form that does not give them back.
-    pub(super) sealed: BTreeSet<String>,
+    pub(super) sealed: sorted::Set<String>,
     /// Keys that were missing, of every step so far.
-    pub(super) noted: BTreeSet<Box<str>>,
+    pub(super) noted: sorted::Set<Box<str>>,
 }
 
 impl<'m> Planner<'m> {
@@ -101,13 +101,13 @@ impl<'m> Planner<'m> {
             plan: Plan::default(),
             renumbered: false,
             lost: Vec::new(),
-            sealed: BTreeSet::new(),
-            noted: BTreeSet::new(),
+            sealed: sorted::Set::new(),
+            noted: sorted::Set::new(),
         }
     }
 
     /// The keys that were missing; the caller supplies them and plans again from the start.
-    pub fn wanted(&self) -> BTreeSet<Box<str>> {
+    pub fn wanted(&self) -> sorted::Set<Box<str>> {
         let mut wanted = self.draft.snapshot.take_wanted();
         wanted.extend(self.noted.iter().cloned());
         wanted

@@ -5,7 +5,7 @@
 
 use super::disk::{Disk, MAX_FILE};
 use super::store::boot_id;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::io;
 
 /// Where it is noted; in a memory file system. A line is a boot, the sequence of the last commit, and a package.
@@ -32,7 +32,7 @@ pub fn left(disk: &dyn Disk) -> Vec<Box<str>> {
 }
 
 /// What is noted of this boot. A line that was cut off is none.
-fn read(disk: &dyn Disk) -> BTreeMap<Box<str>, u64> {
+fn read(disk: &dyn Disk) -> Map<Box<str>, u64> {
     let (text, boot) = (disk.read(UNANNOUNCED, MAX_FILE).unwrap_or_default(), boot(disk));
     let text = String::from_utf8_lossy(&text);
     let lines = text.split_inclusive('\n').filter_map(|line| {
@@ -43,7 +43,7 @@ fn read(disk: &dyn Disk) -> BTreeMap<Box<str>, u64> {
     lines.collect()
 }
 
-fn write(disk: &dyn Disk, left: &BTreeMap<Box<str>, u64>) -> io::Result<()> {
+fn write(disk: &dyn Disk, left: &Map<Box<str>, u64>) -> io::Result<()> {
     if left.is_empty() {
         return disk.remove(UNANNOUNCED);
     }

@@ -15,8 +15,8 @@ use crate::dm::tree::Tree;
 use crate::journal::{Found, Record, Step, Sums, Target, Verdict, is_generated, steps};
 use crate::openwrt::uci::{self, Delta, Mode};
 use crate::sealed::checksum;
+use crate::sorted::{Map, Set};
 use crate::state::State;
-use std::collections::{BTreeMap, BTreeSet};
 use std::{fmt, io};
 
 /// Where the record of the commit under way lies.
@@ -34,7 +34,7 @@ pub struct Request {
     /// What it changes: sources `uci:NAME` and [`STATE`].
     pub edits: Vec<Edit>,
     /// By source, the [`checksum`] of the text the edits were planned on.
-    pub read: BTreeMap<Box<str>, Box<str>>,
+    pub read: Map<Box<str>, Box<str>>,
     /// Whether its record is kept so that the guard can undo it.
     pub keep: bool,
 }
@@ -128,7 +128,7 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
         Recovered::Finished(packages) => packages.into_iter().chain(announce::left(disk)).collect(),
         Recovered::Nothing | Recovered::TakenBack(_) | Recovered::Unreadable(_) => Vec::new(),
     };
-    let sources: BTreeSet<Box<str>> =
+    let sources: Set<Box<str>> =
         request.edits.iter().map(|edit| &edit.source).filter(|source| &***source != STATE).cloned().collect();
     if !sources.is_empty() && disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
         return Err(Error::RollbackPending);
@@ -180,7 +180,7 @@ pub fn recover(disk: &dyn Disk, store: &mut Store) -> Result<Recovered, Error> {
         *sums.before == *checksum(b"") || path.is_some_and(|path| path.is_ok_and(|path| disk.exists(&path)))
     });
     let files = Files::open(disk, present.map(|(source, _)| source.clone()).collect(), [].into_iter())?;
-    let found: BTreeMap<Box<str>, Found> = files.files.values().filter_map(File::found).collect();
+    let found: Map<Box<str>, Found> = files.files.values().filter_map(File::found).collect();
     let state = (store.state().tree(), store.state().commit());
     let recovered = match record.verdict(&found, state) {
         Verdict::Finish(todo) => {
@@ -236,16 +236,16 @@ pub fn package_sum(disk: &dyn Disk, package: &str) -> Option<Box<str>> {
     }
 }
 
-fn kept_sequences(disk: &dyn Disk) -> io::Result<BTreeSet<u64>> {
+fn kept_sequences(disk: &dyn Disk) -> io::Result<Set<u64>> {
     match disk.list(DIR) {
         Ok(names) => Ok(names.iter().filter_map(|name| name.strip_prefix(KEPT)?.parse().ok()).collect()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Set::new()),
         Err(e) => Err(e),
     }
 }
 
 fn next_sequence(disk: &dyn Disk, store: &Store) -> u64 {
-    let kept = kept_sequences(disk).ok().and_then(|kept| kept.last().copied()).unwrap_or_default();
+    let kept = kept_sequences(disk).ok().and_then(|kept| kept.iter().last().copied()).unwrap_or_default();
     store.state().commit().max(kept).saturating_add(1)
 }
 
@@ -316,7 +316,7 @@ impl File {
 /// The files of one commit, locked until it is over.
 struct Files<'d> {
     disk: &'d dyn Disk,
-    files: BTreeMap<Box<str>, File>,
+    files: Map<Box<str>, File>,
     /// Those that were made to be locked.
     made: Vec<String>,
     _locks: Vec<Lock>,
@@ -329,11 +329,11 @@ impl<'d> Files<'d> {
     //= libuci: a lock is one of the file itself, which is made with mode 0600 where there is none.
     fn open(
         disk: &'d dyn Disk,
-        edited: BTreeSet<Box<str>>,
+        edited: Set<Box<str>>,
         read: impl Iterator<Item = Box<str>>,
     ) -> Result<Files<'d>, Error> {
-        let mut opened = Files { disk, files: BTreeMap::new(), made: Vec::new(), _locks: Vec::new() };
-        for source in edited.iter().cloned().chain(read).collect::<BTreeSet<_>>() {
+        let mut opened = Files { disk, files: Map::new(), made: Vec::new(), _locks: Vec::new() };
+        for source in edited.iter().cloned().chain(read).collect::<Set<_>>() {
             let package = source.strip_prefix("uci:");
             let package = package.ok_or_else(|| Error::Refused(format!("{source} cannot be written")))?;
             let path = package_path(disk, package)?;
@@ -381,7 +381,7 @@ impl Drop for Files<'_> {
 /// Everything a commit will write, made before anything is written.
 struct Plan<'d> {
     files: Files<'d>,
-    new: BTreeMap<Box<str>, Vec<u8>>,
+    new: Map<Box<str>, Vec<u8>>,
     record: Record,
     text: String,
     state: State,
@@ -390,7 +390,7 @@ struct Plan<'d> {
 impl<'d> Plan<'d> {
     fn make(files: Files<'d>, store: &Store, request: &Request, sequence: u64) -> Result<Plan<'d>, Error> {
         let refused = |what: &str| Error::Refused(what.to_string());
-        let (mut new, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        let (mut new, mut targets) = (Map::new(), Map::new());
         for (source, file) in &files.files {
             let edits: Vec<Edit> =
                 request.edits.iter().filter(|edit| edit.source == *source).cloned().collect();

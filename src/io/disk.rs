@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn after_a_power_cut_at_any_step_a_replaced_file_is_the_old_or_the_new_one() {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = crate::sorted::Set::new();
         for cut in 0..6 {
             for seed in 0..32 {
                 let disk = SimDisk::with([("/etc/a", "old")]);

@@ -10,7 +10,7 @@ use super::netlink::Netlink;
 use super::source::Files;
 use super::ubus::Ubus;
 use crate::dm::source::Source;
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -53,12 +53,12 @@ impl Fetch {
     /// `uci:`, `file:`, `dir:`, `json:`, `stat:` as [`Files::fetch`] says; `ubus:`, `nl:`; `sys:facts` and
     /// `sys:space PATH` (a map of `total`, `free`, `available` in KiB). Anything else is absent.
     pub async fn fetch(&self, key: &str) -> Source {
-        let mut sources = self.fetch_all(BTreeSet::from([key.into()])).await;
+        let mut sources = self.fetch_all(Set::from([key.into()])).await;
         sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 
     /// The sources of many keys, in any order, each key once. Takes no longer than the slowest of each kind.
-    pub async fn fetch_all(&self, keys: BTreeSet<Box<str>>) -> Vec<(Box<str>, Source)> {
+    pub async fn fetch_all(&self, keys: Set<Box<str>>) -> Vec<(Box<str>, Source)> {
         let mut sources = Vec::with_capacity(keys.len());
         let (mut files, mut calls, mut dumps, mut facts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for key in keys {

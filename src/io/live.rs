@@ -10,7 +10,7 @@ use super::ubus::Ubus;
 use crate::dm::tree::Tree;
 use crate::openwrt::netlink::{Dump, Notice};
 use crate::openwrt::ubus::client::Event;
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 use tokio::sync::mpsc;
 
 /// Objects whose notifications tell of changes.
@@ -22,7 +22,7 @@ const HEARD: &[&str] = &["network.interface"];
 pub async fn watch(
     ubus: Ubus,
     mut events: mpsc::Receiver<Event>,
-    changed: mpsc::Sender<BTreeSet<Box<str>>>,
+    changed: mpsc::Sender<Set<Box<str>>>,
     asker: Asker,
 ) {
     ubus.publish(object::PATH, object::methods()).await;
@@ -54,7 +54,7 @@ pub async fn watch(
     kernel.abort();
 }
 
-fn notified(source: &str, kind: &str, data: &Tree) -> BTreeSet<Box<str>> {
+fn notified(source: &str, kind: &str, data: &Tree) -> Set<Box<str>> {
     match (source, kind) {
         // procd tells of every package that somebody announced.
         ("service", "config.change") => match data.str("package").or_else(|| data.str("config")) {
@@ -72,11 +72,11 @@ fn of_notice(notice: &Notice) -> Vec<Box<str>> {
     std::iter::once(table).chain(link.map(|name| format!("link:{name}"))).map(Into::into).collect()
 }
 
-fn of(keys: &[&str]) -> BTreeSet<Box<str>> {
+fn of(keys: &[&str]) -> Set<Box<str>> {
     keys.iter().map(|key| (*key).into()).collect()
 }
 
-async fn watch_kernel(changed: mpsc::Sender<BTreeSet<Box<str>>>) {
+async fn watch_kernel(changed: mpsc::Sender<Set<Box<str>>>) {
     let mut watch = match Watch::open().await {
         Ok(watch) => watch,
         Err(error) => return log::warn!("changes of links, addresses and routes are not told: {error}"),

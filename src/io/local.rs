@@ -8,7 +8,7 @@ use crate::agent::local::{Request, refusal};
 use crate::dm::error::{Error, Refusal};
 use crate::dm::tree::Tree;
 use crate::openwrt::json;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub struct Asked {
     pub request: Request,
 }
 
-type Waiting = Arc<Mutex<(u64, BTreeMap<u64, oneshot::Sender<Tree>>)>>;
+type Waiting = Arc<Mutex<(u64, Map<u64, oneshot::Sender<Tree>>)>>;
 
 /// Asks the loop on behalf of somebody.
 #[derive(Clone)]

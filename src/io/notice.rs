@@ -1,8 +1,8 @@
 //! Noticing that a configuration file was changed by somebody: inotify on `/etc/config`.
 
 use super::device::Device;
+use crate::sorted::Set;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,12 @@ impl Notice {
     }
 
     /// Waits for a change and returns the sources that may have changed; `uci:` where that can be any.
-    pub async fn changed(&mut self) -> BTreeSet<Box<str>> {
+    pub async fn changed(&mut self) -> Set<Box<str>> {
         loop {
             let Some(watched) = &self.watched else { return std::future::pending().await };
             let Ok(mut ready) = watched.readable().await else { return std::future::pending().await };
             let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-            let (mut names, mut missed, mut gone) = (BTreeSet::new(), false, false);
+            let (mut names, mut missed, mut gone) = (Set::new(), false, false);
             let mut reader = inotify::Reader::new(watched.get_ref(), &mut buffer);
             while let Ok(event) = reader.next() {
                 let name = event.file_name().and_then(|name| name.to_str().ok()).unwrap_or_default();
@@ -92,11 +92,11 @@ mod tests {
             std::fs::write(folder.path().join(".dhcp.cpeagent"), "x").unwrap();
             std::fs::write(folder.path().join("network"), "x").unwrap();
             std::fs::rename(folder.path().join(".dhcp.cpeagent"), folder.path().join("dhcp")).unwrap();
-            let mut names = BTreeSet::new();
+            let mut names = Set::new();
             while names.len() < 2 {
                 names.extend(notice.changed().await);
             }
-            assert_eq!(names, BTreeSet::from(["uci:dhcp".into(), "uci:network".into()]));
+            assert_eq!(names, Set::from(["uci:dhcp".into(), "uci:network".into()]));
         });
     }
 

@@ -20,8 +20,9 @@ use crate::dm::error::Refusal;
 use crate::dm::schema::Model;
 use crate::dm::source::Source;
 use crate::rng::Rng;
+use crate::sorted::{Map, Set};
 use crate::state::Start;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,13 +71,13 @@ struct Loop {
     store: Arc<Mutex<Store>>,
     rng: Rng,
     /// Checksums of the packages as they were last read.
-    read: BTreeMap<Box<str>, Box<str>>,
+    read: Map<Box<str>, Box<str>>,
     told: mpsc::Sender<Told>,
     acs: Acs,
     local: Local,
     hands: Hands,
     /// The diagnostics under way, as many as the agent lets be.
-    diagnoses: BTreeMap<u64, AbortHandle>,
+    diagnoses: Map<u64, AbortHandle>,
     links: Links,
     /// The sequence of the last commit.
     sequence: u64,
@@ -133,12 +134,12 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         device,
         store: Arc::new(Mutex::new(store)),
         rng,
-        read: BTreeMap::new(),
+        read: Map::new(),
         told,
         acs,
         local,
         hands,
-        diagnoses: BTreeMap::new(),
+        diagnoses: Map::new(),
         links,
         sequence,
     };
@@ -303,9 +304,8 @@ impl Loop {
     }
 
     /// Reads sources in a task of its own.
-    fn fetch(&mut self, keys: BTreeSet<Box<str>>) {
-        let (packages, others): (BTreeSet<_>, BTreeSet<_>) =
-            keys.into_iter().partition(|key| key.starts_with("uci:"));
+    fn fetch(&mut self, keys: Set<Box<str>>) {
+        let (packages, others): (Set<_>, Set<_>) = keys.into_iter().partition(|key| key.starts_with("uci:"));
         let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
         tokio::spawn(async move {
             let read = pool::run(move || {

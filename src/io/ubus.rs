@@ -10,8 +10,8 @@ use crate::openwrt::ubus::call_of;
 use crate::openwrt::ubus::client::{CallError, CallId, Client, Event, Found, Methods};
 use crate::openwrt::ubus::frame::Status;
 use crate::openwrt::ubus::publish::Request;
+use crate::sorted::Map;
 use crate::time;
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -164,8 +164,8 @@ struct Task {
     retry: (Instant, Duration),
     /// The client's time counts from here.
     start: Instant,
-    calls: BTreeMap<CallId, Results<Tree>>,
-    lists: BTreeMap<CallId, Results<Vec<Found>>>,
+    calls: Map<CallId, Results<Tree>>,
+    lists: Map<CallId, Results<Vec<Found>>>,
     events: mpsc::Sender<Event>,
     /// Events were dropped since the reader last kept up.
     missed: bool,
@@ -181,8 +181,8 @@ impl Task {
             out: Vec::new(),
             retry: (start, FIRST_WAIT),
             start,
-            calls: BTreeMap::new(),
-            lists: BTreeMap::new(),
+            calls: Map::new(),
+            lists: Map::new(),
             events,
             missed: false,
         }

@@ -26,7 +26,7 @@ fn record(keep: bool) -> Record {
         keep,
         packages: ["uci:a", "uci:b"].map(|source| (source.into(), sums.clone())).into(),
         places: Vec::new(),
-        names: BTreeMap::new(),
+        names: Map::new(),
         edits: ["uci:a", "uci:b", STATE].map(|source| set(source, "s", "o", Some("old"), Some("new"))).into(),
     }
 }
@@ -70,11 +70,11 @@ proptest! {
                 edits.push(edit);
             }
         }
-        let back = undo(&edits, &places, &BTreeMap::new(), &tree);
+        let back = undo(&edits, &places, &Map::new(), &tree);
         prop_assert_eq!(&back.kept, &[]);
         back.edits.iter().for_each(|edit| edit.apply(&mut tree).unwrap());
         // Options may come back in another order, which has no meaning, and a section that had no type with one.
-        let sorted = |tree: &Tree| -> Vec<(String, BTreeMap<String, String>)> {
+        let sorted = |tree: &Tree| -> Vec<(String, Map<String, String>)> {
             tree.entries().iter().map(|(name, section)| (name.to_string(), section.entries().iter()
                 .filter(|(option, _)| !option.starts_with('.'))
                 .map(|(option, value)| (option.to_string(), format!("{value:?}"))).collect())).collect()
@@ -181,7 +181,7 @@ fn an_undo_leaves_what_a_person_changed_since() {
     ];
     let mut now = tree("theirs");
     now.set("t", Tree::map([(".type", "x".into()), ("mine", Tree::from("1"))]));
-    let undo = undo(&edits, &[], &BTreeMap::new(), &now);
+    let undo = undo(&edits, &[], &Map::new(), &now);
     assert_eq!(undo.edits, [set("uci:a", "s", "other", Some("1"), None)]);
     assert_eq!(undo.kept.len(), 2);
 }
@@ -192,7 +192,7 @@ fn a_removed_section_comes_back_at_its_place_and_with_a_name() {
     let change = Change::Remove { old };
     let edits = [Edit { source: "uci:a".into(), section: "cfg02dead".into(), change }];
     let mut now = Tree::map([("x", tree("1")), ("y", tree("2"))]);
-    undo(&edits, &[1], &BTreeMap::new(), &now).edits.iter().for_each(|edit| edit.apply(&mut now).unwrap());
+    undo(&edits, &[1], &Map::new(), &now).edits.iter().for_each(|edit| edit.apply(&mut now).unwrap());
     let names: Vec<&str> = now.entries().iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["x", "cpe_restored_1", "y"]);
     assert_eq!(now.get("cpe_restored_1").unwrap().str("o"), Some("v"));
@@ -266,7 +266,7 @@ fn an_undo_leaves_a_section_the_name_it_was_given_and_takes_back_what_was_set_be
 #[test]
 fn edits_that_do_not_fit_or_of_another_source_make_no_record() {
     let target = Target { sums: None, before: tree("old"), after: tree("new") };
-    let targets: BTreeMap<Box<str>, Target> = [("uci:a".into(), target)].into();
+    let targets: Map<Box<str>, Target> = [("uci:a".into(), target)].into();
     let make = |edit| Record::new(1, false, vec![edit], &targets);
     assert!(make(set("uci:a", "s", "o", Some("old"), Some("new"))).is_ok());
     assert!(make(set("uci:a", "s", "o", Some("third"), Some("new"))).is_err());

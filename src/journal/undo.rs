@@ -2,7 +2,7 @@
 
 use crate::dm::edit::{Change, Conflict, Edit};
 use crate::dm::tree::Tree;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// How to take edits back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Undo {
 ///
 /// `places` and `names` are those of [`super::Record`]. A removed section comes back at its place; one that had no
 /// name comes back as `cpe_restored_N`, and one that was given its first name keeps it.
-pub fn undo(edits: &[Edit], places: &[usize], names: &BTreeMap<Box<str>, Box<str>>, tree: &Tree) -> Undo {
+pub fn undo(edits: &[Edit], places: &[usize], names: &Map<Box<str>, Box<str>>, tree: &Tree) -> Undo {
     let mut todo = Undo::default();
     let (mut tree, mut names) = (tree.clone(), names.clone());
     let mut places = places.iter().rev();

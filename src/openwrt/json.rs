@@ -4,8 +4,8 @@
 //! place and its last value. Knows nothing of what the text means; `openwrt` readers and `io` drive it.
 
 use crate::dm::tree::Tree;
+use crate::sorted::Map;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// The longest text that is read, in octets: several times what the largest daemon reply takes.
@@ -69,7 +69,7 @@ pub(crate) fn unique(mut entries: Vec<(Box<str>, Tree)>) -> Tree {
     if entries.len() <= FEW && !entries.iter().enumerate().any(twice) {
         return Tree::Map(entries);
     }
-    let mut first = BTreeMap::new();
+    let mut first = Map::new();
     let mut moves = Vec::new();
     for (at, (key, _)) in entries.iter().enumerate() {
         match first.get(key.as_ref()) {

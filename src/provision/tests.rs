@@ -6,7 +6,7 @@ fn package(text: &str) -> Tree {
     crate::openwrt::uci::parse(text.as_bytes(), crate::openwrt::uci::Mode::Strict).unwrap().tree()
 }
 
-fn settings(text: &str) -> BTreeMap<String, String> {
+fn settings(text: &str) -> Map<String, String> {
     let (given, wrong) = read(text.as_bytes());
     assert_eq!(wrong, [] as [&str; 0]);
     given.settings
@@ -58,14 +58,14 @@ fn a_partition_ends_where_its_text_does_and_lines_are_bounded() {
 #[test]
 fn a_setting_is_given_where_nobody_has_set_another() {
     let given = settings("acs.url=https://new/");
-    let sum = |text: &str| BTreeMap::from([("acs.url".to_string(), checksum(text.as_bytes()))]);
+    let sum = |text: &str| Map::from([("acs.url".to_string(), checksum(text.as_bytes()))]);
     for (why, have, before, want) in [
-        ("none yet", "config acs 'acs'\n", BTreeMap::new(), Some("https://new/")),
-        ("no section", "", BTreeMap::new(), Some("https://new/")),
+        ("none yet", "config acs 'acs'\n", Map::new(), Some("https://new/")),
+        ("no section", "", Map::new(), Some("https://new/")),
         (
             "set by a person",
             "config acs 'acs'\n\toption url 'https://own/'\n",
-            BTreeMap::new(),
+            Map::new(),
             Some("https://own/"),
         ),
         (
@@ -84,7 +84,7 @@ fn a_setting_is_given_where_nobody_has_set_another() {
         (
             "there already",
             "config acs 'acs'\n\toption url 'https://new/'\n",
-            BTreeMap::new(),
+            Map::new(),
             Some("https://new/"),
         ),
     ] {
@@ -101,7 +101,7 @@ fn a_setting_is_given_where_nobody_has_set_another() {
 #[test]
 fn what_is_shipped_as_a_default_is_nobodys_choice() {
     let shipped = package("config acs 'acs'\n\toption interface 'wan'\n\toption enable '1'\n");
-    let merge = merge(&shipped, &settings("acs.interface=mgmt\nacs.enable=0"), &BTreeMap::new());
+    let merge = merge(&shipped, &settings("acs.interface=mgmt\nacs.enable=0"), &Map::new());
     let after = merged(&shipped, &merge);
     let acs = after.get("acs").unwrap();
     assert_eq!((acs.str("interface"), acs.str("enable")), (Some("mgmt"), Some("0")));
@@ -112,7 +112,7 @@ fn sections_of_their_own_are_made_and_lists_stay_lists() {
     let given = settings(
         "controller.op.enable=1\ncontroller.op.role=full read_only\ncontroller.op.endpoint_id=fqdn::c",
     );
-    let merge = merge(&Tree::Map(Vec::new()), &given, &BTreeMap::new());
+    let merge = merge(&Tree::Map(Vec::new()), &given, &Map::new());
     let after = merged(&Tree::Map(Vec::new()), &merge);
     let controller = after.get("op").unwrap();
     assert_eq!(
@@ -124,7 +124,7 @@ fn sections_of_their_own_are_made_and_lists_stay_lists() {
     assert_eq!((config.usp.controllers.len(), faults), (1, vec![]));
     let other = package("config role 'op'\n");
     assert_eq!(
-        super::merge(&other, &given, &BTreeMap::new()).edits,
+        super::merge(&other, &given, &Map::new()).edits,
         [],
         "a section of another type is somebody's"
     );

@@ -4,7 +4,7 @@
 //! per event, and the log is written anew (or removed) when events were delivered.
 
 use crate::sealed::{checksum, push_word, word};
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// The most undelivered events.
 pub const MAX_EVENTS: usize = 128;
@@ -21,7 +21,7 @@ pub struct Full;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     last: u64,
-    open: BTreeMap<u64, Box<str>>,
+    open: Map<u64, Box<str>>,
 }
 
 impl Events {

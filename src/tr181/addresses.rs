@@ -8,7 +8,7 @@ use super::layers::net::{DUMP, NETWORK, cellular, netbool, ppp, words};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The kernel's addresses.
@@ -16,13 +16,13 @@ const KERNEL: &str = "nl:address";
 
 /// What all interfaces are read from.
 struct Sources<'s> {
-    states: BTreeMap<&'s str, &'s Tree>,
+    states: Map<&'s str, &'s Tree>,
     /// Kernel's IPv6 addresses by netdev.
-    kernel: BTreeMap<&'s str, Vec<&'s Tree>>,
+    kernel: Map<&'s str, Vec<&'s Tree>>,
     /// `assigned` of every delegated prefix: interface and address to the name of the prefix's row.
-    parents: BTreeMap<(&'s str, &'s str), String>,
+    parents: Map<(&'s str, &'s str), String>,
     /// odhcpd's sections by interface.
-    pools: BTreeMap<&'s str, &'s Tree>,
+    pools: Map<&'s str, &'s Tree>,
 }
 
 /// What the rows of one interface are made from.
@@ -53,8 +53,8 @@ pub fn addresses(view: &View<'_>) -> Result<Tree, Stop> {
     let mut sources = Sources {
         states: states.iter().filter_map(|state| Some((state.str("interface")?, state))).collect(),
         kernel: kernel.map_or(&[][..], Tree::items).iter().filter_map(by_netdev).collect(),
-        parents: BTreeMap::new(),
-        pools: BTreeMap::new(),
+        parents: Map::new(),
+        pools: Map::new(),
     };
     if dhcp.is_some() {
         let pools = view.sections("uci:dhcp", "dhcp")?;
@@ -116,7 +116,7 @@ fn interface(sources: &Sources<'_>, name: &str, row: &Tree, section: Option<&Tre
 
 /// Rows as a map; of equal keys the second gets a mark behind it.
 fn rows(items: Vec<(String, Item)>) -> Tree {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut seen: Map<String, usize> = Map::new();
     Tree::map(items.into_iter().map(|(key, fields)| {
         let count = seen.entry(key.clone()).or_default();
         *count += 1;

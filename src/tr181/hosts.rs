@@ -8,8 +8,8 @@ use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, View};
+use crate::sorted::{Map, Set};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most hosts that are listed.
@@ -41,7 +41,7 @@ struct Network<'s> {
 /// Every host by its MAC address in lower case.
 pub fn hosts(view: &View<'_>) -> Result<Tree, Stop> {
     let networks = networks(view)?;
-    let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+    let mut hosts: Map<String, Host> = Map::new();
     neighbours(view, &networks, &mut hosts)?;
     leases(view, &mut hosts)?;
     leases6(view, &mut hosts)?;
@@ -118,7 +118,7 @@ fn row(
 fn networks<'s>(view: &View<'s>) -> Result<Vec<Network<'s>>, Stop> {
     let dump = view.tree("ubus:network.interface dump")?.and_then(|dump| dump.get("interface"));
     let zones = zones(view)?;
-    let upstream: BTreeSet<&str> = zones
+    let upstream: Set<&str> = zones
         .iter()
         .filter(|zone| zone.masquerades())
         .flat_map(|zone| zone.networks.iter().copied())
@@ -150,11 +150,7 @@ fn same(a: Ipv4Addr, b: Ipv4Addr, length: u32) -> bool {
     u32::from(a) & mask == u32::from(b) & mask
 }
 
-fn neighbours(
-    view: &View<'_>,
-    networks: &[Network<'_>],
-    hosts: &mut BTreeMap<String, Host>,
-) -> Result<(), Stop> {
+fn neighbours(view: &View<'_>, networks: &[Network<'_>], hosts: &mut Map<String, Host>) -> Result<(), Stop> {
     for entry in view.tree("nl:neighbour")?.map_or(&[][..], Tree::items) {
         let (Some(mac), Some(device), Some(address)) =
             (entry.str("lladdr"), entry.str("dev"), entry.str("dst"))
@@ -191,7 +187,7 @@ fn is_group(mac: &str) -> bool {
 }
 
 /// dnsmasq's leases: `until MAC address name id`; until 0 is for ever.
-fn leases(view: &View<'_>, hosts: &mut BTreeMap<String, Host>) -> Result<(), Stop> {
+fn leases(view: &View<'_>, hosts: &mut Map<String, Host>) -> Result<(), Stop> {
     let section = view.sections("uci:dhcp", "dnsmasq")?;
     let file =
         section.first().and_then(|(_, section)| section.str("leasefile")).unwrap_or("/tmp/dhcp.leases");
@@ -223,7 +219,7 @@ fn leases(view: &View<'_>, hosts: &mut BTreeMap<String, Host>) -> Result<(), Sto
 }
 
 /// odhcpd's leases: the MAC address is in the client's identifier, where that is made from one.
-fn leases6(view: &View<'_>, hosts: &mut BTreeMap<String, Host>) -> Result<(), Stop> {
+fn leases6(view: &View<'_>, hosts: &mut Map<String, Host>) -> Result<(), Stop> {
     let devices = view.tree("ubus:dhcp ipv6leases")?.and_then(|reply| reply.get("device"));
     let leases = devices
         .map_or(&[][..], Tree::entries)
@@ -254,8 +250,8 @@ fn duid_mac(duid: &str) -> Option<String> {
 }
 
 /// The radio's section of every client of an access point, by its MAC address.
-fn stations(view: &View<'_>) -> Result<BTreeMap<String, String>, Stop> {
-    let mut out = BTreeMap::new();
+fn stations(view: &View<'_>) -> Result<Map<String, String>, Stop> {
+    let mut out = Map::new();
     let mut wait = false;
     let radios = view.tree("ubus:network.wireless status")?.map_or(&[][..], Tree::entries);
     for (radio, status) in radios {
@@ -280,7 +276,7 @@ fn stations(view: &View<'_>) -> Result<BTreeMap<String, String>, Stop> {
 }
 
 /// Names from static leases, then from `/etc/ethers` by way of `/etc/hosts`.
-fn names(view: &View<'_>, hosts: &mut BTreeMap<String, Host>) -> Result<(), Stop> {
+fn names(view: &View<'_>, hosts: &mut Map<String, Host>) -> Result<(), Stop> {
     for (_, section) in view.sections("uci:dhcp", "host")? {
         let Some(name) = section.str("name") else { continue };
         for mac in words(section.get("mac")) {
@@ -313,8 +309,8 @@ fn names(view: &View<'_>, hosts: &mut BTreeMap<String, Host>) -> Result<(), Stop
 }
 
 /// The bridge port behind which each MAC address was learnt.
-fn ports(view: &View<'_>) -> Result<BTreeMap<String, String>, Stop> {
-    let mut out = BTreeMap::new();
+fn ports(view: &View<'_>) -> Result<Map<String, String>, Stop> {
+    let mut out = Map::new();
     for entry in view.tree("nl:fdb")?.map_or(&[][..], Tree::items) {
         let (Some(mac), Some(port)) = (entry.str("mac"), entry.str("ifname")) else { continue };
         if entry.str("state") != Some("permanent") && entry.get("master").is_some() {

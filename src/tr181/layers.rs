@@ -17,7 +17,7 @@ use net::{Net, RADIO};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 
 /// The table of Ethernet ports.
 pub const INTERFACE: &str = "Device.Ethernet.Interface";
@@ -47,7 +47,7 @@ pub fn layers(view: &View<'_>) -> Result<Tree, Stop> {
     let mut joined = |table: &str, key: &str, lower: &[String]| {
         edges.extend(lower.iter().map(|lower| (format!("{table} {key}"), lower.clone())));
     };
-    let ports: BTreeSet<&str> = board.iter().map(|port| port.name.as_str()).collect();
+    let ports: Set<&str> = board.iter().map(|port| port.name.as_str()).collect();
 
     let vlans: Rows = net
         .vlans
@@ -142,27 +142,23 @@ fn texts<T: AsRef<str>>(items: &[T]) -> Tree {
 }
 
 /// What lies below IP interfaces, and whether one of them is in a zone that masquerades.
-fn upstream(
-    view: &View<'_>,
-    net: &Net<'_>,
-    edges: &[(String, String)],
-) -> Result<BTreeMap<String, bool>, Stop> {
-    let mut masked: BTreeSet<&str> = BTreeSet::new();
+fn upstream(view: &View<'_>, net: &Net<'_>, edges: &[(String, String)]) -> Result<Map<String, bool>, Stop> {
+    let mut masked: Set<&str> = Set::new();
     for (_, zone) in view.sections("uci:firewall", "zone")? {
         if matches!(zone.str("masq"), Some("1" | "on" | "true" | "yes")) {
             masked.extend(net::words(zone, "network"));
         }
     }
-    let mut below: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut below: Map<&str, Vec<&str>> = Map::new();
     for (higher, lower) in edges {
         below.entry(higher).or_default().push(lower);
     }
-    let mut out: BTreeMap<String, bool> = BTreeMap::new();
+    let mut out: Map<String, bool> = Map::new();
     for interface in net.rows() {
         let up = net.parts(interface).iter().any(|name| masked.contains(name.as_str()))
             || masked.contains(interface.name);
         let top = format!("{IP} {}", interface.name);
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut seen: Set<&str> = Set::new();
         let mut todo = vec![top.as_str()];
         while let Some(here) = todo.pop() {
             if seen.len() >= MAX_WALK || !seen.insert(here) {

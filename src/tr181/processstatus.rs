@@ -4,8 +4,8 @@ use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, View};
+use crate::sorted::Set;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// The kernel's ticks per second as programs see them (`USER_HZ`), the same on every architecture of OpenWrt.
 const TICKS: u64 = 100;
@@ -123,7 +123,7 @@ pub fn command<'s>(at: &At<'_, 's>) -> Value<'s> {
 pub fn sensors(view: &View<'_>) -> Result<Tree, Stop> {
     let mut wait = false;
     let mut rows: Vec<(Box<str>, Tree)> = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names = Set::new();
     let mut add = |name: String, file: String| {
         let mut unique = name.clone();
         let mut number = 2;

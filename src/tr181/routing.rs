@@ -9,7 +9,7 @@ use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, View};
 use crate::dm::write::Draft;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The package that static routes live in.
@@ -39,7 +39,7 @@ pub fn routes(view: &View<'_>) -> Result<Tree, Stop> {
     let sections = package.map_or(&[][..], Tree::entries);
     let live: Vec<Live<'_>> =
         live.map_or(&[][..], Tree::items).iter().filter_map(kernel).take(2 * MAX_ROUTES).collect();
-    let mut tables: BTreeMap<u32, [Tree; 2]> = BTreeMap::new();
+    let mut tables: Map<u32, [Tree; 2]> = Map::new();
     let empty = || [Tree::Map(Vec::new()), Tree::Map(Vec::new())];
     tables.insert(MAIN, empty());
     for (_, section) in sections {

@@ -13,8 +13,8 @@ use crate::dm::schema::Notify;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
+use crate::sorted::{Map, Set};
 use crate::time::{UNKNOWN, Wall};
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub struct Subscription {
 
 /// What a subscription saw when it last looked: of values a checksum, of rows whether they are meant (1) or not (0).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen(BTreeMap<Box<str>, u64>);
+pub struct Seen(Map<Box<str>, u64>);
 
 /// What comes of a look.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -325,14 +325,14 @@ impl<'s> Look<'_, 's> {
     /// The rows of the tables that a reference means.
     //= TR-369 12: ObjectCreation is about tables.
     fn tables(&mut self, pattern: &Pattern) {
-        let meant: BTreeSet<Box<str>> =
-            self.nodes(pattern).iter().flat_map(|table| self.below(table)).collect();
+        let meant: Set<Box<str>> = self.nodes(pattern).iter().flat_map(|table| self.below(table)).collect();
         // A row that is meant only now, because its table's condition holds only now, has not come.
-        let all = match pattern.any_row() {
-            any if any == *pattern => meant.clone(),
-            any => self.nodes(&any).iter().flat_map(|table| self.below(table)).collect(),
-        };
-        for path in all.union(&meant) {
+        let mut all = meant.clone();
+        let any = pattern.any_row();
+        if any != *pattern {
+            all.extend(self.nodes(&any).iter().flat_map(|table| self.below(table)));
+        }
+        for path in &all {
             let mark = u64::from(meant.contains(path));
             let new = self.before.is_some() && self.mark(path).is_none();
             // Told once it is sure.
@@ -369,7 +369,7 @@ impl<'s> Look<'_, 's> {
         match keys {
             Ok(keys) => self.now.told.push(created(path, keys)),
             // Its keys cannot be read now; that it came is told all the same.
-            Err(Stop::Refused(_)) => self.now.told.push(created(path, BTreeMap::new())),
+            Err(Stop::Refused(_)) => self.now.told.push(created(path, Map::new())),
             Err(Stop::Wait) => self.wait = true,
         }
     }

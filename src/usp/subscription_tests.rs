@@ -16,7 +16,7 @@ use std::cell::RefCell;
 struct Router {
     model: Model,
     instances: RefCell<Instances>,
-    pools: BTreeMap<&'static str, (String, bool, String)>,
+    pools: Map<&'static str, (String, bool, String)>,
     stats: Source,
 }
 
@@ -279,7 +279,7 @@ proptest! {
         let gone = subscription("ObjectDeletion", "Device.X_ACME_Pool.*");
         let mut seen = [&values, &came, &gone].map(|one| router.look(one, &all, None).seen);
         for _ in 0..20 {
-            let before: BTreeMap<u32, String> = numbered(&router);
+            let before: Map<u32, String> = numbered(&router);
             for _ in 0..rng.below(4) {
                 let section = ["lan", "guest", "iot", "lab"][rng.below(4) as usize];
                 match rng.below(3) {
@@ -312,7 +312,7 @@ proptest! {
 }
 
 /// The rows by number with their names, as reading numbers them.
-fn numbered(router: &Router) -> BTreeMap<u32, String> {
+fn numbered(router: &Router) -> Map<u32, String> {
     let sections = router.pools.iter();
     sections.map(|(section, (name, ..))| (number_of(router, section), name.clone())).collect()
 }

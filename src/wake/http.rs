@@ -7,8 +7,8 @@ use crate::digest::client::Credentials;
 use crate::digest::same;
 use crate::digest::server::{Server, Verdict, path};
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::time::{Instant, Now};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -116,13 +116,13 @@ impl Limit {
 pub struct Door {
     server: Server,
     accepted: Limit,
-    wrong: BTreeMap<IpAddr, Limit>,
+    wrong: Map<IpAddr, Limit>,
 }
 
 impl Door {
     /// A door with nonces of its own.
     pub fn new(rng: &mut Rng) -> Door {
-        Door { server: Server::new(rng), accepted: Limit::default(), wrong: BTreeMap::new() }
+        Door { server: Server::new(rng), accepted: Limit::default(), wrong: Map::new() }
     }
 
     /// Answers one request; `in_session` says whether a session is under way or being set up.

@@ -33,6 +33,7 @@ use cpeagent::io::source::Files;
 use cpeagent::io::store::{self, Store};
 use cpeagent::openwrt::{json, uci};
 use cpeagent::rng::Rng;
+use cpeagent::sorted::{Map, Set};
 use cpeagent::state::State;
 use cpeagent::time::{Instant, Now, Wall};
 use cpeagent::tr181;
@@ -99,7 +100,7 @@ pub struct Bench {
     pub orders: Vec<cpeagent::diag::Order>,
     pub agent: Option<Agent>,
     pub store: Option<Store>,
-    read: BTreeMap<Box<str>, Box<str>>,
+    read: Map<Box<str>, Box<str>>,
     starts: u8,
     recorded: Recorded,
 }
@@ -140,7 +141,7 @@ impl Bench {
             orders: Vec::new(),
             agent: None,
             store: None,
-            read: BTreeMap::new(),
+            read: Map::new(),
             starts: 0,
             recorded,
         }
@@ -372,7 +373,7 @@ impl Bench {
     fn commit(
         &mut self,
         edits: Vec<Edit>,
-        sources: &BTreeSet<Box<str>>,
+        sources: &Set<Box<str>>,
     ) -> Result<(u64, Vec<Box<str>>), NotCommitted> {
         let files = self.packages();
         if let Some((path, text)) = self.meddling.pop_front() {

@@ -14,8 +14,8 @@ use crate::dm::read::Node;
 use crate::dm::run::{self, Halt};
 use crate::dm::schema::Arguments;
 use crate::dm::tree::Tree;
+use crate::sorted::{Map, Set};
 use crate::state::State;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the option of a section is that holds `DiagnosticsState`, and what it is at rest.
 const STATE: &str = "state";
@@ -25,9 +25,9 @@ const REQUESTED: &str = "Requested";
 #[derive(Default)]
 pub(super) struct Wanted {
     /// These begin when the session is over.
-    kinds: BTreeSet<Kind>,
+    kinds: Set<Kind>,
     /// The results of the last run of each.
-    shown: BTreeMap<Kind, Tree>,
+    shown: Map<Kind, Tree>,
 }
 
 impl Wanted {
@@ -38,7 +38,7 @@ impl Wanted {
 }
 
 /// What a commit does to the diagnostics of the ACS: by kind, what `DiagnosticsState` became, or `None` if an argument did.
-pub(in crate::agent) type Touched = BTreeMap<Kind, Option<String>>;
+pub(in crate::agent) type Touched = Map<Kind, Option<String>>;
 
 /// What was written, of diagnostics; where arguments were and `DiagnosticsState` was not, that is taken back.
 //= TR-181 DiagnosticsState: writing any other parameter of the object ends a test under way and leaves None.
@@ -153,7 +153,7 @@ impl Agent {
 fn rows(results: &Arguments) -> Tree {
     let mut root = Tree::Map(Vec::new());
     // In the order of their numbers, not of their texts.
-    let mut tables: BTreeMap<&str, BTreeMap<u32, Tree>> = BTreeMap::new();
+    let mut tables: Map<&str, Map<u32, Tree>> = Map::new();
     for (name, value) in results {
         let mut parts = name.splitn(3, '.');
         match (parts.next(), parts.next().map(str::parse::<u32>), parts.next()) {

@@ -11,9 +11,9 @@ use crate::dm::read::{Cursor, Node};
 use crate::dm::schema::Model;
 use crate::dm::source::{Snapshot, Stop};
 use crate::dm::view::View;
+use crate::sorted::Map;
 use crate::state::State;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A subtree, or an object alone, by its path.
@@ -26,8 +26,8 @@ struct Unit {
 /// What has been found so far of one list.
 #[derive(Default)]
 pub(super) struct Measure {
-    whole: BTreeMap<Unit, Vec<Entry>>,
-    ready: BTreeMap<Box<str>, Entry>,
+    whole: Map<Unit, Vec<Entry>>,
+    ready: Map<Box<str>, Entry>,
     order: Vec<Unit>,
     kept: Kept,
     /// Most octets of values that are kept.
@@ -159,7 +159,7 @@ impl Measure {
         instances: &RefCell<Instances>,
     ) -> Rendering {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut told: BTreeMap<Unit, Range<usize>> = BTreeMap::new();
+        let mut told: Map<Unit, Range<usize>> = Map::new();
         for unit in self.order {
             let from = entries.len();
             match (self.whole.remove(&unit), told.get(&unit)) {

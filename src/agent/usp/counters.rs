@@ -12,7 +12,7 @@ use crate::dm::run::{self, Halt};
 use crate::dm::source::{Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// Most objects whose counters were reset; one more is refused.
 pub const MAX_RESET: usize = 256;
@@ -22,7 +22,7 @@ pub(super) type Counts = Vec<(&'static str, u64)>;
 
 /// What the counters of objects were when they were reset, by their paths.
 #[derive(Default)]
-pub(super) struct Counters(BTreeMap<Box<str>, Counts>);
+pub(super) struct Counters(Map<Box<str>, Counts>);
 
 /// The counters of an object as the kernel has them; `None` if it is not there.
 pub(super) fn counts(view: &View<'_>, object: &str) -> Result<Option<Counts>, Stop> {

@@ -5,8 +5,8 @@ use crate::agent::Agent;
 use crate::config::usp::{ControllerWay, Way};
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
+use crate::sorted::Map;
 use crate::usp::mtp::Details;
-use std::collections::BTreeMap;
 
 /// How the tries for one wanted link have gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Agent {
         if let Some(since) = self.listening {
             facts.push(("UpTime", Tree::from(self.now.at.since(since).as_secs().to_string())));
         }
-        let mut ways: BTreeMap<&str, Tree> = BTreeMap::new();
-        let mut inherited: BTreeMap<&str, Tree> = BTreeMap::new();
+        let mut ways: Map<&str, Tree> = Map::new();
+        let mut inherited: Map<&str, Tree> = Map::new();
         for controller in &self.config.usp.controllers {
             for way in &controller.mtps {
                 let ControllerWay::WebSocket { .. } = way.way else { continue };
@@ -49,9 +49,9 @@ impl Agent {
                 inherited.insert(&controller.name, Tree::map([("InheritedRole", roles)]));
             }
         }
-        let mut mtps: BTreeMap<&str, Tree> = BTreeMap::new();
-        let mut brokers: BTreeMap<&str, Tree> = BTreeMap::new();
-        let mut subscriptions: BTreeMap<&str, Tree> = BTreeMap::new();
+        let mut mtps: Map<&str, Tree> = Map::new();
+        let mut brokers: Map<&str, Tree> = Map::new();
+        let mut subscriptions: Map<&str, Tree> = Map::new();
         for mtp in &self.config.usp.mtps {
             let name = format!("mtp {}", mtp.name);
             let tries = self.usp.tries.get(name.as_str()).cloned().unwrap_or_default();
@@ -89,7 +89,7 @@ impl Agent {
             }
             brokers.insert(broker, Tree::map(own));
         }
-        let map = |all: BTreeMap<&str, Tree>| Tree::map(all);
+        let map = |all: Map<&str, Tree>| Tree::map(all);
         facts.push(("controller", map(inherited)));
         facts.push(("controller_mtp", map(ways)));
         facts.push(("mtp", map(mtps)));

@@ -7,9 +7,9 @@ use crate::dm::path::Pattern;
 use crate::dm::read::Node;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
+use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
 use crate::x509;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const OWN: &str = "Device.LocalAgent.EndpointID";
@@ -24,11 +24,11 @@ pub(in crate::agent) struct Known {
     /// OUI, product class and serial number, each empty where it cannot be read; nobody needs them without a controller.
     pub device: [String; 3],
     /// The path of each controller's row by its section.
-    pub rows: BTreeMap<Box<str>, Box<str>>,
+    pub rows: Map<Box<str>, Box<str>>,
     /// The path of each broker's row by its section.
-    pub brokers: BTreeMap<Box<str>, Box<str>>,
+    pub brokers: Map<Box<str>, Box<str>>,
     /// The enabled certificates by their sections; those that cannot be read are not there.
-    pub certificates: BTreeMap<Box<str>, Certificate>,
+    pub certificates: Map<Box<str>, Certificate>,
 }
 
 /// A certificate that is known.

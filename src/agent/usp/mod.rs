@@ -23,6 +23,7 @@ use crate::config;
 use crate::dm::acl::Rights;
 use crate::dm::write::Wish;
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::error::{Fault, RESOURCES_EXCEEDED};
 use crate::usp::msg::{self, Said, Unserved};
@@ -32,7 +33,7 @@ use crate::usp::pb::response::RespType;
 use crate::usp::record::{self, Connect, Rejected, What};
 use facts::Tries;
 use known::Known;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Most requests of one link that wait; one more is not taken.
@@ -48,11 +49,11 @@ pub struct Usp {
     /// Ourselves, and what goes with the settings.
     known: Known,
     /// How each wanted link fares, by its name.
-    tries: BTreeMap<Box<str>, Tries>,
+    tries: Map<Box<str>, Tries>,
     /// The links that were last asked for.
     wanted: Vec<Wanted>,
     /// The links that stand, by number.
-    links: BTreeMap<u64, Link>,
+    links: Map<u64, Link>,
     /// The link served last: the next one is behind it.
     turn: u64,
     /// Commands that take their time.
@@ -111,11 +112,8 @@ impl Usp {
 
     /// The next request: of the links in turn.
     pub(super) fn next(&mut self) -> Option<Ask> {
-        let behind = self.links.range(self.turn.saturating_add(1)..).map(|(link, _)| *link);
-        let before = self.links.range(..=self.turn).map(|(link, _)| *link);
-        let link = behind
-            .chain(before)
-            .find(|link| self.links.get(link).is_some_and(|link| !link.inbox.is_empty()))?;
+        let asking = || self.links.iter().filter(|(_, link)| !link.inbox.is_empty()).map(|(link, _)| *link);
+        let link = asking().find(|link| *link > self.turn).or_else(|| asking().next())?;
         self.turn = link;
         self.links.get_mut(&link)?.inbox.pop_front()
     }

@@ -16,12 +16,13 @@ use crate::dm::source::{Snapshot, Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
 use crate::rng::Rng;
+use crate::sorted::{Map, Set};
 use crate::time::{Instant, Now};
 use crate::usp::error::Fault;
 use crate::usp::msg::notify::{self, Notification};
 use crate::usp::notice::Cause;
 use crate::usp::subscription::{Looked, Looking, NotifType, Seen, Subscription};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,17 +41,17 @@ pub(super) struct Notices {
     pub(super) run: String,
     pub(super) count: u64,
     /// By the section of the subscription.
-    pub(super) watches: BTreeMap<Box<str>, Watch>,
+    pub(super) watches: Map<Box<str>, Watch>,
     /// By the section of the controller.
-    pub(super) peers: BTreeMap<Box<str>, Peer>,
+    pub(super) peers: Map<Box<str>, Peer>,
     raised: VecDeque<Raised>,
     /// The sources that were there at the last look, and since when the others are gone.
-    there: BTreeSet<Box<str>>,
-    gone: BTreeMap<Box<str>, Instant>,
+    there: Set<Box<str>>,
+    gone: Map<Box<str>, Instant>,
     /// Whether `Boot!` has been looked at.
     pub(super) booted: bool,
     /// The subscriptions there were when the program started: later ones hear nothing of the boot before them.
-    pub(super) at_start: Option<BTreeSet<Box<str>>>,
+    pub(super) at_start: Option<Set<Box<str>>>,
     /// When a subscription's life ends.
     pub(super) life: Option<Instant>,
     /// Answers to those who have just subscribed: they leave once it was looked at what is to be compared with.
@@ -91,11 +92,11 @@ impl Default for Notices {
             rng: Rng::new([0; 32]),
             run: String::new(),
             count: 0,
-            watches: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            watches: Map::new(),
+            peers: Map::new(),
             raised: VecDeque::new(),
-            there: BTreeSet::new(),
-            gone: BTreeMap::new(),
+            there: Set::new(),
+            gone: Map::new(),
             booted: false,
             at_start: None,
             life: None,
@@ -250,7 +251,7 @@ impl Agent {
         let rows = kept.entries().iter();
         let rows = rows.filter_map(|(name, row)| Some((name.clone(), Subscription::read(row)?)));
         let mut before = std::mem::take(&mut self.usp.notices.watches);
-        let mut watches = BTreeMap::new();
+        let mut watches = Map::new();
         let mut life: Option<Instant> = None;
         for (name, subscription) in rows {
             let end = subscription.left(wall).map(|left| self.now.at + left);
@@ -281,7 +282,7 @@ impl Agent {
         self.take_subscriptions();
         self.raise_boot();
         self.note_inherited();
-        let rights: BTreeMap<&str, Rights> = (self.usp.notices.peers.iter())
+        let rights: Map<&str, Rights> = (self.usp.notices.peers.iter())
             .filter_map(|(name, peer)| Some((super::section(&self.config.usp, name)?, peer)))
             .map(|(one, peer)| {
                 (one.name.as_str(), trust::rights_with(&self.config.usp, one, &peer.inherited))
@@ -363,7 +364,7 @@ impl Agent {
 fn sight(
     notices: &Notices,
     usp: &crate::config::usp::Usp,
-    rights: &BTreeMap<&str, Rights>,
+    rights: &Map<&str, Rights>,
     view: &View<'_>,
     doubt: bool,
 ) -> Result<Sight, Stop> {

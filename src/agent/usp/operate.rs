@@ -15,6 +15,7 @@ use crate::dm::schema::Arguments;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::write::{NoPlan, Planner};
+use crate::sorted::Map;
 use crate::time::{Instant, Now};
 use crate::usp::error::{
     Asked, COMMAND_CANCELED, COMMAND_FAILURE, Fault, INVALID_COMMAND_ARGUMENTS, OBJECT_DOES_NOT_EXIST,
@@ -24,7 +25,6 @@ use crate::usp::msg::change::Waits;
 use crate::usp::msg::operate::{self, Begun, Call, CameTo};
 use crate::usp::pb;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(in crate::agent) enum Deed {
 /// What the agent keeps of commands in memory.
 #[derive(Default)]
 pub(in crate::agent) struct Commands {
-    timers: BTreeMap<String, Instant>,
+    timers: Map<String, Instant>,
     departure: Option<(Instant, bool)>,
 }
 

@@ -5,7 +5,7 @@
 //! addresses. Which texts there are is [`super`]'s.
 
 use crate::sealed::checksum;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What stands for a secret: as long as the shortest passphrase, so that what is configured stays valid.
@@ -30,12 +30,12 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Mask {
     seed: String,
-    words: BTreeMap<String, String>,
-    counts: BTreeMap<&'static str, usize>,
-    macs: BTreeSet<String>,
-    networks: BTreeMap<u32, u32>,
+    words: Map<String, String>,
+    counts: Map<&'static str, usize>,
+    macs: Set<String>,
+    networks: Map<u32, u32>,
     /// Words that are part of the configuration's own language.
-    kept: BTreeSet<String>,
+    kept: Set<String>,
 }
 
 impl Mask {
@@ -45,10 +45,10 @@ impl Mask {
             ["*", "-", "localhost", "OpenWrt", "openwrt", "none", "unknown", "default", "root", "admin"];
         Mask {
             seed: seed.to_string(),
-            words: BTreeMap::new(),
-            counts: BTreeMap::new(),
-            macs: BTreeSet::new(),
-            networks: BTreeMap::new(),
+            words: Map::new(),
+            counts: Map::new(),
+            macs: Set::new(),
+            networks: Map::new(),
             kept: kept.map(str::to_string).into(),
         }
     }

@@ -17,8 +17,8 @@ use crate::openwrt::json;
 use crate::openwrt::netlink::Dump;
 use crate::openwrt::uci::{self, Mode, Value, is_secret};
 use crate::rng::Rng;
+use crate::sorted::Set;
 use mask::{MASK, Mask, Order};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Files longer than this are left out.
@@ -115,8 +115,7 @@ impl Taken {
             }
             taken.packages.push((name, text));
         }
-        let paths: BTreeSet<String> =
-            FILES.iter().flat_map(|pattern| expand(&router.disk, pattern)).collect();
+        let paths: Set<String> = FILES.iter().flat_map(|pattern| expand(&router.disk, pattern)).collect();
         for path in paths.into_iter().take(MAX_CAPTURED) {
             // What the kernel has no value for now is left out, as it is on the device.
             if let Ok(text) = router.disk.read(&path, MAX_LEN) {

@@ -3,7 +3,7 @@
 use super::{Applied, Arguments, body};
 use crate::cwmp::fault::Fault;
 use crate::cwmp::soap::writer::Xml;
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl SetParameterValues {
                 kind: value.kind.clone(),
             });
         }
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         if let Some(twice) = parameter_list.iter().find(|new| !seen.insert(new.name.as_str())) {
             return Err(Fault::arguments(&format!("{} is named twice", twice.name)));
         }

@@ -80,7 +80,7 @@ fn a_commit_writes_everything_and_leaves_no_record_behind() {
 #[test]
 fn after_a_power_cut_at_any_step_all_of_a_commit_or_nothing_is_there() {
     for keep in [false, true] {
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         for cut in 0..=steps_of_a_commit(keep) {
             for seed in 0..12 {
                 let (disk, mut store) = router();
@@ -175,7 +175,7 @@ fn what_somebody_changed_between_cut_and_recovery_is_never_overwritten() {
                 disk.put(&path(package), &file("theirs"));
                 let (store, recovered) = start(&disk);
                 let found = values(&disk, &store);
-                let others: BTreeSet<&String> = found.iter().filter(|value| *value != "theirs").collect();
+                let others: Set<&String> = found.iter().filter(|value| *value != "theirs").collect();
                 assert_eq!((found.len(), others.len()), (4, 1), "{place}: {found:?}");
                 assert_eq!(found.iter().filter(|value| *value == "theirs").count(), 1, "{place}");
                 assert!(!disk.exists(JOURNAL), "{place}");
@@ -409,7 +409,7 @@ fn after_a_power_cut_at_any_step_a_first_section_is_there_with_all_else_or_nothi
     let request = first_section(&disk, &store);
     let before = disk.steps();
     commit(&disk, &mut store, &request).unwrap();
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     for cut in 0..=disk.steps() - before {
         for seed in 0..24 {
             let (disk, mut store) = router();

@@ -22,11 +22,11 @@ pub mod server;
 pub mod websocket;
 
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, NORMAL, Wanted};
 use dial::Site;
 use link::{Item, Outbox, Reports, Told};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub struct Links {
     telling: mpsc::Sender<Told>,
     ids: Arc<AtomicU32>,
     rng: Rng,
-    running: BTreeMap<Box<str>, Running>,
-    standing: BTreeMap<u64, Standing>,
+    running: Map<Box<str>, Running>,
+    standing: Map<u64, Standing>,
 }
 
 struct Running {
@@ -75,15 +75,15 @@ impl Links {
             telling,
             ids: Arc::new(AtomicU32::new(1)),
             rng,
-            running: BTreeMap::new(),
-            standing: BTreeMap::new(),
+            running: Map::new(),
+            standing: Map::new(),
         }
     }
 
     /// Makes the links those that are wanted. What has not changed is left alone; what is gone or has changed sends what
     /// is queued, says goodbye and ends.
     pub fn configure(&mut self, wanted: Vec<Wanted>) {
-        let mut fresh: BTreeMap<Box<str>, Wanted> = BTreeMap::new();
+        let mut fresh: Map<Box<str>, Wanted> = Map::new();
         for one in wanted {
             if fresh.len() < MAX_LINKS {
                 fresh.insert(one.name().into(), one);
@@ -219,7 +219,7 @@ impl Links {
         let Running { wanted, mut task } = self.running.remove(name)?;
         // The task sees by it that it is no longer wanted: it sends what is queued, and says goodbye.
         drop(wanted);
-        let (ending, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        let (ending, others): (Map<_, _>, Map<_, _>) =
             std::mem::take(&mut self.standing).into_iter().partition(|(_, standing)| &*standing.name == name);
         self.standing = others;
         Some(tokio::spawn(async move {

@@ -10,10 +10,11 @@ use crate::io::http::head::Request;
 use crate::io::pool;
 use crate::io::tls::Tls;
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
 use crate::usp::mtp::{Certified, Network, Retry, Wanted, WebSocketServer};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,7 +133,7 @@ impl Port {
         let mut openings: JoinSet<Opened> = JoinSet::new();
         let mut oldest: VecDeque<(AbortHandle, IpAddr)> = VecDeque::new();
         let mut sessions: JoinSet<IpAddr> = JoinSet::new();
-        let mut standing: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        let mut standing: Map<IpAddr, usize> = Map::new();
         loop {
             tokio::select! {
                 (stream, peer) = accept(&listeners) => {

@@ -2,7 +2,7 @@
 
 use super::wire::{Attrs, LINK, Message, Row, bits, hardware, hex, number};
 use crate::dm::tree::Tree;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// Links whose name is remembered.
 const MAX_LINKS: usize = 4096;
@@ -68,7 +68,7 @@ const TYPES: &[(u32, &str)] = &[
 
 /// What other tables need to know of links, by number.
 #[derive(Debug, Default)]
-pub struct Names(BTreeMap<u32, Known>);
+pub struct Names(Map<u32, Known>);
 
 #[derive(Debug)]
 struct Known {

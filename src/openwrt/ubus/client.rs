@@ -11,8 +11,9 @@ use super::frame::{Attr, Decoder, Frame, Kind, OutOfStep, Received, Status};
 use super::publish::{Published, Request};
 use super::watch::Watch;
 use crate::dm::tree::Tree;
+use crate::sorted::{Map, Set};
 use crate::time::Instant;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Calls that may be open at once, waiting or sent.
 pub const MAX_CALLS: usize = 256;
@@ -73,16 +74,16 @@ pub struct Client {
     pub(super) connected: bool,
     seq: u16,
     last_call: u64,
-    wants: BTreeMap<u16, Want>,
-    calls: BTreeMap<CallId, Call>,
-    listings: BTreeMap<CallId, Listing>,
-    pub(super) cache: BTreeMap<Box<str>, Found>,
-    looking: BTreeSet<Box<str>>,
+    wants: Map<u16, Want>,
+    calls: Map<CallId, Call>,
+    listings: Map<CallId, Listing>,
+    pub(super) cache: Map<Box<str>, Found>,
+    looking: Set<Box<str>>,
     pub(super) listener: Option<u32>,
-    pub(super) patterns: BTreeSet<Box<str>>,
-    pub(super) watches: BTreeMap<Box<str>, Watch>,
-    pub(super) published: BTreeMap<Box<str>, Published>,
-    pub(super) open: BTreeMap<Request, super::publish::Caller>,
+    pub(super) patterns: Set<Box<str>>,
+    pub(super) watches: Map<Box<str>, Watch>,
+    pub(super) published: Map<Box<str>, Published>,
+    pub(super) open: Map<Request, super::publish::Caller>,
     pub(super) last_request: u64,
 }
 

@@ -6,7 +6,7 @@ use super::client::Client;
 use super::frame::Status;
 use super::publish::Invocation;
 use crate::dm::tree::Tree;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::fmt;
 
 /// Names one call to match its [`Event::Reply`].
@@ -57,7 +57,7 @@ pub struct Found {
 }
 
 /// Methods by name, each with its declared arguments and their blobmsg types.
-pub type Methods = BTreeMap<Box<str>, Vec<(Box<str>, u8)>>;
+pub type Methods = Map<Box<str>, Vec<(Box<str>, u8)>>;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,16 +2,16 @@
 
 use super::blob::{self, Entries, Value};
 use super::frame::{Attr, Decoder, Frame, Kind, Status};
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// One server with one client connected.
 #[derive(Default)]
 pub(crate) struct Bus {
     decoder: Decoder,
     /// Objects of others: number and signature.
-    pub objects: BTreeMap<String, (u32, Entries)>,
+    pub objects: Map<String, (u32, Entries)>,
     /// Objects of the client: number and path.
-    pub ours: BTreeMap<u32, Option<Box<str>>>,
+    pub ours: Map<u32, Option<Box<str>>>,
     /// (client's object, target).
     pub subscriptions: Vec<(u32, u32)>,
     /// (client's object, pattern).

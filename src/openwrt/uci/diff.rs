@@ -3,7 +3,7 @@
 //! Owns the wording. Does not plan, apply or hide anything by itself: the caller says which options are secrets
 //! (see [`super::secrets`]). Driven by `set --plan` and by logs of what was committed.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::fmt::Write;
 
 use crate::dm::tree::Tree;
@@ -63,7 +63,7 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn of(tree: &'a Tree) -> Side<'a> {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut seen: Map<&str, usize> = Map::new();
         let label = |(key, section): &'a (Box<str>, Tree)| {
             let kind = section.str(TYPE).unwrap_or_default();
             let nth = seen.entry(kind).or_default();
@@ -79,7 +79,7 @@ impl<'a> Side<'a> {
     /// For each section of `new` the place of the one here that it was: of the same key, else an anonymous one of
     /// its type that is gone.
     fn pair(&self, new: &Side) -> Vec<Option<usize>> {
-        let places: BTreeMap<&str, usize> =
+        let places: Map<&str, usize> =
             self.sections.iter().enumerate().map(|(at, (key, _))| (&**key, at)).collect();
         let mut pairs: Vec<Option<usize>> =
             new.sections.iter().map(|(key, _)| places.get(&**key).copied()).collect();

@@ -3,7 +3,7 @@
 //! Owns the layout (empty line, tab, single quotes) that other tools see as "no change". Comments are not kept
 //! here; that is what `edit` is for.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 use super::tree::{Package, Section, Value};
 
@@ -70,7 +70,7 @@ impl Package {
     /// What `uci show` prints for the package called `name`: anonymous sections as `@type[i]`, or by their
     /// generated names if `generated` (as `-X` does).
     pub fn show(&self, name: &str, generated: bool) -> Vec<u8> {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut seen: Map<&str, usize> = Map::new();
         let mut out = Vec::new();
         for section in &self.sections {
             let nth = seen.entry(&section.kind).or_default();

@@ -7,7 +7,7 @@
 //!
 //! Source: OpenWrt uci 2025-12 (behaviour as observed); vectors in `tests/vectors/uci/parse.json`.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::fmt;
 use std::ops::Range;
 
@@ -212,7 +212,7 @@ struct Parser<'a> {
     items: Vec<Item>,
     plain: bool,
     sections: Vec<Section>,
-    names: BTreeMap<Box<str>, usize>,
+    names: Map<Box<str>, usize>,
     current: Option<usize>,
     problems: Vec<ParseError>,
 }
@@ -227,7 +227,7 @@ impl<'a> Parser<'a> {
             items: Vec::new(),
             plain: true,
             sections: Vec::new(),
-            names: BTreeMap::new(),
+            names: Map::new(),
             current: None,
             problems: Vec::new(),
         }

@@ -160,7 +160,7 @@ pub fn renumbered(tree: Tree) -> Tree {
 }
 
 fn unique_keys(mut sections: Vec<(Box<str>, Tree)>) -> Tree {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = crate::sorted::Set::new();
     for (name, _) in &mut sections {
         while !seen.insert(name.clone()) {
             *name = format!("{name}+").into();

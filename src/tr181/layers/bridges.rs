@@ -3,7 +3,7 @@
 use super::net::{Device, NETWORK, Net, dotted, upon, words};
 use super::{INTERFACE, SSID, VLAN, texts};
 use crate::dm::tree::Tree;
-use std::collections::BTreeSet;
+use crate::sorted::Set;
 
 /// The table of bridge ports.
 pub const PORT: &str = "Device.Bridging.Bridge.{i}.Port";
@@ -36,19 +36,14 @@ impl<'s> Net<'s> {
     /// Every bridge; adds the pairs of its ports to `edges`.
     pub(super) fn bridges(
         &self,
-        physical: &BTreeSet<&str>,
+        physical: &Set<&str>,
         edges: &mut Vec<(String, String)>,
     ) -> Vec<(String, Tree)> {
         let bridges = self.devices.iter().filter(|device| device.kind() == "bridge");
         bridges.map(|bridge| (bridge.name.clone(), self.bridge(bridge, physical, edges))).collect()
     }
 
-    fn bridge(
-        &self,
-        bridge: &Device<'s>,
-        physical: &BTreeSet<&str>,
-        edges: &mut Vec<(String, String)>,
-    ) -> Tree {
+    fn bridge(&self, bridge: &Device<'s>, physical: &Set<&str>, edges: &mut Vec<(String, String)>) -> Tree {
         let mut vlans: Vec<(String, Tree)> = Vec::new();
         let mut vlan_ports: Vec<(String, Tree)> = Vec::new();
         let mut tagged: Vec<(&str, &str)> = Vec::new();

@@ -4,7 +4,7 @@ use super::{LINK, VLAN};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 
 /// The package of the network.
 pub const NETWORK: &str = "uci:network";
@@ -95,9 +95,9 @@ pub struct Net<'s> {
     /// `wifi-iface` sections.
     pub wifi: Vec<(&'s str, &'s Tree)>,
     /// The netdev of each `wifi-iface` section that has one now.
-    pub netdevs: BTreeMap<&'s str, &'s str>,
-    l3: BTreeMap<&'s str, &'s str>,
-    children: BTreeMap<&'s str, Vec<&'s str>>,
+    pub netdevs: Map<&'s str, &'s str>,
+    l3: Map<&'s str, &'s str>,
+    children: Map<&'s str, Vec<&'s str>>,
 }
 
 /// A live reply of which only names are wanted: a failed one is as if absent, so that no row goes with it.
@@ -157,9 +157,9 @@ impl<'s> Net<'s> {
                 Some(_) => view.sections(WIRELESS, "wifi-iface")?,
                 None => Vec::new(),
             },
-            netdevs: BTreeMap::new(),
-            l3: BTreeMap::new(),
-            children: BTreeMap::new(),
+            netdevs: Map::new(),
+            l3: Map::new(),
+            children: Map::new(),
         };
         for (_, radio) in radios.map_or(&[][..], Tree::entries) {
             for iface in radio.get("interfaces").map_or(&[][..], Tree::items) {
@@ -283,7 +283,7 @@ impl<'s> Net<'s> {
     /// The links: one per distinct L2 device that interfaces use, directly or through VLANs, then made ones.
     pub fn links(&self) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
-        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut seen: Set<String> = Set::new();
         let used = self.interfaces.iter().filter_map(|interface| interface.device);
         let used = used.chain(self.vlans.iter().map(|vlan| vlan.base.as_str()));
         let made = self.devices.iter().filter(|device| device.tree.get("cpe_link").is_some());
@@ -304,7 +304,7 @@ impl<'s> Net<'s> {
     }
 
     /// What lies below a link.
-    pub fn below_link(&self, name: &str, ports: &BTreeSet<&str>) -> Vec<String> {
+    pub fn below_link(&self, name: &str, ports: &Set<&str>) -> Vec<String> {
         let mut name = name;
         for _ in 0..MAX_DEPTH {
             match self.device(name).filter(|device| device.kind() == "macvlan") {

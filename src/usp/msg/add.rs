@@ -9,6 +9,7 @@ use crate::dm::read::Node;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Planner};
+use crate::sorted::Map;
 use crate::usp::error::{Asked, Fault, INTERNAL_ERROR, NOT_A_TABLE, PERMISSION_DENIED};
 use crate::usp::pb::add_resp::created_object_result::OperationStatus;
 use crate::usp::pb::add_resp::created_object_result::operation_status::{
@@ -17,7 +18,6 @@ use crate::usp::pb::add_resp::created_object_result::operation_status::{
 use crate::usp::pb::add_resp::{CreatedObjectResult, ParameterError};
 use crate::usp::pb::response::RespType;
 use crate::usp::pb::{self, AddResp};
-use std::collections::BTreeMap;
 
 /// What failed: of the object itself, or its parameters by name.
 type Failed = (Fault, Vec<(String, Fault)>);
@@ -148,23 +148,27 @@ pub(in crate::usp) fn keys_of_row(
     view: &View<'_>,
     rights: &Rights,
     row: &str,
-) -> Result<BTreeMap<String, String>, Stop> {
-    let Ok(pattern) = Pattern::parse(row) else { return Ok(BTreeMap::new()) };
+) -> Result<Map<String, String>, Stop> {
+    let Ok(pattern) = Pattern::parse(row) else { return Ok(Map::new()) };
     let Some(Node::Object(place)) = view.resolve(&pattern)?.into_iter().next() else {
-        return Ok(BTreeMap::new());
+        return Ok(Map::new());
     };
     let keys = unique_keys(view, &place, rights)?;
     Ok(keys.into_iter().map(|(name, value)| (name.to_string(), value.into_owned())).collect())
 }
 
 //= TR-369 R-ADD.4: every parameter that failed is listed.
-fn success(path: String, written: Written, unique_keys: BTreeMap<String, String>) -> OperationSuccess {
+fn success(path: String, written: Written, unique_keys: Map<String, String>) -> OperationSuccess {
     let errors = written.failed.into_iter().map(|(param, fault)| ParameterError {
         param,
         err_code: fault.code,
         err_msg: fault.text,
     });
-    OperationSuccess { instantiated_path: path, param_errs: errors.collect(), unique_keys }
+    OperationSuccess {
+        instantiated_path: path,
+        param_errs: errors.collect(),
+        unique_keys: unique_keys.into_iter().collect(),
+    }
 }
 
 fn failure(fault: &Fault) -> OperStatus {

@@ -12,8 +12,8 @@ use crate::dm::source::Stop;
 use crate::dm::undo::Mark;
 use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Planner, Wish};
+use crate::sorted::Map;
 use crate::usp::error::{self, Asked, Fault};
-use std::collections::BTreeMap;
 
 /// Most objects that one message may add, set or delete.
 pub const MAX_OBJECTS: usize = 1_000;
@@ -46,7 +46,7 @@ pub struct Setting<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// By their names in the object; without those that the controller may not read.
-    pub params: BTreeMap<String, String>,
+    pub params: Map<String, String>,
     /// What was not written, and why.
     pub failed: Vec<(String, Fault)>,
 }

@@ -9,9 +9,9 @@ use crate::dm::path::Step;
 use crate::dm::read::{Node, Place};
 use crate::dm::source::Stop;
 use crate::dm::view::View;
+use crate::sorted::Set;
 use crate::usp::pb::{self, header::MsgType};
 use crate::usp::wire::Writer;
-use std::collections::BTreeSet;
 
 /// Answers a Get. A path that cannot be read has its error in its own result; refuses only what is too long.
 //= TR-369 R-MSG.0: a request is answered.
@@ -28,7 +28,7 @@ fn one(view: &View<'_>, path: &str, max_depth: u32, rights: &Rights, w: &mut Wri
     let mut nodes = view.resolve_for(&pattern, if rights.is_all() { None } else { Some(&may) })?;
     if pattern.steps().iter().any(|step| matches!(step, Step::Follow { .. })) {
         // Two references may lead to the same place.
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         let mut paths = nodes.iter().map(|node| node.path(view)).collect::<Result<Vec<_>, _>>()?.into_iter();
         nodes.retain(|_| paths.next().is_none_or(|path| seen.insert(path)));
     }
