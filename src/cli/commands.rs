@@ -6,7 +6,7 @@ use super::args::{Argument, Command, Kind};
 
 /// What the program is.
 pub(super) const ABOUT: &str =
-    "OpenWrt's TR-069 and TR-181 agent: see and change what an ACS sees and changes";
+    "OpenWrt's agent for TR-069 and TR-369: see and change what an operator sees and changes";
 
 /// The end of `--help`.
 pub(super) const AFTER: &str = "\
