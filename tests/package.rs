@@ -93,6 +93,7 @@ fn a_package_holds_what_a_router_needs_at_its_place_and_nothing_else() {
             ("./etc/udhcpc.user.d/50-cpeagent", 0o644),
             ("./lib/upgrade/keep.d/cpeagent", 0o644),
             ("./usr/sbin/cpeagent", 0o755),
+            ("./usr/share/acl.d/cpeagent.json", 0o644),
             ("./usr/share/rpcd/acl.d/cpeagent.json", 0o644),
         ]
     );
@@ -101,6 +102,8 @@ fn a_package_holds_what_a_router_needs_at_its_place_and_nothing_else() {
     assert_eq!(text("./conffiles"), "/etc/config/cpeagent\n");
     for line in
         ["Package: cpeagent", "Depends: ca-bundle", "Architecture: mipsel_24kc", "License: Apache-2.0 OR MIT"]
+            .into_iter()
+            .chain(["Require-User: cpeagent=7547:cpeagent=7547"])
     {
         assert!(text("./control").lines().any(|have| have == line), "{line}: {}", text("./control"));
     }
@@ -163,6 +166,68 @@ fn the_access_list_names_methods_that_there_are_and_changes_only_for_writers() {
     }
     assert_eq!(named.len(), methods.len());
     assert!(named.iter().all(|name| methods.contains_key(*name)));
+}
+
+/// The calls that the mapping and its functions make: object and method, with what is filled in cut off.
+fn calls() -> Vec<(String, String)> {
+    let mut folders = vec![path("src/tr181")];
+    let mut calls = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let text = match entry.extension().and_then(|extension| extension.to_str()) {
+                None => {
+                    folders.push(entry);
+                    continue;
+                }
+                Some("toml" | "rs") => fs::read_to_string(&entry).unwrap(),
+                Some(_) => continue,
+            };
+            // What is under test is not what is mapped.
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for mark in ["\"ubus ", "\"ubus:", "call ", "; "] {
+                for rest in text.split(mark).skip(1).filter(|rest| rest.contains(' ')) {
+                    let mut words = rest.split([' ', '"', ';', '\n']);
+                    let (object, method) = (words.next().unwrap(), words.next().unwrap_or_default());
+                    let known = ["dhcp", "hostapd.", "iwinfo", "network.", "service", "system"];
+                    let is_method = !method.is_empty() && !method.starts_with('{');
+                    if is_method && known.iter().any(|known| object.starts_with(known)) {
+                        calls.push((object.to_string(), method.to_string()));
+                    }
+                }
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn the_user_of_the_network_part_may_call_what_the_mapping_calls() {
+    let text = fs::read(path("openwrt-package/files/cpeagent.ubus.json")).unwrap();
+    let tree = cpeagent::openwrt::json::parse(&text).unwrap();
+    let access = tree.get("access").unwrap().entries();
+    let may = |object: &str, method: &str| {
+        access.iter().any(|(allowed, with)| {
+            let fits = match allowed.strip_suffix('*') {
+                Some(start) => object.starts_with(start),
+                None => **allowed == *object,
+            };
+            fits && with.get("methods").unwrap().items().iter().any(|item| item.as_str() == Some(method))
+        })
+    };
+    let calls = calls();
+    assert!(calls.len() > 20, "{calls:?}");
+    for (object, method) in &calls {
+        assert!(may(object, method), "{object} {method}");
+    }
+    assert!(
+        may("iwinfo", "scan")
+            && may("service", "event")
+            && !may("service", "set")
+            && !may("system", "reboot")
+    );
+    for what in ["publish", "subscribe", "listen"] {
+        assert!(!tree.get(what).unwrap().items().iter().any(|item| item.as_str() == Some("*")), "{what}");
+    }
 }
 
 /// A folder that stands in for a router's root, with commands that a script calls.

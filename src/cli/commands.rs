@@ -3,6 +3,7 @@
 //! Only the table. [`super::args`] reads a command line by it and [`super::help`] prints it.
 
 use super::args::{Argument, Command, Kind};
+use crate::io::privileged::root::COMMAND;
 
 /// What the program is.
 pub(super) const ABOUT: &str =
@@ -45,6 +46,8 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("demo", "the workbench"),
 ];
 
+const VERBOSE: Argument = flag("verbose", "Log in detail, whatever the settings say");
+
 const fn flag(name: &'static str, help: &'static str) -> Argument {
     Argument { name, kind: Kind::Flag, help }
 }
@@ -62,8 +65,15 @@ pub(super) const COMMANDS: &[Command] = &[
     command(
         "run",
         "Run the agent; in a folder it ends with 80 to be started again as a boot, 81 after a factory reset",
-        &[flag("verbose", "Log in detail, whatever the settings say")],
+        &[VERBOSE],
     ),
+    Command {
+        name: COMMAND,
+        about: "The part of the agent that talks to the network; `run` starts it",
+        more: "",
+        hidden: true,
+        arguments: &[VERBOSE],
+    },
     command(
         "get",
         "Print values: PATH = VALUE",

@@ -21,6 +21,7 @@ mod status;
 
 use crate::dm::schema::Audience;
 use crate::io::log;
+use crate::io::privileged::root;
 use ::log::LevelFilter;
 use std::ffi::OsString;
 use std::fmt;
@@ -119,12 +120,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command_of(typed: &Typed) -> Result<Done, Fail> {
     let name = typed.command.name;
     let global = Global { root: typed.raw("root").map(PathBuf::from), json: typed.flag("json") };
-    if name != "run" {
+    if name != "run" && name != root::COMMAND {
         // Fails only where a log was started before.
         let _ = log::start(vec![log::Sink::Stderr], LevelFilter::Warn);
     }
     match name {
         "run" => run::agent(&global, typed.flag("verbose")),
+        root::COMMAND => run::network_part(typed.flag("verbose")),
         #[cfg(feature = "bench")]
         "demo" => run::demo(typed.flag("once")),
         #[cfg(feature = "bench")]

@@ -22,8 +22,6 @@ use tokio::sync::mpsc;
 
 /// The log of what would have been done to a device in a folder.
 pub const ACTIONS: &str = "/actions.log";
-/// Where the agent keeps what survives a reboot.
-const STATE: &str = "/etc/cpeagent";
 
 /// Why the agent ended, as an exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,47 +136,28 @@ impl Device {
         Services { folder: self.is_folder().then(|| self.disk.clone()), ubus: self.ubus.clone() }
     }
 
-    /// Restarts the device.
-    pub async fn reboot(&self) -> Exit {
-        log::warn!("the device restarts");
+    /// Notes that the device restarts, reset to its factory state if so. In a folder this is all that happens.
+    pub fn restarted(&self, reset: bool) -> Exit {
+        log::warn!("the device {}", if reset { "is reset to its factory state" } else { "restarts" });
         if self.is_folder() {
-            self.services().log("reboot");
+            self.services().log(if reset { "factory-reset" } else { "reboot" });
+            if reset {
+                self.unlay();
+            }
             self.new_boot();
-        } else if !self.services().call("system", "reboot", &Tree::Map(Vec::new())).await
-            && !super::program::run("/sbin/reboot", &[]).await
-        {
-            log::error!("the device does not restart");
         }
-        Exit::Reboot
+        if reset { Exit::FactoryReset } else { Exit::Reboot }
     }
 
-    /// Resets the device to its factory state and restarts it.
-    pub async fn factory_reset(&self) -> Exit {
-        log::warn!("the device is reset to its factory state");
-        for name in self.disk.list(STATE).unwrap_or_default() {
-            let path = format!("{STATE}/{name}");
-            // Certificates and drop-ins came with the firmware or from a person, not from a manager.
-            if !self.disk.stat(&path).is_ok_and(|stat| stat.is_dir)
-                && let Err(error) = self.disk.remove(&path)
+    /// Has what the read-only part of the image holds come back, as when an overlay is erased.
+    fn unlay(&self) {
+        for name in self.disk.list("/rom/etc/config").unwrap_or_default() {
+            if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE)
+                && let Err(error) = self.disk.replace(&format!("/etc/config/{name}"), &text, 0o600)
             {
-                log::error!("{path} is not removed: {error}");
+                log::error!("{name} is not restored: {error}");
             }
         }
-        if self.is_folder() {
-            self.services().log("factory-reset");
-            // What the read-only part of the image holds comes back, as when an overlay is erased.
-            for name in self.disk.list("/rom/etc/config").unwrap_or_default() {
-                if let Ok(text) = self.disk.read(&format!("/rom/etc/config/{name}"), super::disk::MAX_FILE)
-                    && let Err(error) = self.disk.replace(&format!("/etc/config/{name}"), &text, 0o600)
-                {
-                    log::error!("{name} is not restored: {error}");
-                }
-            }
-            self.new_boot();
-        } else if !super::program::run("/sbin/firstboot", &["-y", "-r"]).await {
-            log::error!("firstboot failed");
-        }
-        Exit::FactoryReset
     }
 
     /// What ubus tells by itself; once.

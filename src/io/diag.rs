@@ -9,6 +9,8 @@ mod lookup;
 mod tests;
 mod transfer;
 
+pub use echo::raw_socket;
+
 use super::clock::Clock;
 use super::disk::RealDisk;
 use super::fetch::Fetch;

@@ -49,7 +49,7 @@ pub struct Written {
 
 /// An exclusive lock, let go when dropped.
 pub struct Lock {
-    _held: Box<dyn Any + Send>,
+    _held: Box<dyn Any + Send + Sync>,
 }
 
 impl std::fmt::Debug for Lock {

@@ -3,7 +3,8 @@
 //! Only root may connect (mode 0600). One request a line, one answer a line, in order.
 
 use super::device::Device;
-use super::disk::Disk;
+use super::disk::{Disk, RealDisk};
+use super::privileged;
 use crate::agent::local::{Request, refusal};
 use crate::dm::error::{Error, Refusal};
 use crate::dm::tree::Tree;
@@ -11,6 +12,7 @@ use crate::openwrt::json;
 use crate::sorted::Map;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -86,7 +88,7 @@ impl Local {
         let path = match Local::listen(device) {
             Ok((listener, path)) => {
                 tokio::spawn(accept(listener, asker.clone()));
-                Some(path)
+                path
             }
             Err(error) => {
                 log::error!("{SOCKET} cannot be opened: {error}");
@@ -96,14 +98,14 @@ impl Local {
         Local { asker, path }
     }
 
-    fn listen(device: &Device) -> io::Result<(UnixListener, PathBuf)> {
-        let disk = device.disk();
-        disk.make_dir("/var/run")?;
-        let path = disk.host_path(SOCKET)?;
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(short(&path)?.1)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok((listener, path))
+    /// The socket and, where it is ours to remove, its path.
+    fn listen(device: &Device) -> io::Result<(UnixListener, Option<PathBuf>)> {
+        let (listener, path) = match privileged::local() {
+            Some(listener) => (listener?, None),
+            None => bind(&device.disk()).map(|(listener, path)| (listener, Some(path)))?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok((UnixListener::from_std(listener)?, path))
     }
 
     /// For those who ask by another way.
@@ -123,6 +125,17 @@ impl Drop for Local {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Makes the socket that only root may connect to; also its path.
+pub(super) fn bind(disk: &RealDisk) -> io::Result<(net::UnixListener, PathBuf)> {
+    disk.make_dir("/var/run")?;
+    let path = disk.host_path(SOCKET)?;
+    let _ = std::fs::remove_file(&path);
+    let (_folder, name) = short(&path)?;
+    let listener = net::UnixListener::bind(name)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok((listener, path))
 }
 
 /// A path by which a socket can be named: one that is too long goes by its folder's descriptor, which must stay open.

@@ -25,6 +25,7 @@ pub mod netlink;
 pub mod notice;
 pub mod object;
 pub mod pool;
+pub mod privileged;
 pub mod program;
 pub mod random;
 pub mod run;

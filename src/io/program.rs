@@ -1,16 +1,12 @@
 //! Programs of the system, started with an argument vector and never through a shell.
 
-use tokio::process::Command;
+use std::process::{Command, Stdio};
 
-/// Runs a program to its end; whether it succeeded. Its output goes nowhere.
-pub async fn run(program: &str, arguments: &[&str]) -> bool {
+/// Runs a program to its end and waits for it; whether it succeeded. Its output goes nowhere.
+pub fn run(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .env_clear();
-    match command.status().await {
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).env_clear();
+    match command.status() {
         Ok(status) => status.success(),
         Err(error) => {
             log::error!("{program} cannot be started: {error}");

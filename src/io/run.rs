@@ -5,15 +5,14 @@
 //! and connections tasks of their own. While a write to flash lasts, sockets are served and connection requests
 //! answered; every other event waits for its turn.
 
-use super::announce;
-use super::commit::{self, Request};
+use super::commit::Request;
 use super::device::{Device, Exit, package};
-use super::disk::{Disk, Lock};
 use super::local::{Asked, Local};
 use super::notice::Notice;
 use super::pool;
+use super::privileged::{Answer, Ask, Opened, Privileged};
 use super::services::{Hands, Order};
-use super::store::{self, Store};
+use super::store;
 use crate::agent::{Action, Agent, Event, NotCommitted, Unkept};
 use crate::diag::Verdict;
 use crate::dm::error::Refusal;
@@ -24,7 +23,6 @@ use crate::sorted::{Map, Set};
 use crate::state::Start;
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -41,9 +39,6 @@ use links::Links;
 const QUEUE: usize = 32;
 /// How long the services may take to be told before the device restarts.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Where a second agent is kept out, and how long the first may take to end.
-const LOCK: &str = "/var/run/cpeagent.lock";
-const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// How often it is looked whether the calendar was set, by which timers may be due earlier.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
@@ -67,8 +62,7 @@ type Sums = Vec<(Box<str>, Option<Box<str>>)>;
 struct Loop {
     agent: Agent,
     device: Device,
-    /// Held by one piece of work on the pool at a time.
-    store: Arc<Mutex<Store>>,
+    privileged: Privileged,
     rng: Rng,
     /// Checksums of the packages as they were last read.
     read: Map<Box<str>, Box<str>>,
@@ -87,34 +81,19 @@ struct Loop {
 ///
 /// Fails where its stores cannot be read at all; everything else is logged and lived with.
 pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, String> {
-    let disk = device.disk();
-    let _alone = alone(&*disk).map_err(|e| format!("another agent seems to run ({LOCK}): {e}"))?;
-    let (mut store, origin, faults) =
-        Store::load(&*disk).map_err(|e| format!("the agent's state cannot be read: {e}"))?;
-    for fault in faults {
-        log::warn!("{fault}");
-    }
-    log::debug!("state: {origin:?}");
-    let mut unannounced = announce::left(&*disk);
-    match commit::recover(&*disk, &mut store) {
-        Ok(commit::Recovered::Nothing) => {}
-        Ok(done) => {
-            log::warn!("{done}");
-            if let commit::Recovered::Finished(packages) = done {
-                // At a boot nobody listens yet; where only the agent was started again, the services do not know.
-                unannounced.extend(packages);
-            }
-        }
-        Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
-    }
+    let privileged = Privileged::open(device.disk(), device.is_folder())?;
+    let Opened { mut state, events, unannounced } = match privileged.ask(Ask::Open) {
+        Answer::Opened(opened) => *opened,
+        other => return Err(format!("the stores cannot be opened: {}", other.failure())),
+    };
     let mut rng = Rng::new(super::random::seed());
-    let mut state = store.state().clone();
-    match state.note_start(&store::boot_id(&*disk)) {
+    let sequence = state.commit();
+    match state.note_start(&store::boot_id(&*device.disk())) {
         Start::First => log::info!("first start"),
         Start::Boot => log::info!("the device has booted"),
         Start::Restart => log::info!("the agent was restarted"),
     }
-    let mut agent = Agent::new(model, state, acs::ledger(&store), Rng::new(rng.bytes()));
+    let mut agent = Agent::new(model, state, acs::ledger(&events), Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
     agent.resume(unannounced);
     let (told, mut told_rx) = mpsc::channel(QUEUE);
@@ -128,11 +107,10 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let acs = Acs::new(&mut rng);
     let hands = Hands::start(device.services(), told.clone());
     let links = Links::new(&device, Rng::new(rng.bytes()));
-    let sequence = store.state().commit();
     let mut this = Loop {
         agent,
         device,
-        store: Arc::new(Mutex::new(store)),
+        privileged,
         rng,
         read: Map::new(),
         told,
@@ -185,13 +163,6 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     }
 }
 
-/// Keeps a second agent out while the result lives.
-fn alone(disk: &dyn Disk) -> std::io::Result<Lock> {
-    disk.make_dir("/var/run")?;
-    disk.extend(LOCK, b"")?;
-    disk.lock(LOCK, LOCK_WAIT)
-}
-
 impl Loop {
     /// Hands one event over and carries out what follows, with everything that follows from that at once.
     async fn event(&mut self, event: Event) -> Option<Exit> {
@@ -220,10 +191,11 @@ impl Loop {
         let (told, _) = mpsc::channel(QUEUE);
         let hands = std::mem::replace(&mut self.hands, Hands::start(self.device.services(), told));
         hands.finish(FAREWELL).await;
-        match reset {
-            true => self.device.factory_reset().await,
-            false => self.device.reboot().await,
-        }
+        self.ask(if reset { Ask::FactoryReset } else { Ask::Reboot })
+            .await
+            .done()
+            .unwrap_or_else(|error| log::error!("the device does not restart: {error}"));
+        self.device.restarted(reset)
     }
 
     /// Waits for what an action takes; connection requests are answered meanwhile, all other events wait.
@@ -237,14 +209,10 @@ impl Loop {
         }
     }
 
-    /// Has work on the disk and the store done on the pool. The action is over when this returns.
-    async fn on_disk<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&dyn Disk, &mut Store) -> T + Send + 'static,
-    ) -> T {
-        let (disk, store) = (self.device.disk(), self.store.clone());
-        let work = pool::run(move || work(&*disk, &mut store.lock().unwrap_or_else(PoisonError::into_inner)));
-        self.meanwhile(work).await
+    /// Has what takes root done, on the pool. The action is over when this returns.
+    async fn ask(&mut self, ask: Ask) -> Answer {
+        let privileged = self.privileged.clone();
+        self.meanwhile(pool::run(move || privileged.ask(ask))).await
     }
 
     async fn act(&mut self, action: Action) -> Next {
@@ -254,13 +222,15 @@ impl Loop {
                 let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
                 let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
                 let request = Request { edits, read, keep: false };
-                let done = self.on_disk(move |disk, store| commit::commit(disk, store, &request)).await;
-                let done = done.map(|done| (done.sequence, done.packages)).map_err(not_committed);
+                let done = match self.ask(Ask::Commit(request)).await {
+                    Answer::Committed(done) => done,
+                    other => Err(NotCommitted::Refused(Refusal::Backend(other.failure().to_string()))),
+                };
                 self.sequence = done.as_ref().map_or(self.sequence, |(sequence, _)| *sequence);
                 return Next::Event(Box::new(Event::Committed(done)));
             }
             Action::Save(state) => {
-                if let Err(error) = self.on_disk(move |disk, store| store.save(disk, *state)).await {
+                if let Err(error) = self.ask(Ask::Save(state)).await.done() {
                     log::error!("the agent's state is not written: {error}");
                     return Next::NotKept(Unkept::State);
                 }
@@ -273,7 +243,8 @@ impl Loop {
             Action::Call(calls) => self.hands.give(Order::Call(calls)),
             Action::Configure(config) => {
                 log::set_max_level(config.agent.log_level);
-                let facts = self.configure_sockets(&config);
+                let mut facts = self.configure_sockets(&config);
+                facts.extend(self.privileged.words().map(|words| ("privileges", words.into())));
                 return Next::Event(Box::new(Event::Runtime(facts)));
             }
             Action::Answer(id, tree) => self.local.answer(id, &tree),
@@ -324,8 +295,8 @@ impl Loop {
     async fn told(&mut self, told: Told) -> Option<Event> {
         match told {
             Told::Announced(upto, packages) => {
-                let done = self.on_disk(move |disk, _| announce::told(disk, upto, &packages)).await;
-                done.unwrap_or_else(|error| log::warn!("{}: {error}", announce::UNANNOUNCED));
+                let done = self.ask(Ask::Announced(upto, packages)).await.done();
+                done.unwrap_or_else(|error| log::warn!("what was announced is not noted: {error}"));
                 // A connection request may have come meanwhile.
                 self.acs.woken()
             }
@@ -363,16 +334,4 @@ fn fetched(sources: Vec<(Box<str>, Source)>) -> Event {
         }
     }
     Event::Fetched(sources)
-}
-
-fn not_committed(error: commit::Error) -> NotCommitted {
-    match error {
-        commit::Error::Changed(_) => NotCommitted::Changed,
-        commit::Error::Staged { .. } | commit::Error::RollbackPending => {
-            NotCommitted::Refused(Refusal::Busy(error.to_string()))
-        }
-        commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
-            NotCommitted::Refused(Refusal::Backend(error.to_string()))
-        }
-    }
 }

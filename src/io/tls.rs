@@ -10,16 +10,19 @@ pub mod peer;
 pub mod serve;
 
 use super::clock::Calendar;
+use super::disk::MAX_FILE;
+use super::privileged;
 use crate::time::Wall;
 use crate::x509;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,8 +212,14 @@ impl Tls {
         let client = match &setup.client {
             None => None,
             Some((certificate, key)) => {
-                let key_der = PrivateKeyDer::from_pem_file(key)
-                    .map_err(|e| Error(format!("{}: no private key in PEM: {e}", key.display())))?;
+                let key_der = match PrivateKeyDer::from_pem_file(key) {
+                    Err(pem::Error::Io(refused)) => from_root(refused, key)
+                        .map_err(pem::Error::Io)
+                        .and_then(|text| PrivateKeyDer::from_pem_slice(&text)),
+                    read => read,
+                };
+                let key_der =
+                    key_der.map_err(|e| Error(format!("{}: no private key in PEM: {e}", key.display())))?;
                 Some((certificates(certificate)?, key_der))
             }
         };
@@ -463,12 +472,22 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// A file that only root may read.
+fn from_root(refused: io::Error, path: &Path) -> io::Result<Vec<u8>> {
+    privileged::read(refused, &path.to_string_lossy(), MAX_FILE)
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let wrong = |e: &dyn fmt::Display| Error(format!("{}: {e}", path.display()));
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .map_err(|e| wrong(&e))?
-        .collect::<Result<_, _>>()
-        .map_err(|e| wrong(&e))?;
+    let found = match CertificateDer::pem_file_iter(path) {
+        Ok(found) => found.collect::<Result<Vec<_>, _>>(),
+        Err(pem::Error::Io(refused)) => {
+            let text = from_root(refused, path).map_err(|e| wrong(&e))?;
+            CertificateDer::pem_slice_iter(&text).collect()
+        }
+        Err(error) => Err(error),
+    };
+    let found = found.map_err(|e| wrong(&e))?;
     if found.is_empty() { Err(wrong(&"no certificate in PEM")) } else { Ok(found) }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! The planner refuses what would not read back; here it is seen that what it takes is kept.
 
+use cpeagent::dm::edit::Edit;
 use cpeagent::dm::line::Pipe;
 use cpeagent::dm::schema::{How, Model, Param, Write};
 use cpeagent::dm::value::{Syntax, Type};
 use cpeagent::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
+use cpeagent::io::disk::sim::SimDisk;
+use cpeagent::io::privileged::rules;
 use std::collections::BTreeSet;
 
 use crate::router::Router;
@@ -223,7 +226,16 @@ fn plan(
             planner.set(&wishes)
         });
         match done {
-            Ok(()) => return Ok(planner.finish()),
+            Ok(()) => {
+                let plan = planner.finish();
+                let edits: Vec<Edit> =
+                    plan.edits.iter().filter(|edit| edit.source.starts_with("uci:")).cloned().collect();
+                let packages = rules::packages(&SimDisk::with([]));
+                return match rules::judge(&edits, &packages) {
+                    Ok(()) => Ok(plan),
+                    Err(why) => Err(format!("the root part would not do it: {why}")),
+                };
+            }
             Err(NoPlan::Refused(why)) => return Err(format!("{why:?}")),
             Err(NoPlan::Wait) => {
                 let wanted = planner.wanted();

@@ -6,6 +6,7 @@ use crate::diag::ping::{self, Counts};
 use crate::diag::route::{self, Hop};
 use crate::diag::{INTERNAL, MAX_TIME, NO_ROUTE, OTHER, Verdict};
 use crate::io::http::connect::Route;
+use crate::io::privileged;
 use crate::rng::Rng;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
@@ -21,6 +22,19 @@ const MAX_PACKET: usize = 65_535;
 /// Foreign packets passed over while one answer is waited for: all ICMP of the device comes by.
 const MAX_FOREIGN: u32 = 100_000;
 
+/// A socket for all ICMP of the device, which takes root.
+pub fn raw_socket(v6: bool) -> io::Result<Socket> {
+    socket(v6, Type::RAW)
+}
+
+fn socket(v6: bool, kind: Type) -> io::Result<Socket> {
+    let (domain, protocol) = match v6 {
+        true => (Domain::IPV6, Protocol::ICMPV6),
+        false => (Domain::IPV4, Protocol::ICMPV4),
+    };
+    Socket::new(domain, kind, Some(protocol))
+}
+
 /// A socket that sends echo requests.
 struct Echo {
     socket: UdpSocket,
@@ -35,13 +49,10 @@ struct Echo {
 impl Echo {
     /// Raw, as on a router; where that is not allowed, the kernel's own kind, which hears no routers.
     fn open(v6: bool, route: &Route, id: u16) -> io::Result<Echo> {
-        let (domain, protocol) = match v6 {
-            true => (Domain::IPV6, Protocol::ICMPV6),
-            false => (Domain::IPV4, Protocol::ICMPV4),
-        };
-        let (socket, raw) = match Socket::new(domain, Type::RAW, Some(protocol)) {
+        let raw = raw_socket(v6).or_else(|refused| privileged::echo(refused, v6));
+        let (socket, raw) = match raw {
             Ok(socket) => (socket, true),
-            Err(_) => (Socket::new(domain, Type::DGRAM, Some(protocol))?, false),
+            Err(_) => (socket(v6, Type::DGRAM)?, false),
         };
         socket.set_nonblocking(true)?;
         route.apply(&socket, !v6, 0)?;

@@ -4,7 +4,7 @@
 
 use super::error::{Error, Stage};
 use super::url::Url;
-use crate::io::{pool, tls};
+use crate::io::{pool, privileged, tls};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -41,7 +41,7 @@ pub struct Route {
     pub family: Family,
     /// Differentiated services code point, 0 to 63.
     pub dscp: Option<u8>,
-    /// Routing mark (SO_MARK); takes CAP_NET_ADMIN.
+    /// Routing mark (SO_MARK); takes CAP_NET_ADMIN, so that the root part sets it.
     pub mark: Option<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Route {
             socket.bind_device(Some(interface.as_bytes()))?;
         }
         if let Some(mark) = self.mark {
-            socket.set_mark(mark)?;
+            socket.set_mark(mark).or_else(|refused| privileged::mark(refused, socket, mark))?;
         }
         if let Some(dscp) = self.dscp {
             let octet = u32::from(dscp & 0x3f) << 2;

@@ -11,8 +11,8 @@ use crate::io::connector;
 use crate::io::http::body::{Body, Whole};
 use crate::io::http::client::Client;
 use crate::io::listener::Call;
+use crate::io::privileged::Ask;
 use crate::io::sockets::Sockets;
-use crate::io::store::Store;
 use crate::io::stun;
 use crate::openwrt::json;
 use crate::rng::Rng;
@@ -79,9 +79,8 @@ impl Acs {
 }
 
 /// The events that no ACS has confirmed yet.
-pub(super) fn ledger(store: &Store) -> Ledger {
-    let texts = store.events().iter().map(|(_, text)| text);
-    Ledger::replay(texts.filter_map(|text| Record::from_tree(&json::parse(text.as_bytes()).ok()?)))
+pub(super) fn ledger(texts: &[String]) -> Ledger {
+    Ledger::replay(texts.iter().filter_map(|text| Record::from_tree(&json::parse(text.as_bytes()).ok()?)))
 }
 
 impl Loop {
@@ -117,8 +116,7 @@ impl Loop {
                     records.iter().map(|record| json::write(&record.to_tree())).collect::<Vec<_>>()
                 };
                 let (records, whole) = (texts(&records), texts(&whole));
-                if let Err(error) = self.on_disk(move |disk, store| store.note(disk, &records, &whole)).await
-                {
+                if let Err(error) = self.ask(Ask::Note(records, whole)).await.done() {
                     log::error!("an event is not written: {error}");
                     return Next::NotKept(Unkept::Events);
                 }

@@ -4,7 +4,6 @@ use super::Loop;
 use crate::agent::Event;
 use crate::agent::cwmp::Ledger;
 use crate::config::Config;
-use crate::io::store::Store;
 use crate::rng::Rng;
 
 /// Nothing is held.
@@ -34,7 +33,7 @@ impl Acs {
     }
 }
 
-pub(super) fn ledger(_: &Store) -> Ledger {
+pub(super) fn ledger(_: &[String]) -> Ledger {
     Ledger
 }
 

@@ -1,0 +1,240 @@
+//! The program as a router runs it, in a mount name space with an `/etc` of its own: a root part, and a part that talks to the
+//! network and is nobody.
+#![cfg(feature = "bench")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use cpeagent::bench::acs::{Acs, Settings};
+use cpeagent::bench::rpc::{Rpc, Value};
+use cpeagent::io::pool;
+use cpeagent::openwrt::ubus::blob::{self, Entries};
+use cpeagent::openwrt::ubus::frame::{Attr, Decoder, Frame, Kind, Status};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::process::{Child, Command};
+use tokio::task::yield_now;
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/ash\ncpeagent:x:7547:7547:cpeagent:/var:/bin/false\n";
+/// `etc` and `run` of a folder take the place of the machine's, for the program alone.
+const WITHIN: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && exec /run/program run";
+
+/// How root with a mount name space is had here; none where it is not.
+fn unshare() -> Option<&'static [&'static str]> {
+    let works = |options: &&&[&str]| {
+        let done =
+            std::process::Command::new("unshare").args(**options).arg("true").stderr(Stdio::null()).status();
+        done.is_ok_and(|status| status.success())
+    };
+    let ways: [&'static [&'static str]; 2] = [&["-m"], &["-Urm", "--map-auto"]];
+    let found = ways.iter().find(works).copied();
+    if found.is_none() {
+        eprintln!("left out: needs root with mount name spaces, or newuidmap");
+    }
+    found
+}
+
+/// A router's `/etc` and `/run`.
+fn router(acs: &str, passwd: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "config identity 'identity'\n\toption manufacturer 'ACME'\n\toption oui '001122'\n\toption serial '1'\n\n\
+         config acs 'acs'\n\toption url '{acs}'\n\toption allow_plain_http '1'\n\
+         \toption connection_request_enable '0'\n"
+    );
+    for (path, mode, text) in [
+        ("etc/config/cpeagent", 0o600, settings.as_str()),
+        ("etc/config/system", 0o600, "config system\n\toption hostname 'before'\n"),
+        ("etc/passwd", 0o644, passwd),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    fs::create_dir_all(folder.path().join("run/ubus")).unwrap();
+    // Whoever is nobody may not reach the one that was built.
+    fs::copy(env!("CARGO_BIN_EXE_cpeagent"), folder.path().join("run/program")).unwrap();
+    for dir in ["etc", "etc/config", "run", "run/ubus"] {
+        fs::set_permissions(folder.path().join(dir), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let ubus = folder.path().join("run/ubus/ubus.sock");
+    let listener = UnixListener::bind(&ubus).unwrap();
+    fs::set_permissions(ubus, PermissionsExt::from_mode(0o666)).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(bus(stream));
+        }
+    });
+    folder
+}
+
+/// The number of the one object of [`bus`].
+const NETIFD: u32 = 1_025;
+
+/// A ubusd to which netifd alone is connected, with loopback as `wan`.
+async fn bus(mut stream: UnixStream) -> Option<()> {
+    let text = |text: &str| blob::Value::text(text);
+    let wan = blob::Value::table([("interface", text("wan")), ("l3_device", text("lo"))]);
+    let dump: Entries = vec![("interface".into(), blob::Value::Array(vec![wan]))];
+    let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+    Frame::new(Kind::Hello, 0, 1).write(&mut out).unwrap();
+    loop {
+        stream.write_all(&std::mem::take(&mut out)).await.ok()?;
+        let mut chunk = [0; 4_096];
+        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+        decoder.push(&chunk[..length]);
+        while let Some(received) = decoder.next_frame().unwrap() {
+            let asked = received.frame.unwrap();
+            let answer = match asked.kind {
+                Kind::Lookup if asked.path().as_deref() == Some("network.interface") => {
+                    let found =
+                        Frame::new(Kind::Data, asked.seq, 0).with(Attr::ObjPath("network.interface".into()));
+                    Some(
+                        found
+                            .with(Attr::ObjId(NETIFD))
+                            .with(Attr::ObjType(1))
+                            .with(Attr::Signature(Vec::new())),
+                    )
+                }
+                Kind::Invoke if asked.object() == Some(NETIFD) => {
+                    let data = Frame::new(Kind::Data, asked.seq, NETIFD).with(Attr::ObjId(NETIFD));
+                    Some(data.with(Attr::Data(dump.clone())))
+                }
+                _ => None,
+            };
+            let status = if answer.is_some() { Status::Ok } else { Status::NotFound };
+            answer.into_iter().for_each(|answer| answer.write(&mut out).unwrap());
+            let end = Frame::new(Kind::Status, asked.seq, asked.object().unwrap_or(asked.peer));
+            end.with(Attr::Status(status)).write(&mut out).unwrap();
+        }
+    }
+}
+
+fn start(way: &[&str], router: &TempDir) -> Child {
+    let mut command = Command::new("unshare");
+    command.args(way).args(["sh", "-c", WITHIN, "sh"]).arg(router.path());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// What `/proc` says of a process.
+fn facts(pid: u32) -> Option<BTreeMap<String, String>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    Some(lines.map(|(name, value)| (name.to_string(), value.trim().to_string())).collect())
+}
+
+/// The processes that this one has started.
+fn children(pid: u32) -> Vec<(u32, BTreeMap<String, String>)> {
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(|child| Some((child, facts(child)?)))
+        .filter(|(_, facts)| facts.get("PPid").is_some_and(|parent| *parent == pid.to_string()))
+        .collect()
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(std::process::Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+async fn ask(router: &Path, request: &str) -> String {
+    let mut stream = UnixStream::connect(router.join("run/cpeagent.sock")).await.unwrap();
+    stream.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn acs() -> Acs {
+    Acs::start(Settings { linger: Duration::from_secs(20), ..Settings::default() }).await.unwrap()
+}
+
+#[test]
+fn what_talks_to_the_network_is_nobody_and_what_the_acs_sets_lands_on_disk() {
+    let Some(way) = unshare() else { return };
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        let informed = acs.next_inform();
+        let mut program = start(way, &router);
+        let (device, _) = informed.await;
+        let pid = program.id().unwrap();
+        let [(part, facts)] = children(pid).try_into().unwrap();
+        let nothing = "0000000000000000";
+        for (name, want) in [
+            ("Groups", ""),
+            ("CapInh", nothing),
+            ("CapPrm", nothing),
+            ("CapEff", nothing),
+            ("CapBnd", nothing),
+            ("CapAmb", nothing),
+            ("NoNewPrivs", "1"),
+        ] {
+            assert_eq!(facts[name], want, "{name}");
+        }
+        for name in ["Uid", "Gid"] {
+            let numbers: Vec<u32> =
+                facts[name].split_whitespace().map(|number| number.parse().unwrap()).collect();
+            assert!(numbers.len() == 4 && numbers.iter().all(|number| *number != 0), "{name}: {numbers:?}");
+        }
+        let name = Value::new("Device.DeviceInfo.HostName", "string", "after");
+        device.call(Rpc::SetParameterValues { values: vec![name], key: "k".into() }).await.unwrap();
+        let file = router.path().join("etc/config/system");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "config system\n\toption hostname 'after'\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::read_dir(router.path().join("etc/cpeagent")).unwrap().next().is_some(), "and the state");
+        device.close();
+        assert!(ask(router.path(), "{\"status\": \"\"}").await.contains("without root"));
+        signal(pid, "-TERM");
+        assert_eq!(program.wait().await.unwrap().code(), Some(0));
+        assert!(!Path::new(&format!("/proc/{part}/exe")).exists(), "both have ended");
+        assert!(!router.path().join("run/cpeagent.sock").exists());
+    });
+}
+
+#[test]
+fn either_part_takes_the_other_with_it() {
+    let Some(way) = unshare() else { return };
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        for root_first in [false, true] {
+            let informed = acs.next_inform();
+            let mut program = start(way, &router);
+            informed.await;
+            let (root, part) = (program.id().unwrap(), children(program.id().unwrap())[0].0);
+            signal(if root_first { root } else { part }, "-KILL");
+            let status = program.wait().await.unwrap();
+            assert_eq!(status.code(), if root_first { None } else { Some(1) });
+            while facts(part).is_some_and(|facts| !facts["State"].starts_with('Z')) {
+                yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn without_the_user_all_runs_as_root_and_says_so() {
+    let Some(way) = unshare() else { return };
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), "root:x:0:0:root:/root:/bin/ash\n");
+        let informed = acs.next_inform();
+        let program = start(way, &router);
+        informed.await;
+        assert!(children(program.id().unwrap()).is_empty());
+        assert!(ask(router.path(), "{\"status\": \"\"}").await.contains("no user cpeagent"));
+    });
+}
