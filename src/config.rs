@@ -64,6 +64,10 @@ pub struct Agent {
     pub empty_secret_write: EmptySecret,
     /// The time between looks at values that announce no change.
     pub sampling_period: Duration,
+    /// Whether a change that cuts its manager off is undone.
+    pub guard: bool,
+    /// After how long without him.
+    pub guard_timeout: Duration,
 }
 
 /// What an empty value written to a secret does.
@@ -257,6 +261,8 @@ impl Reader<'_> {
                 _ => EmptySecret::Ignore,
             },
             sampling_period: self.seconds("agent", "sampling_period"),
+            guard: self.flag("agent", "guard"),
+            guard_timeout: self.seconds("agent", "guard_timeout"),
         }
     }
 

@@ -35,8 +35,8 @@ pub struct Sums {
 pub struct Record {
     /// Its number, one more than that of the commit before.
     pub sequence: u64,
-    /// Whether it is kept after it is done, so that the guard can undo it.
-    pub keep: bool,
+    /// For whom it is kept after it is done, so that the guard can undo it; `None` if it is not.
+    pub keep: Option<Box<str>>,
     /// The packages it writes, by source key.
     pub packages: Map<Box<str>, Sums>,
     /// For each [`Change::Remove`] in `edits`, in order: the place its section had among all sections.
@@ -113,7 +113,7 @@ impl Record {
     /// Refuses edits that do not fit what is there before, or of a source that is not given.
     pub fn new(
         sequence: u64,
-        keep: bool,
+        keep: Option<Box<str>>,
         edits: Vec<Edit>,
         targets: &Map<Box<str>, Target>,
     ) -> Result<Record, Conflict> {
@@ -171,7 +171,10 @@ impl Record {
                 body.push('\n');
             }
         }
-        sealed::push_word(&mut body, if self.keep { "keep" } else { "drop" });
+        match &self.keep {
+            Some(manager) => ["keep", manager].iter().for_each(|word| sealed::push_word(&mut body, word)),
+            None => sealed::push_word(&mut body, "drop"),
+        }
         self.places.iter().for_each(|place| sealed::push_word(&mut body, &place.to_string()));
         body.push('\n');
         for edit in &self.edits {
@@ -202,16 +205,21 @@ impl Record {
                     let names = record.names.entry((*source).into()).or_default();
                     names.insert((*before).into(), (*after).into());
                 }
-                [end @ ("keep" | "drop"), places @ ..] => {
-                    let places: Result<_, _> = places.iter().map(|place| place.parse()).collect();
-                    record.keep = *end == "keep";
-                    record.places = places.map_err(|_| Broken::Damaged)?;
-                    record.edits = record::read_edits(body).map_err(|_| Broken::Damaged)?;
-                    return Ok(record);
+                ["keep", manager, places @ ..] => {
+                    record.keep = Some((*manager).into());
+                    return record.read_rest(places, body);
                 }
+                ["drop", places @ ..] => return record.read_rest(places, body),
                 _ => return Err(Broken::Damaged),
             }
         }
+    }
+
+    fn read_rest(mut self, places: &[&str], edits: &str) -> Result<Record, Broken> {
+        let places: Result<_, _> = places.iter().map(|place| place.parse()).collect();
+        self.places = places.map_err(|_| Broken::Damaged)?;
+        self.edits = record::read_edits(edits).map_err(|_| Broken::Damaged)?;
+        Ok(self)
     }
 
     /// The edits of one source, in order.
@@ -226,7 +234,7 @@ impl Record {
 
     /// How the record ends once everything is written.
     pub fn end(&self) -> Step {
-        if self.keep { Step::Keep } else { Step::Drop }
+        if self.keep.is_some() { Step::Keep } else { Step::Drop }
     }
 
     /// What the package `source` says about this record.
@@ -321,7 +329,7 @@ impl Record {
 pub fn steps(record: &Record) -> Vec<Step> {
     let packages = record.packages.keys().cloned().map(Step::Package);
     let files: Vec<Step> = packages.chain(record.has_state().then_some(Step::State)).collect();
-    if files.len() <= 1 && !record.keep {
+    if files.len() <= 1 && record.keep.is_none() {
         return files;
     }
     std::iter::once(Step::Journal).chain(files).chain([record.end()]).collect()

@@ -5,6 +5,7 @@
 //! in two generations, by `io::store`. Undelivered events are a log of their own: [`events`].
 
 pub mod events;
+pub mod guard;
 
 use crate::dm::edit::{Conflict, Edit};
 use crate::dm::error::Refusal;

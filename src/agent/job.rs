@@ -37,6 +37,10 @@ pub enum Job {
     Local(u64, Request),
     /// Set parameters of the agent's own accord.
     Keep(Vec<Wish>),
+    /// Look at the way to a manager who has something to confirm.
+    Guard(Box<str>),
+    /// Undo what a manager did not confirm.
+    TakeBack(Box<str>),
     /// Carry out a request of a USP controller.
     Usp(Rc<Ask>),
 }
@@ -46,7 +50,9 @@ impl Job {
     pub fn audience(&self) -> Audience {
         match self {
             Job::Cwmp(_) => Audience::Cwmp,
-            Job::Configure | Job::Look | Job::Local(..) | Job::Keep(_) => Audience::All,
+            Job::Configure | Job::Look | Job::Local(..) | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {
+                Audience::All
+            }
             Job::Usp(_) => Audience::Usp,
         }
     }
@@ -54,7 +60,7 @@ impl Job {
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
         match self {
-            Job::Configure | Job::Look => true,
+            Job::Configure | Job::Look | Job::Guard(_) | Job::TakeBack(_) => true,
             Job::Cwmp(work) => work.is_once(),
             Job::Local(..) | Job::Keep(_) | Job::Usp(_) => false,
         }
@@ -76,6 +82,8 @@ pub struct Running {
 pub(super) struct Committing {
     pub(super) state: State,
     pub(super) instances: Instances,
+    /// For whom it is kept how to undo it.
+    pub(super) keep: Option<Box<str>>,
     /// What is to be called after the session.
     pub(super) calls: Vec<String>,
     /// Diagnostics that it starts or ends.
@@ -134,6 +142,8 @@ impl Agent {
                 Job::Local(id, request) => self.local(&mut running, id, &request),
                 Job::Usp(ask) => self.usp(&mut running, &ask),
                 Job::Keep(wishes) => self.keep(&mut running, &wishes),
+                Job::Guard(manager) => self.look_at_guard(&running, &manager),
+                Job::TakeBack(manager) => self.take_back(&manager),
             }
         };
         match step {
@@ -236,15 +246,19 @@ impl Agent {
             self.refuse(&running.job, Refusal::Exhausted("the agent's state".into()));
             return Step::Over;
         }
+        let keep = match self.guarded(&running.snapshot, &edits, &mut next, &done) {
+            Ok(keep) => keep,
+            Err(keys) => return Step::Need(keys),
+        };
         edits.extend(self.state.difference(&next));
-        let committing = Committing { state: next, instances, calls: plan.calls, touched, done };
+        let committing = Committing { state: next, instances, keep, calls: plan.calls, touched, done };
         if edits.is_empty() {
             self.finish(committing);
             return Step::Over;
         }
         // What earlier jobs have read is no concern of this one.
         let read = running.snapshot.keys().filter(|key| key.starts_with("uci:")).map(Box::from).collect();
-        self.out.push_back(Action::Commit(edits, read));
+        self.out.push_back(Action::Commit(edits, read, committing.keep.clone()));
         running.commit = Some(committing);
         Step::Committing
     }
@@ -260,6 +274,9 @@ impl Agent {
                 // The store has noted the number with the commit.
                 let _ = committing.state.set_commit(sequence);
                 self.unannounced.extend(packages);
+                if let Some(manager) = committing.keep.take() {
+                    self.guard(manager);
+                }
                 self.finish(committing);
             }
             Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
@@ -307,7 +324,7 @@ impl Agent {
     }
 
     /// Has the services told at once, or after the session that is under way; and the watched parameters read.
-    fn announce_between_sessions(&mut self) {
+    pub(super) fn announce_between_sessions(&mut self) {
         if !self.is_in_session() {
             self.announce();
         }
@@ -326,7 +343,9 @@ impl Agent {
                 self.unconfigured = Some(error.to_string());
                 self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
             }
-            Job::Look | Job::Keep(_) => self.log(log::Level::Error, error.to_string()),
+            Job::Look | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {
+                self.log(log::Level::Error, error.to_string())
+            }
         }
     }
 

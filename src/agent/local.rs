@@ -234,6 +234,7 @@ impl Agent {
     fn status(&self) -> Tree {
         let mut out = Vec::new();
         self.cwmp_status(&mut out);
+        self.guard_status(&mut out);
         out.extend(self.unconfigured.iter().map(|why| ("settings_failure", Tree::from(why.as_str()))));
         out.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         Tree::map(out)

@@ -7,6 +7,7 @@
 #[cfg_attr(not(feature = "cwmp"), path = "cwmp/absent.rs")]
 pub mod cwmp;
 mod diag;
+pub mod guard;
 pub mod job;
 pub mod local;
 pub mod names;
@@ -59,6 +60,8 @@ pub enum Event {
     Fetched(Vec<(Box<str>, Source)>),
     /// The answer to [`Action::Commit`]: its number and the packages whose files changed, or why not.
     Committed(Result<(u64, Vec<Box<str>>), NotCommitted>),
+    /// The answer to [`Action::TakeBack`].
+    TakenBack(Result<guard::Undone, NotCommitted>),
     /// The ACS answered a POST.
     #[cfg(feature = "cwmp")]
     Reply {
@@ -114,8 +117,13 @@ pub enum NotCommitted {
 pub enum Action {
     /// Read these sources.
     Fetch(Set<Box<str>>),
-    /// Make these edits durable, all or none, where these sources still are what was read of them last.
-    Commit(Vec<Edit>, Set<Box<str>>),
+    /// Make these edits durable, all or none, where these sources still are what was read of them last. For the manager
+    /// in the last it is kept how to undo them.
+    Commit(Vec<Edit>, Set<Box<str>>, Option<Box<str>>),
+    /// Undo all commits kept for this manager, as one; the second is for [`State::undone`].
+    TakeBack(Box<str>, String),
+    /// Keep no longer how to undo the commits of this manager.
+    Release(Box<str>),
     /// Keep the state, durably, before any later action.
     Save(Box<State>),
     /// Append the first to the event log, durably, before any later action; the second is what the whole log comes
@@ -188,6 +196,8 @@ pub struct Agent {
     /// Calls that wait until the answer has left and the session is over.
     calls: Vec<String>,
     diagnoses: diag::Diagnoses,
+    /// What managers have not confirmed yet.
+    guards: guard::Guards,
     cwmp: cwmp::Cwmp,
     usp: usp::Usp,
     out: VecDeque<Action>,
@@ -219,6 +229,7 @@ impl Agent {
             reading_skew: 0,
             calls: Vec::new(),
             diagnoses: diag::Diagnoses::default(),
+            guards: guard::Guards::default(),
             cwmp,
             usp: usp::Usp::default(),
             out: VecDeque::new(),
@@ -241,7 +252,13 @@ impl Agent {
 
     /// When [`Event::Timer`] is due.
     pub fn next_timer(&self) -> Option<Instant> {
-        let own = [self.look, self.configure_at, self.keep_at, self.cwmp.next_timer(self.now)];
+        let own = [
+            self.look,
+            self.configure_at,
+            self.keep_at,
+            self.cwmp.next_timer(self.now),
+            self.guards.next_timer(),
+        ];
         own.into_iter().chain([self.notices_timer(), self.commands_timer()]).flatten().min()
     }
 
@@ -280,10 +297,12 @@ impl Agent {
                 self.forget_subscriptions();
                 self.out.push_back(Action::Save(Box::new(self.state.clone())));
                 self.jobs.push_back(Job::Configure);
+                self.resume_guards();
                 self.announce();
             }
             Event::Fetched(sources) => self.fetched(sources),
             Event::Committed(done) => self.committed(done),
+            Event::TakenBack(done) => self.taken_back(done),
             #[cfg(feature = "cwmp")]
             Event::Reply { .. } | Event::Lost(_) | Event::Woken => self.cwmp_event(event),
             Event::Timer => {
@@ -300,6 +319,7 @@ impl Agent {
                     self.out.push_back(Action::Save(Box::new(self.state.clone())));
                     self.keep_events();
                 }
+                self.guards_due();
                 self.notices_due();
                 self.cwmp_due();
             }
@@ -357,7 +377,7 @@ impl Agent {
             if self.running.is_some() {
                 return;
             }
-            if self.settle_diagnoses() || self.commands_due() {
+            if self.settle_diagnoses() || self.settle_guards() || self.commands_due() {
                 continue;
             }
             let Some(job) = self.next_job() else { return };
@@ -410,6 +430,7 @@ impl Agent {
 
     /// Has the services told of what was committed; not before the answer has left.
     fn announce(&mut self) {
+        self.guards_told();
         let calls = std::mem::take(&mut self.calls);
         let packages: Vec<Box<str>> = std::mem::take(&mut self.unannounced).into_iter().collect();
         if packages.is_empty() {

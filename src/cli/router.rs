@@ -175,7 +175,7 @@ impl Router {
             return Ok(Vec::new());
         }
         edits.extend(self.store.state().difference(&next));
-        let request = Request { edits, read: self.sums.borrow().clone(), keep: false };
+        let request = Request { edits, read: self.sums.borrow().clone(), keep: None };
         commit::commit(&*self.disk, &mut self.store, &request).map(|done| done.packages)
     }
 

@@ -114,6 +114,12 @@ pub const SETTINGS: &[Setting] = &[
          read would clear them."),
     setting("agent", "sampling_period", Kind::Number(1, 3_600), "30",
         "Seconds between looks at values that announce no change, while somebody watches them."),
+    setting("agent", "guard", Kind::Flag, "1",
+        "Whether a change by a manager that cuts the way to him is undone: network, routes, uplink Wi-Fi, zone, resolver, and \
+         what is set here of him."),
+    setting("agent", "guard_timeout", Kind::Number(60, 86_400), "300",
+        "Seconds without the manager, and without the link, the next router or a name server that was there before, after \
+         which it is."),
 
     setting("identity", "manufacturer", Kind::Text(64), "", "`DeviceInfo.Manufacturer`."),
     setting("identity", "oui", Kind::Oui, "", "`DeviceInfo.ManufacturerOUI`. Must never change once the ACS knows it."),

@@ -14,6 +14,8 @@ pub const MARK_STEP: u32 = 256;
 
 /// The type of the sections that numbers are kept in, and the beginning of their names.
 pub const KIND: &str = "numbers";
+/// The option of such a section that holds the highest number ever given.
+pub const HIGH: &str = "high";
 
 /// What is remembered of one table, by its path with the parents' numbers (`Device.IP.Interface.1.IPv4Address.`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,12 +148,25 @@ impl Instances {
         self.dirty = false;
     }
 
+    /// Has configured rows the numbers and aliases of `kept`, which came from the store; rows that come and go by
+    /// themselves keep theirs.
+    pub fn restore(&mut self, mut kept: Instances) {
+        for (path, mut known) in std::mem::take(&mut self.tables) {
+            known.rows.retain(|_, row| row.volatile);
+            let restored = kept.tables.entry(path).or_default();
+            restored.next = restored.next.max(known.next);
+            restored.mark = restored.mark.max(known.mark);
+            restored.rows.extend(known.rows);
+        }
+        *self = kept;
+    }
+
     /// What is to be persisted: per table a section of [`KIND`] with the mark (`high`) and, as `k:KEY`, the number
     /// and alias of each row. Volatile rows are left out.
     pub fn sections(&self) -> impl Iterator<Item = (String, Tree)> + '_ {
         self.tables.iter().filter_map(|(path, known)| {
             let high = known.next.max(known.mark).saturating_sub(1);
-            let mut section = vec![(".type", Tree::from(KIND)), ("high", Tree::from(high.to_string()))];
+            let mut section = vec![(".type", Tree::from(KIND)), (HIGH, Tree::from(high.to_string()))];
             let rows: Vec<(String, Tree)> = known
                 .rows
                 .iter()
@@ -174,7 +189,7 @@ impl Instances {
             let Some(path) = name.strip_prefix(KIND).and_then(|rest| rest.strip_prefix(':')) else {
                 continue;
             };
-            let high: u32 = section.str("high").and_then(|high| high.parse().ok()).unwrap_or(0);
+            let high: u32 = section.str(HIGH).and_then(|high| high.parse().ok()).unwrap_or(0);
             let next = high.saturating_add(1);
             let mut known = Table { next, mark: next, rows: Map::new() };
             for (option, row) in section.entries().iter().take(MAX_ROWS + 2) {

@@ -8,6 +8,7 @@
 
 use super::announce;
 use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
+use super::guard;
 use super::store::{DIR, Store};
 use crate::dm::edit::{Change, Edit};
 use crate::dm::record::STATE;
@@ -21,8 +22,6 @@ use std::{fmt, io};
 
 /// Where the record of the commit under way lies.
 pub const JOURNAL: &str = "/etc/cpeagent/journal";
-/// Records kept for the guard lie beside it: this and their sequence.
-const KEPT: &str = "guard.";
 /// Where rpcd keeps what it restores when nobody confirms.
 const SNAPSHOT: &str = "/var/run/rpcd/snapshot-files";
 /// The mode of a package's file that is made.
@@ -35,8 +34,8 @@ pub struct Request {
     pub edits: Vec<Edit>,
     /// By source, the [`checksum`] of the text the edits were planned on.
     pub read: Map<Box<str>, Box<str>>,
-    /// Whether its record is kept so that the guard can undo it.
-    pub keep: bool,
+    /// For whom its record is kept so that the guard can undo it; `None` if it is not.
+    pub keep: Option<Box<str>>,
 }
 
 /// A commit done.
@@ -145,6 +144,9 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
         staged(disk, &file.package, &edits)?;
     }
     let plan = Plan::make(files, store, request, next_sequence(disk, store))?;
+    if request.keep.is_some() && !guard::has_room(disk, plan.text.len() as u64)? {
+        return Err(Error::Refused("too many changes wait to be confirmed".into()));
+    }
     let changed = plan.changed();
     // A few octets in memory, without which the change is as good; one package too many is told of in vain.
     if !changed.is_empty()
@@ -205,21 +207,6 @@ pub fn recover(disk: &dyn Disk, store: &mut Store) -> Result<Recovered, Error> {
     Ok(recovered)
 }
 
-/// The records kept for the guard, oldest first. One that cannot be read is left out.
-pub fn kept(disk: &dyn Disk) -> io::Result<Vec<Record>> {
-    let mut records = Vec::new();
-    for sequence in kept_sequences(disk)? {
-        records.extend(Record::decode(&disk.read(&format!("{DIR}/{KEPT}{sequence}"), MAX_FILE)?));
-    }
-    Ok(records)
-}
-
-/// Lets the records kept for the guard go, up to `sequence`: they are confirmed or undone.
-pub fn release(disk: &dyn Disk, sequence: u64) -> io::Result<()> {
-    let gone = kept_sequences(disk)?.into_iter().filter(|kept| *kept <= sequence);
-    gone.into_iter().try_for_each(|kept| disk.remove(&format!("{DIR}/{KEPT}{kept}")))
-}
-
 /// The text of a package as it is, with its [`checksum`], to plan on.
 pub fn read_package(disk: &dyn Disk, package: &str) -> io::Result<(Vec<u8>, String)> {
     let text = disk.read(&package_path(disk, package)?, MAX_FILE)?;
@@ -236,16 +223,8 @@ pub fn package_sum(disk: &dyn Disk, package: &str) -> Option<Box<str>> {
     }
 }
 
-fn kept_sequences(disk: &dyn Disk) -> io::Result<Set<u64>> {
-    match disk.list(DIR) {
-        Ok(names) => Ok(names.iter().filter_map(|name| name.strip_prefix(KEPT)?.parse().ok()).collect()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Set::new()),
-        Err(e) => Err(e),
-    }
-}
-
 fn next_sequence(disk: &dyn Disk, store: &Store) -> u64 {
-    let kept = kept_sequences(disk).ok().and_then(|kept| kept.iter().last().copied()).unwrap_or_default();
+    let kept = guard::sequences(disk).ok().and_then(|kept| kept.iter().last().copied()).unwrap_or_default();
     store.state().commit().max(kept).saturating_add(1)
 }
 
@@ -260,7 +239,7 @@ fn end(disk: &dyn Disk, record: &Record) -> io::Result<()> {
     if record.end() == Step::Drop {
         return disk.remove(JOURNAL);
     }
-    disk.rename(JOURNAL, &format!("{DIR}/{KEPT}{}", record.sequence))?;
+    disk.rename(JOURNAL, &guard::path(record.sequence))?;
     disk.sync_dir(DIR)
 }
 
@@ -408,7 +387,7 @@ impl<'d> Plan<'d> {
         }
         let state: Tree = store.state().tree().clone();
         targets.insert(STATE.into(), Target { sums: None, before: state.clone(), after: state });
-        let record = Record::new(sequence, request.keep, request.edits.clone(), &targets);
+        let record = Record::new(sequence, request.keep.clone(), request.edits.clone(), &targets);
         let record = record.map_err(|conflict| Error::Refused(conflict.0))?;
         let text = record.encode().map_err(|_| refused("too much for one commit"))?;
         let state = if record.has_state() { next_state(store, &record)? } else { store.state().clone() };
@@ -417,7 +396,7 @@ impl<'d> Plan<'d> {
 
     fn execute(self, disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
         let before = store.state().clone();
-        if self.new.is_empty() && !request.keep {
+        if self.new.is_empty() && request.keep.is_none() {
             // The state is written in one step anyway.
             store.save(disk, self.state)?;
             return Ok(Committed { sequence: self.record.sequence, packages: Vec::new() });
@@ -472,7 +451,7 @@ impl<'d> Plan<'d> {
                     _ => {}
                 },
                 Step::State => store.save(disk, before.clone())?,
-                Step::Keep => disk.remove(&format!("{DIR}/{KEPT}{}", self.record.sequence))?,
+                Step::Keep => disk.remove(&guard::path(self.record.sequence))?,
                 Step::Journal => disk.remove(JOURNAL)?,
                 Step::Drop => {}
             }

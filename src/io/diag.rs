@@ -4,7 +4,7 @@
 //! the loop, one task per diagnostic; dropping the task ends it.
 
 mod echo;
-mod lookup;
+pub(super) mod lookup;
 #[cfg(test)]
 mod tests;
 mod transfer;

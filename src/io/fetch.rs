@@ -4,12 +4,14 @@
 //! side by side, netlink dumps one after the other. What the keys of files mean is [`super::source`]'s; the facts
 //! that no file tells are [`super::facts`]'s.
 
+use super::diag::lookup;
 use super::disk::Disk;
 use super::facts::Facts;
 use super::netlink::Netlink;
 use super::source::Files;
 use super::ubus::Ubus;
 use crate::dm::source::Source;
+use crate::dm::tree::Tree;
 use crate::sorted::Set;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +53,8 @@ impl Fetch {
     /// The source of `key`, or [`Source::Failed`] after [`SOURCE_WAIT`].
     ///
     /// `uci:`, `file:`, `dir:`, `json:`, `stat:` as [`Files::fetch`] says; `ubus:`, `nl:`; `sys:facts` and
-    /// `sys:space PATH` (a map of `total`, `free`, `available` in KiB). Anything else is absent.
+    /// `sys:space PATH` (a map of `total`, `free`, `available` in KiB); `dns:SERVER NAME` (a list of addresses, absent where
+    /// the name server at that address does not answer). Anything else is absent.
     pub async fn fetch(&self, key: &str) -> Source {
         let mut sources = self.fetch_all(Set::from([key.into()])).await;
         sources.pop().map_or(Source::Absent, |(_, source)| source)
@@ -61,11 +64,13 @@ impl Fetch {
     pub async fn fetch_all(&self, keys: Set<Box<str>>) -> Vec<(Box<str>, Source)> {
         let mut sources = Vec::with_capacity(keys.len());
         let (mut files, mut calls, mut dumps, mut facts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut names = Vec::new();
         for key in keys {
             match (key.split_once(':'), &self.live) {
                 (Some(("ubus", _)), Some(_)) => calls.push(key),
                 (Some(("nl", _)), Some(_)) => dumps.push(key),
                 (Some(("sys", _)), Some(_)) => facts.push(key),
+                (Some(("dns", _)), Some(_)) => names.push(key),
                 (Some(_), _) => files.push(key),
                 (None, _) => sources.push((key, Source::Failed("no such source".into()))),
             }
@@ -74,9 +79,9 @@ impl Fetch {
             match &self.live {
                 None => Vec::new(),
                 Some(live) => {
-                    let (calls, dumps, facts) =
-                        tokio::join!(live.call(calls), live.dump(dumps), live.tell(facts));
-                    [calls, dumps, facts].concat()
+                    let (calls, dumps, facts, names) =
+                        tokio::join!(live.call(calls), live.dump(dumps), live.tell(facts), look_up(names));
+                    [calls, dumps, facts, names].concat()
                 }
             }
         });
@@ -166,6 +171,25 @@ impl Live {
         }
         sources
     }
+}
+
+/// Asks name servers side by side; there are a few at most.
+async fn look_up(keys: Vec<Box<str>>) -> Vec<(Box<str>, Source)> {
+    let mut questions = JoinSet::new();
+    for key in keys {
+        questions.spawn(async move {
+            let asked = key.strip_prefix("dns:").and_then(|rest| rest.split_once(' '));
+            let answer = match asked.and_then(|(server, name)| Some((server.parse().ok()?, name))) {
+                Some((server, name)) => lookup::asked(server, name).await,
+                None => None,
+            };
+            let addresses =
+                answer.map(|found| found.iter().map(|address| Tree::from(address.to_string())).collect());
+            let source = addresses.map_or(Source::Absent, |found| Source::ready(Tree::List(found)));
+            (key, source)
+        });
+    }
+    questions.join_all().await
 }
 
 fn late() -> Source {

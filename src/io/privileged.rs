@@ -15,9 +15,11 @@ mod wire;
 use super::announce;
 use super::commit::{self, Request};
 use super::disk::{Disk, Lock, MAX_FILE, RealDisk, Stat};
+use super::guard;
 use super::program;
 use super::store::{DIR, Store};
 use crate::agent::NotCommitted;
+use crate::agent::guard::Undone;
 use crate::dm::error::Refusal;
 use crate::state::State;
 use rustix::process::geteuid;
@@ -43,6 +45,10 @@ pub enum Ask {
     Save(Box<State>),
     /// Events come in; the second is what all come to with them. See [`Store::note`].
     Note(Vec<String>, Vec<String>),
+    /// What a manager did not confirm is undone, with a note for the state: [`Answer::Undone`].
+    TakeBack(Box<str>, String),
+    /// It is no longer kept how to undo what a manager changed.
+    Release(Box<str>),
     /// The services were told of packages as they were after this commit.
     Announced(u64, Vec<Box<str>>),
     /// A file, up to so many octets: [`Answer::Content`].
@@ -71,6 +77,8 @@ impl Ask {
             | Ask::Commit(_)
             | Ask::Save(_)
             | Ask::Note(..)
+            | Ask::TakeBack(..)
+            | Ask::Release(_)
             | Ask::Announced(..)
             | Ask::Reboot
             | Ask::FactoryReset => true,
@@ -88,6 +96,8 @@ pub enum Answer {
     Failed(io::Error),
     /// To [`Ask::Open`].
     Opened(Box<Opened>),
+    /// To [`Ask::TakeBack`]; what cannot be is told as of a commit.
+    Undone(Box<Undone>),
     /// To [`Ask::Commit`]: its number and the packages that are other ones now.
     Committed(Result<(u64, Vec<Box<str>>), NotCommitted>),
     /// To [`Ask::Read`].
@@ -166,6 +176,8 @@ impl Keeper {
             }
             Err(why) => log::error!("an interrupted change cannot be dealt with: {why}"),
         }
+        let tidied = guard::tidy(&*disk, store.state());
+        tidied.unwrap_or_else(|why| log::warn!("changes that were confirmed: {why}"));
         let packages = rules::packages(&*disk);
         Ok(Keeper { disk, folder, packages, unannounced, store: Mutex::new(store), _alone: alone })
     }
@@ -189,6 +201,13 @@ impl Keeper {
                     done.map(|done| (done.sequence, done.packages)).map_err(not_committed),
                 );
             }
+            Ask::TakeBack(manager, note) => {
+                return match guard::take_back(disk, &mut store, &manager, &note) {
+                    Ok(undone) => Answer::Undone(Box::new(undone)),
+                    Err(error) => Answer::Committed(Err(not_committed(error))),
+                };
+            }
+            Ask::Release(manager) => guard::release(disk, &manager),
             Ask::Save(state) => store.save(disk, *state),
             Ask::Note(texts, whole) => store.note(disk, &texts, &whole),
             Ask::Announced(upto, packages) => announce::told(disk, upto, &packages),

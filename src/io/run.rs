@@ -218,16 +218,29 @@ impl Loop {
     async fn act(&mut self, action: Action) -> Next {
         match action {
             Action::Fetch(keys) => self.fetch(keys),
-            Action::Commit(edits, sources) => {
+            Action::Commit(edits, sources, keep) => {
                 let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
                 let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
-                let request = Request { edits, read, keep: false };
+                let request = Request { edits, read, keep };
                 let done = match self.ask(Ask::Commit(request)).await {
                     Answer::Committed(done) => done,
                     other => Err(NotCommitted::Refused(Refusal::Backend(other.failure().to_string()))),
                 };
                 self.sequence = done.as_ref().map_or(self.sequence, |(sequence, _)| *sequence);
                 return Next::Event(Box::new(Event::Committed(done)));
+            }
+            Action::TakeBack(manager, note) => {
+                let done = match self.ask(Ask::TakeBack(manager, note)).await {
+                    Answer::Undone(undone) => Ok(*undone),
+                    Answer::Committed(Err(why)) => Err(why),
+                    other => Err(NotCommitted::Refused(Refusal::Backend(other.failure().to_string()))),
+                };
+                self.sequence = done.as_ref().map_or(self.sequence, |undone| undone.sequence);
+                return Next::Event(Box::new(Event::TakenBack(done)));
+            }
+            Action::Release(manager) => {
+                let done = self.ask(Ask::Release(manager)).await.done();
+                done.unwrap_or_else(|error| log::warn!("a change that was confirmed: {error}"));
             }
             Action::Save(state) => {
                 if let Err(error) = self.ask(Ask::Save(state)).await.done() {

@@ -23,7 +23,7 @@ fn record(keep: bool) -> Record {
     let sums = Sums { before: "old".into(), after: "new".into() };
     Record {
         sequence: 5,
-        keep,
+        keep: keep.then(|| "controller one".into()),
         packages: ["uci:a", "uci:b"].map(|source| (source.into(), sums.clone())).into(),
         places: Vec::new(),
         names: Map::new(),
@@ -35,10 +35,11 @@ proptest! {
     #[test]
     fn a_record_reads_back_as_it_was_written(
         edits in prop::collection::vec(any::edit(), 0..5),
-        sequence in any::<u64>(), keep in any::<bool>(),
+        sequence in any::<u64>(), keep in prop::option::of(".{0,9}"),
         places in prop::collection::vec(0..500usize, 0..4), name in ".{0,9}",
     ) {
         let names = [("uci:a".into(), [("cfg02dead".into(), name.into())].into())].into();
+        let keep = keep.map(|manager| manager.into());
         let record = Record { edits, sequence, keep, places, names, ..record(false) };
         prop_assert_eq!(Record::decode(record.encode().unwrap().as_bytes()).unwrap(), record);
     }
@@ -107,7 +108,7 @@ fn the_record_comes_first_and_goes_last_and_one_file_needs_none() {
     one.packages.remove("uci:b");
     one.edits.truncate(1);
     assert_eq!(steps(&one), vec![a.clone()]);
-    one.keep = true;
+    one.keep = Some("acs".into());
     assert_eq!(steps(&one), [Step::Journal, a, Step::Keep]);
 }
 
@@ -228,7 +229,7 @@ fn an_undo_finds_sections_without_a_name_although_they_are_called_otherwise_now(
     ];
     let sums = Sums { before: "old".into(), after: "new".into() };
     let targets = [("uci:a".into(), Target { sums: Some(sums), before, after: after.clone() })].into();
-    let record = Record::new(1, true, edits, &targets).unwrap();
+    let record = Record::new(1, Some("acs".into()), edits, &targets).unwrap();
     assert_eq!((&record.places, record.names["uci:a"]["cfg03dead"].as_ref()), (&vec![1], "cfg02dead"));
 
     let undo = record.undo("uci:a", &Found { sum: "new".into(), tree: after.clone() });
@@ -257,7 +258,7 @@ fn an_undo_leaves_a_section_the_name_it_was_given_and_takes_back_what_was_set_be
     ];
     let sums = Sums { before: "old".into(), after: "new".into() };
     let targets = [("uci:a".into(), Target { sums: Some(sums), before, after: after.clone() })].into();
-    let record = Record::new(1, true, edits, &targets).unwrap();
+    let record = Record::new(1, Some("acs".into()), edits, &targets).unwrap();
     let undo = record.undo("uci:a", &Found { sum: "new".into(), tree: after });
     let want = [set("uci:a", "r1", "o", Some("c"), Some("b")), set("uci:a", "r1", "o", Some("b"), Some("a"))];
     assert_eq!((undo.edits, undo.kept), (want.to_vec(), vec![]));
@@ -267,7 +268,7 @@ fn an_undo_leaves_a_section_the_name_it_was_given_and_takes_back_what_was_set_be
 fn edits_that_do_not_fit_or_of_another_source_make_no_record() {
     let target = Target { sums: None, before: tree("old"), after: tree("new") };
     let targets: Map<Box<str>, Target> = [("uci:a".into(), target)].into();
-    let make = |edit| Record::new(1, false, vec![edit], &targets);
+    let make = |edit| Record::new(1, None, vec![edit], &targets);
     assert!(make(set("uci:a", "s", "o", Some("old"), Some("new"))).is_ok());
     assert!(make(set("uci:a", "s", "o", Some("third"), Some("new"))).is_err());
     assert!(make(set("uci:b", "s", "o", Some("old"), Some("new"))).is_err());

@@ -10,6 +10,7 @@ use super::device::device;
 use cpeagent::agent::cwmp::Ledger;
 #[cfg(feature = "cwmp")]
 use cpeagent::agent::cwmp::rendering::Rendering;
+use cpeagent::agent::guard::Undone;
 use cpeagent::agent::{Action, Agent, Event, NotCommitted, Unkept};
 #[cfg(feature = "cwmp")]
 use cpeagent::cwmp::events::Record;
@@ -27,6 +28,7 @@ use cpeagent::io::body::ListingBody;
 use cpeagent::io::commit::{self, Request};
 use cpeagent::io::disk::sim::SimDisk;
 use cpeagent::io::disk::{Disk, MAX_FILE};
+use cpeagent::io::guard;
 #[cfg(feature = "cwmp")]
 use cpeagent::io::http::body::Body;
 use cpeagent::io::source::Files;
@@ -179,6 +181,7 @@ impl Bench {
                 }
             }
         }
+        let _ = guard::tidy(&self.disk, store.state());
         let mut state = store.state().clone();
         state.note_start(&store::boot_id(&self.disk));
         self.starts += 1;
@@ -268,7 +271,16 @@ impl Bench {
                 let sources = keys.into_iter().map(|key| self.fetch(key)).collect();
                 return Some(Event::Fetched(sources));
             }
-            Action::Commit(edits, sources) => return Some(Event::Committed(self.commit(edits, &sources))),
+            Action::Commit(edits, sources, keep) => {
+                return Some(Event::Committed(self.commit(edits, &sources, keep)));
+            }
+            Action::TakeBack(manager, note) => {
+                return Some(Event::TakenBack(self.take_back(&manager, &note)));
+            }
+            Action::Release(manager) => {
+                self.say(&format!("released {manager}"));
+                let _ = guard::release(&self.disk, &manager);
+            }
             Action::Save(state) => {
                 let store = self.store.as_mut().unwrap();
                 let before = store.state().clone();
@@ -374,6 +386,7 @@ impl Bench {
         &mut self,
         edits: Vec<Edit>,
         sources: &Set<Box<str>>,
+        keep: Option<Box<str>>,
     ) -> Result<(u64, Vec<Box<str>>), NotCommitted> {
         let files = self.packages();
         if let Some((path, text)) = self.meddling.pop_front() {
@@ -383,7 +396,7 @@ impl Bench {
         let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
         let store = self.store.as_mut().unwrap();
         let before = store.state().clone();
-        match commit::commit(&self.disk, store, &Request { edits, read, keep: false }) {
+        match commit::commit(&self.disk, store, &Request { edits, read, keep }) {
             Ok(done) => {
                 let told = state_changes(&before, self.store.as_ref().unwrap().state());
                 let now = self.packages();
@@ -392,15 +405,25 @@ impl Bench {
             }
             Err(error) => {
                 self.say(&format!("not committed: {error}"));
-                Err(match error {
-                    commit::Error::Changed(_) => NotCommitted::Changed,
-                    commit::Error::Staged { .. } | commit::Error::RollbackPending => {
-                        NotCommitted::Refused(Refusal::Busy(error.to_string()))
-                    }
-                    commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
-                        NotCommitted::Refused(Refusal::Backend(error.to_string()))
-                    }
-                })
+                Err(not_committed(error))
+            }
+        }
+    }
+
+    fn take_back(&mut self, manager: &str, note: &str) -> Result<Undone, NotCommitted> {
+        let files = self.packages();
+        let store = self.store.as_mut().unwrap();
+        let before = store.state().clone();
+        match guard::take_back(&self.disk, store, manager, note) {
+            Ok(undone) => {
+                let told = state_changes(&before, &undone.state);
+                let now = self.packages();
+                self.say(&format!("taken back\n{}{told}", changes(&files, &now)));
+                Ok(undone)
+            }
+            Err(error) => {
+                self.say(&format!("not taken back: {error}"));
+                Err(not_committed(error))
             }
         }
     }
@@ -538,6 +561,18 @@ fn ledger(store: &Store) -> Ledger {
     {
         let _ = store;
         Ledger
+    }
+}
+
+fn not_committed(error: commit::Error) -> NotCommitted {
+    match error {
+        commit::Error::Changed(_) => NotCommitted::Changed,
+        commit::Error::Staged { .. } | commit::Error::RollbackPending => {
+            NotCommitted::Refused(Refusal::Busy(error.to_string()))
+        }
+        commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
+            NotCommitted::Refused(Refusal::Backend(error.to_string()))
+        }
     }
 }
 

@@ -29,6 +29,11 @@ pub enum Answer {}
 /// Nothing needs to be known.
 pub(super) struct Known;
 
+/// There is no ACS to be led to.
+pub(super) fn place(_: &Config) -> (String, String) {
+    Default::default()
+}
+
 /// Nothing of it can be touched.
 pub(super) struct Touched;
 
@@ -70,6 +75,8 @@ impl Agent {
     pub(super) fn start_session_soon(&mut self) {}
 
     pub(super) fn cwmp_due(&mut self) {}
+
+    pub(super) fn contact_acs(&mut self) {}
 
     pub(super) fn keep_events(&mut self) {}
 

@@ -10,6 +10,7 @@ pub mod rendering;
 mod serve;
 mod watch;
 
+use super::guard::ACS;
 use super::job::{Job, Running, Step};
 use super::{Action, Agent, Event, local};
 use crate::config::Config;
@@ -46,6 +47,8 @@ pub struct Cwmp {
     /// The parameters of every Inform, as the last one had them.
     forced: Vec<ParameterValue>,
     last: Last,
+    /// When the session under way was begun.
+    begun: Instant,
     diagnoses: diag::Wanted,
 }
 
@@ -85,6 +88,19 @@ impl Work {
 /// What is known besides the settings: the device's OUI.
 pub(super) struct Known(String);
 
+/// The network that leads to the ACS (empty where the routing table decides), and the host in its URL, without brackets.
+pub(super) fn place(config: &Config) -> (String, String) {
+    let url = config.acs.url.as_deref().unwrap_or_default();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    (config.acs.network.interface.clone(), host.unwrap_or_default().to_string())
+}
+
 impl Known {
     /// Reads it.
     pub(super) fn read(view: &View<'_>) -> Result<Known, Stop> {
@@ -107,6 +123,7 @@ impl Cwmp {
             identity: None,
             forced: Vec::new(),
             last: Last::default(),
+            begun: Instant::default(),
             diagnoses: diag::Wanted::default(),
         }
     }
@@ -195,9 +212,15 @@ impl Agent {
                 let kept = self.cwmp.session.ledger().records();
                 self.out.push_back(Action::Note(records, kept));
             }
-            session::Action::Gather => self.queue(Job::Cwmp(Work::Gather)),
+            session::Action::Gather => {
+                self.cwmp.begun = self.now.at;
+                self.queue(Job::Cwmp(Work::Gather));
+            }
             session::Action::Post(outgoing) => self.out.push_back(Action::Post(outgoing)),
-            session::Action::Informed => self.informed(),
+            session::Action::Informed => {
+                self.heard(ACS, self.cwmp.begun);
+                self.informed();
+            }
             session::Action::Serve(rpc) => {
                 self.cwmp.measure = Measure::new(MAX_KEPT);
                 self.queue(Job::Cwmp(Work::Serve(rpc)));
@@ -298,6 +321,14 @@ impl Agent {
         }
         let why = Refusal::Denied("no ACS is set (acs.url), or acs.enable is 0".into());
         local::refusal(&[Error::new("", why)])
+    }
+
+    /// Starts a session of the device's own accord.
+    //= TR-069 3.2.1: the device may open a session whenever it has a reason to.
+    pub(super) fn contact_acs(&mut self) {
+        if self.config.acs.enable && self.config.acs.url.is_some() {
+            self.tell_session(session::Event::Raised(Code::Periodic, String::new()));
+        }
     }
 
     /// The events that no ACS has confirmed yet, in their order.

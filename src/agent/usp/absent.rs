@@ -35,6 +35,12 @@ pub(super) mod known {
     }
 }
 
+impl Ask {
+    pub(super) fn controller(&self) -> Option<&str> {
+        match *self {}
+    }
+}
+
 impl Usp {
     pub(super) fn seed(&mut self, _: Rng) {}
 
@@ -57,6 +63,8 @@ impl Agent {
     }
 
     pub(super) fn notices_due(&mut self) {}
+
+    pub(super) fn open_anew(&mut self, _: &str) {}
 
     pub(super) fn commands_due(&mut self) -> bool {
         false

@@ -17,6 +17,7 @@ mod trust;
 
 pub(in crate::agent) use operate::Deed;
 
+use super::guard::Manager;
 use super::job::Job;
 use super::{Action, Agent};
 use crate::config;
@@ -101,6 +102,13 @@ impl Link {
             }
             Details::Mqtt { maximum_packet: None, .. } | Details::WebSocket { .. } => usize::MAX,
         }
+    }
+}
+
+impl Ask {
+    /// The section of the controller, as [`Ask::controller`] has it.
+    pub(super) fn controller(&self) -> Option<&str> {
+        self.controller.as_deref()
     }
 }
 
@@ -196,6 +204,37 @@ impl Agent {
         self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
         self.greet(link);
         self.send_notices();
+        self.link_proves(link);
+    }
+
+    /// What a link that we opened proves: its controller is at the other end, or the broker before him is.
+    fn link_proves(&mut self, link: u64) {
+        let Some(link) = self.usp.links.get(&link) else { return };
+        if let Details::WebSocket { accepted: true } = link.up.details {
+            // Who opens a session is heard by what he says.
+            return;
+        }
+        let peers: Vec<EndpointId> =
+            links::peers(&self.config.usp, &link.up).into_iter().map(|(peer, ..)| peer).collect();
+        let controllers = self.config.usp.controllers.iter();
+        let reached = controllers.filter(|one| peers.iter().any(|peer| peer.as_str() == one.endpoint_id));
+        let reached: Vec<Box<str>> = reached.map(|one| Manager::Controller(&one.name).label()).collect();
+        reached.iter().for_each(|manager| self.heard(manager, self.now.at));
+    }
+
+    /// Has the links that we opened to a controller opened anew.
+    pub(in crate::agent) fn open_anew(&mut self, section: &str) {
+        let usp = &self.config.usp;
+        let Some(controller) = usp.controllers.iter().find(|one| one.name == section) else { return };
+        let leads = |up: &Up| {
+            !matches!(up.details, Details::WebSocket { accepted: true })
+                && links::peers(usp, up).iter().any(|(peer, ..)| peer.as_str() == controller.endpoint_id)
+        };
+        let numbers = self.usp.links.iter().filter(|(_, link)| leads(&link.up)).map(|(number, _)| *number);
+        for link in numbers.collect::<Vec<_>>() {
+            let reason = "it is tried whether a change let it be reached".into();
+            self.out.push_back(Action::Link(LinkCommand::Close { link, code: NORMAL, reason }));
+        }
     }
 
     /// The accepted one of two sessions with one controller, where `up` makes it two.
@@ -290,6 +329,10 @@ impl Agent {
                 return self.log(log::Level::Warn, why);
             }
         };
+        let who: Option<Box<str>> = who.map(|controller| controller.name.as_str().into());
+        if let Some(controller) = &who {
+            self.heard(&Manager::Controller(controller).label(), self.now.at);
+        }
         let from = incoming.from.clone();
         let payload = match incoming.what {
             What::Message(payload) => payload,
@@ -310,15 +353,14 @@ impl Agent {
                         link: number,
                         reply_to,
                         from,
-                        controller: who.map(|controller| controller.name.as_str().into()),
+                        controller: who,
                         msg_id: message.msg_id,
                         request,
                     };
                     self.asked(ask);
                 }
                 Said::Response(RespType::NotifyResp(_)) => {
-                    let controller = who.map(|controller| controller.name.clone());
-                    self.notice_answered(controller.as_deref(), &message.msg_id);
+                    self.notice_answered(who.as_deref(), &message.msg_id);
                 }
                 // An Error is no answer to a notice: it goes on being told.
                 Said::Response(_) | Said::Error(_) => {}

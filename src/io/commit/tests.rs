@@ -38,7 +38,7 @@ fn request(disk: &SimDisk, store: &Store, keep: bool) -> Request {
     next.set_parameter_key("new").unwrap();
     edits.extend(store.state().difference(&next));
     let sum = |package: &&str| (source(package).into(), read_package(disk, package).unwrap().1.into());
-    Request { edits, read: PACKAGES.iter().map(sum).collect(), keep }
+    Request { edits, read: PACKAGES.iter().map(sum).collect(), keep: keep.then(|| "acs".into()) }
 }
 
 fn start(disk: &SimDisk) -> (Store, Recovered) {
@@ -95,7 +95,7 @@ fn after_a_power_cut_at_any_step_all_of_a_commit_or_nothing_is_there() {
                 assert!(!told || first == "new", "cut {cut} seed {seed}: told and lost");
                 assert!(!matches!(recovered, Recovered::TakenBack(_)), "cut {cut} seed {seed}");
                 assert!(!disk.exists(JOURNAL));
-                assert_eq!(kept(&disk).unwrap().len(), usize::from(keep && first == "new"));
+                assert_eq!(guard::kept(&disk, "acs").unwrap().len(), usize::from(keep && first == "new"));
                 seen.insert(first);
             }
         }
@@ -312,28 +312,6 @@ fn a_commit_waits_for_nobody_who_holds_a_lock_and_lets_its_own_go() {
 }
 
 #[test]
-fn kept_records_undo_what_they_did_and_are_let_go() {
-    let (disk, mut store) = router();
-    let ask = request(&disk, &store, true);
-    let done = commit(&disk, &mut store, &ask).unwrap();
-    let records = kept(&disk).unwrap();
-    assert_eq!(records.len(), 1);
-    let mut edits = Vec::new();
-    for package in PACKAGES {
-        let (text, sum) = read_package(&disk, package).unwrap();
-        let tree = uci::parse(&text, Mode::Strict).unwrap().tree();
-        let source = format!("uci:{package}");
-        edits.extend(records[0].undo(&source, &Found { sum: sum.into(), tree }).edits);
-    }
-    edits.extend(records[0].undo(STATE, &Found { sum: "".into(), tree: store.state().tree().clone() }).edits);
-    commit(&disk, &mut store, &Request { edits, ..Request::default() }).unwrap();
-    assert_eq!(values(&disk, &store), ["old"; 4]);
-    assert_eq!(disk.read_text("/etc/config/dhcp").unwrap(), file("old"));
-    release(&disk, done.sequence).unwrap();
-    assert_eq!(kept(&disk).unwrap(), []);
-}
-
-#[test]
 fn on_a_real_disk_a_commit_keeps_modes_and_links_and_leaves_nothing_behind() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
@@ -379,7 +357,7 @@ fn first_section(disk: &SimDisk, store: &Store) -> Request {
     next.set_parameter_key("new").unwrap();
     edits.extend(store.state().difference(&next));
     let sum = |package: &str| (format!("uci:{package}").into(), package_sum(disk, package).unwrap());
-    Request { edits, read: ["cpeagent", "dhcp"].map(sum).into(), keep: false }
+    Request { edits, read: ["cpeagent", "dhcp"].map(sum).into(), keep: None }
 }
 
 /// Whether the section is there, `o` of dhcp is new, and the ParameterKey.

@@ -1,21 +1,24 @@
 //! NSLookupDiagnostics: questions to one name server.
 
-use super::Lab;
+use super::{DNS_PORT, Lab};
 use crate::diag::dns::{self, Kind, MAX_ANSWER};
 use crate::diag::lookup::{self, Ask, NO_SERVER, Try};
 use crate::diag::{INTERNAL, MAX_TIME, OTHER, Verdict, Version};
 use crate::io::disk::{Disk, MAX_FILE};
 use crate::io::http::connect::Route;
-use crate::io::pool;
+use crate::io::{pool, random};
 use crate::rng::Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 /// Which name servers the device itself asks.
 const RESOLV: &str = "/etc/resolv.conf";
+/// How long an answer is waited for that is asked for in passing.
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
 /// Messages passed over while one answer is waited for.
 const MAX_FOREIGN: u32 = 1_000;
 
@@ -52,7 +55,17 @@ impl Lab {
         let disk = self.disk.clone();
         let text = pool::run(move || disk.read(RESOLV, MAX_FILE)).await.ok()?;
         let servers = lookup::servers(&String::from_utf8_lossy(&text));
-        servers.first().map(std::net::IpAddr::to_string)
+        servers.first().map(IpAddr::to_string)
+    }
+}
+
+/// The addresses that the name server at an address knows of a name; `None` where it does not answer in time.
+pub(in crate::io) async fn asked(server: IpAddr, name: &str) -> Option<Vec<IpAddr>> {
+    let ask = Ask { name: name.into(), server: String::new(), wait: ANSWER_WAIT, count: 1 };
+    let id = Rng::new(random::seed()).next_u64() as u16;
+    match one(&ask, SocketAddr::new(server, DNS_PORT), &Route::default(), id).await {
+        Ok(Try::Answered(answers, _)) => Some(answers.into_iter().flat_map(|it| it.addresses).collect()),
+        Ok(Try::Silent | Try::Unreachable | Try::NoQuestion) | Err(_) => None,
     }
 }
 

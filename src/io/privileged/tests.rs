@@ -254,9 +254,10 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         0..3,
     );
     prop_oneof![
-        (prop::collection::vec(any::edit(), 0..5), sums, any::<bool>()).prop_map(|(edits, read, keep)| {
-            Ask::Commit(Request { edits, read: read.into_iter().collect(), keep })
-        }),
+        (prop::collection::vec(any::edit(), 0..5), sums, prop::option::of("[a-z ]{0,9}".prop_map(Box::from)))
+            .prop_map(|(edits, read, keep)| {
+                Ask::Commit(Request { edits, read: read.into_iter().collect(), keep })
+            }),
         "[a-z]{0,9}".prop_map(|key| {
             let mut state = State::factory();
             state.set_parameter_key(&key).unwrap();
@@ -268,6 +269,8 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         any::<String>().prop_map(Ask::Stat),
         any::<String>().prop_map(Ask::List),
         any::<bool>().prop_map(Ask::Echo),
+        ("[a-z ]{0,9}", any::<String>()).prop_map(|(manager, note)| Ask::TakeBack(manager.into(), note)),
+        "[a-z ]{0,9}".prop_map(|manager| Ask::Release(manager.into())),
         (0..4).prop_map(|kind| match kind {
             0 => Ask::Open,
             1 => Ask::Local,
@@ -295,7 +298,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_make_the_root_part_panic_or_write(octets in prop::collection::vec(any::<u8>(), 0..64), kind in 0u8..13) {
+    fn no_octets_make_the_root_part_panic_or_write(octets in prop::collection::vec(any::<u8>(), 0..64), kind in 0u8..15) {
         let frame = [&[kind][..], &octets].concat();
         let all = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();
         let dir = router();
@@ -320,6 +323,7 @@ proptest! {
             Answer::Failed(io::Error::from_raw_os_error(error)),
             Answer::Opened(Box::new(Opened { state: State::factory(), events: texts.clone(), unannounced: boxed() })),
             Answer::Committed(Ok((number, boxed()))),
+            Answer::Undone(Box::new(Undone { sequence: number, packages: boxed(), state: State::factory(), stayed: texts.clone() })),
             Answer::Committed(Err(NotCommitted::Changed)),
             Answer::Committed(Err(NotCommitted::Refused(Refusal::Busy(why.clone())))),
             Answer::Committed(Err(NotCommitted::Refused(Refusal::Backend(why)))),

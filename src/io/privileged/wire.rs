@@ -5,6 +5,7 @@
 
 use super::{Answer, Ask, Opened};
 use crate::agent::NotCommitted;
+use crate::agent::guard::Undone;
 use crate::dm::error::Refusal;
 use crate::dm::record;
 use crate::io::commit::Request;
@@ -168,7 +169,7 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
             let mut edits = String::new();
             request.edits.iter().try_for_each(|edit| record::write_edit(edit, &mut edits)).ok()?;
             let read: Vec<&str> = request.read.iter().flat_map(|(source, sum)| [&**source, &**sum]).collect();
-            Out::kind(1).octets(edits.as_bytes()).texts(&read).number(request.keep.into())
+            Out::kind(1).octets(edits.as_bytes()).texts(&read).texts(request.keep.as_slice())
         }
         Ask::Save(next) => Out::kind(2).octets(state(next)?.as_bytes()),
         Ask::Note(texts, whole) => Out::kind(3).texts(texts).texts(whole),
@@ -184,6 +185,8 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
         }
         Ask::Reboot => Out::kind(11),
         Ask::FactoryReset => Out::kind(12),
+        Ask::TakeBack(manager, note) => Out::kind(13).octets(manager.as_bytes()).octets(note.as_bytes()),
+        Ask::Release(manager) => Out::kind(14).octets(manager.as_bytes()),
     };
     (out.0.len() <= MAX_ASK).then_some((out.0, beside))
 }
@@ -198,7 +201,7 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
             let texts: Vec<&str> = fields.texts()?;
             let (pairs, []) = texts.as_chunks() else { return None };
             let read = pairs.iter().map(|[source, sum]| ((*source).into(), (*sum).into())).collect();
-            Ask::Commit(Request { edits, read, keep: fields.number()? != 0 })
+            Ask::Commit(Request { edits, read, keep: fields.texts()?.pop() })
         }
         2 => Ask::Save(Box::new(fields.state()?)),
         3 => Ask::Note(fields.texts()?, fields.texts()?),
@@ -211,6 +214,8 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
         10 => Ask::Mark(fields.number()?.try_into().ok()?, beside?),
         11 => Ask::Reboot,
         12 => Ask::FactoryReset,
+        13 => Ask::TakeBack(fields.text()?.into(), fields.text()?.into()),
+        14 => Ask::Release(fields.text()?.into()),
         _ => return None,
     };
     fields.0.is_empty().then_some(ask)
@@ -242,6 +247,11 @@ fn write_answer(answer: &Answer) -> Option<Vec<u8>> {
             .number(stat.is_dir.into()),
         Answer::Names(names) => Out::kind(9).texts(names),
         Answer::Socket(_) => Out::kind(10),
+        Answer::Undone(undone) => Out::kind(11)
+            .number(undone.sequence)
+            .texts(&undone.packages)
+            .octets(state(&undone.state)?.as_bytes())
+            .texts(&undone.stayed),
     };
     Some(out.0)
 }
@@ -274,6 +284,11 @@ fn read_answer(frame: &[u8], beside: Option<OwnedFd>) -> Option<Answer> {
         }),
         9 => Answer::Names(fields.texts()?),
         10 => Answer::Socket(beside?),
+        11 => {
+            let (sequence, packages) = (fields.number()?, fields.texts()?);
+            let (state, stayed) = (fields.state()?, fields.texts()?);
+            Answer::Undone(Box::new(Undone { sequence, packages, state, stayed }))
+        }
         _ => return None,
     };
     fields.0.is_empty().then_some(answer)
