@@ -85,7 +85,7 @@ impl Services {
         match ubus.call(object, method, arguments, CALL_WAIT).await {
             Ok(_) => true,
             Err(error) => {
-                log::error!("ubus call {object} {method}: {error:?}");
+                log::error!("ubus call {object} {method}: {error}");
                 false
             }
         }

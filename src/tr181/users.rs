@@ -15,6 +15,7 @@ use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, Bound, View};
 use crate::dm::write::Draft;
+use crate::time::Now;
 use crate::tr181::network::unfit;
 
 /// The package of rpcd's logins.
@@ -169,7 +170,9 @@ pub fn set_password(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(
         return Err(unfit("a password"));
     }
     // A salt is no secret, but must not repeat: the moment and the section tell it apart from all others.
-    let seed = format!("{:?} {} {}", at.view.snapshot.now, bound.name, draft.edits.len());
+    let Now { at: since_start, wall } = at.view.snapshot.now;
+    let wall = wall.map(|wall| wall.to_string()).unwrap_or_default();
+    let seed = format!("{} {wall} {} {}", since_start.0.as_nanos(), bound.name, draft.edits.len());
     let hash = crypt::sha256_crypt(value.as_bytes(), &crypt::salt(seed.as_bytes()));
     draft.set_text(RPCD, bound.name, "password", &hash)?;
     draft.sealed = true;

@@ -59,11 +59,12 @@ impl Lab {
         match self.exchange(ask, device, rng).await {
             Ok(measured) => transfer::verdict(upload, &measured),
             Err(error) => {
-                log::warn!("diagnostics: {error:?}");
-                Verdict::bare(match error {
-                    Failure::Word(word) => word,
-                    Failure::Http(error) => word_of(&error, upload),
-                })
+                let (word, why) = match error {
+                    Failure::Word(word) => (word, String::new()),
+                    Failure::Http(error) => (word_of(&error, upload), format!(": {error}")),
+                };
+                log::warn!("diagnostics: {word}{why}");
+                Verdict::bare(word)
             }
         }
     }
