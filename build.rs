@@ -140,7 +140,7 @@ fn emit(assembled: &[Assembled]) -> String {
         let locals: String =
             object.locals.iter().map(|(name, l)| format!("({name:?}, {}), ", line(l))).collect();
         let needs =
-            object.needs.as_ref().map_or("None".into(), |needs| format!("Some({})", condition(needs)));
+            object.needs.as_ref().map_or("None".into(), |needs| format!("Some(&{})", condition(needs)));
         let commands: String =
             object.commands.iter().map(|command| emit_command(command, &object.file, &mut limits)).collect();
         let events: String = object
@@ -154,8 +154,8 @@ fn emit(assembled: &[Assembled]) -> String {
              locals: &[{locals}], unique: &{:?}, keys: &{:?}, enable: {:?}, pending: {:?}, known: {}, commands: &[{commands}], events: &[{events}], \
              file: {:?} }},\n",
             object.path,
-            object.each.as_ref().map_or("None".into(), |e| format!("Some({})", each(e))),
-            object.add.as_ref().map_or("None".into(), |a| format!("Some({})", add(a))),
+            object.each.as_ref().map_or("None".into(), |e| format!("Some(&{})", each(e))),
+            object.add.as_ref().map_or("None".into(), |a| format!("Some(&{})", add(a))),
             object.unique,
             object.keys,
             object.enable,
@@ -221,7 +221,7 @@ fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, Str
     let syntax = param.node.syntax_literal(&limits).expect("a parameter has a type");
     let function = |name: &str| format!("crate::tr181::{file}::{name}");
     let read = match &param.read {
-        ReadBy::Line(l) => format!("How::Line({})", line(l)),
+        ReadBy::Line(l) => format!("How::Line(&{})", line(l)),
         ReadBy::Rust(name) => format!("How::Rust({})", function(name)),
         ReadBy::Alias => "How::Alias".into(),
         ReadBy::Count(name) => format!("How::Count({name:?})"),
@@ -229,7 +229,7 @@ fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, Str
     let write = match &param.write {
         WriteBy::No => "Write::No".into(),
         WriteBy::Same => "Write::Same".into(),
-        WriteBy::Stored(l) => format!("Write::Stored({})", line(l)),
+        WriteBy::Stored(l) => format!("Write::Stored(&{})", line(l)),
         WriteBy::Rust(name) => format!("Write::Rust({})", function(name)),
         WriteBy::Alias => "Write::Alias".into(),
     };
@@ -280,7 +280,7 @@ fn text(pieces: &[Piece]) -> String {
         .iter()
         .map(|piece| match piece {
             Piece::Lit(literal) => format!("Piece::Lit({literal:?}), "),
-            Piece::Of(of) => format!("Piece::Of({}), ", source(of)),
+            Piece::Of(of) => format!("Piece::Of(&{}), ", source(of)),
         })
         .collect();
     format!("&[{pieces}]")
@@ -295,7 +295,9 @@ fn steps(steps: &[Step]) -> String {
             Step::Match(key, value) => format!("Step::Match({key:?}, {}), ", text(value)),
             Step::All => "Step::All, ".into(),
             Step::Kind(kind, index) => format!("Step::Kind({kind:?}, {index}), "),
-            Step::KindBy(kind, by, value) => format!("Step::KindBy({kind:?}, {by:?}, {}), ", text(value)),
+            Step::KindBy((kind, by, value)) => {
+                format!("Step::KindBy(&({kind:?}, {by:?}, {})), ", text(value))
+            }
         })
         .collect();
     format!("&[{steps}]")

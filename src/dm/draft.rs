@@ -161,7 +161,7 @@ impl At<'_, '_> {
                         let index = usize::try_from(*index).map_err(|_| unfit())?;
                         all.get(index).ok_or_else(unfit)?.0.to_string()
                     }
-                    Step::KindBy(kind, by, wanted) => {
+                    Step::KindBy((kind, by, wanted)) => {
                         let wanted = self.text(wanted)?;
                         let all = self.view.sections(&key, kind)?;
                         let found = all.into_iter().find(|(_, section)| section.str(by) == Some(&wanted));

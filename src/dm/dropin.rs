@@ -91,17 +91,17 @@ impl Merge {
                 "each" | "key" | "where" | "volatile" | "needs" | "add" | "delete" | "pending" if !is_new => {
                     Err("belongs to the object, which is shipped".into())
                 }
-                "each" => self.each(table, entry, &locals).map(|each| object.each = Some(each)),
+                "each" => self.each(table, entry, &locals).map(|each| object.each = Some(kept(each))),
                 "key" | "where" | "volatile" if table.entries.iter().any(|e| e.key == "each") => Ok(()),
                 "needs" => language::condition(&entry.text).and_then(|needs| {
                     self.allowed(&needs.0, &table.path, &[])?;
-                    object.needs = Some(needs);
+                    object.needs = Some(kept(needs));
                     Ok(())
                 }),
                 "add" => match language::add(&entry.text) {
                     Ok(Add::Rust(_)) => Err("functions are not for drop-ins".into()),
                     Ok(add) => {
-                        object.add = Some(add);
+                        object.add = Some(kept(add));
                         Ok(())
                     }
                     Err(why) => Err(why),
@@ -217,7 +217,7 @@ impl Merge {
         let write = match (writable, rhs.stored) {
             (false, None) => Write::No,
             (false, Some(_)) => return Err("`<-` wants `rw` in its type".into()),
-            (true, Some(stored)) if invertible(&stored) => Write::Stored(stored),
+            (true, Some(stored)) if invertible(&stored) => Write::Stored(kept(stored)),
             (true, None) if invertible(&rhs.read) => Write::Same,
             (true, _) => return Err("cannot be written: give `<- uci …` or leave `rw` out".into()),
         };
@@ -225,7 +225,7 @@ impl Merge {
             name: leak(&entry.key),
             syntax,
             flags: Flags { hidden, ..Flags::default() },
-            read: How::Line(rhs.read),
+            read: How::Line(kept(rhs.read)),
             write,
             reason: rhs.reason.map(|reason| leak(&reason)),
         })
@@ -308,7 +308,7 @@ impl Merge {
 
     fn allowed_steps(&self, steps: &[Step], path: &str, locals: &[(&str, Line)]) -> Result<(), String> {
         steps.iter().try_for_each(|step| match step {
-            Step::Key(text) | Step::Match(_, text) | Step::KindBy(_, _, text) => {
+            Step::Key(text) | Step::Match(_, text) | Step::KindBy((_, _, text)) => {
                 self.allowed_text(text, path, locals)
             }
             Step::Index(_) | Step::All | Step::Kind(..) => Ok(()),
@@ -379,8 +379,7 @@ fn syntax(text: &str) -> Result<(Syntax, bool), String> {
     } else if !limits.is_empty() {
         return Err(format!("{limits} is neither (…) nor {{…}}"));
     }
-    let limits: &'static Limits =
-        if narrowed == Limits::NONE { &Limits::NONE } else { Box::leak(Box::new(narrowed)) };
+    let limits: &'static Limits = if narrowed == Limits::NONE { &Limits::NONE } else { kept(narrowed) };
     Ok((Syntax { base, lists, named: Named::None, limits }, hidden))
 }
 
@@ -397,6 +396,10 @@ fn is_vendor(name: &str) -> bool {
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn kept<T>(part: T) -> &'static T {
+    Box::leak(Box::new(part))
 }
 
 fn leak(text: &str) -> &'static str {

@@ -41,7 +41,7 @@ fn shipped() -> Vec<Object> {
             once: false,
             secured: false,
         },
-        read: How::Line(Line {
+        read: How::Line(&Line {
             source: Src::Option { up: 0, option: &[Piece::Lit("name")] },
             pipes: &[],
             otherwise: None,
@@ -49,11 +49,11 @@ fn shipped() -> Vec<Object> {
         write: Write::No,
         reason: None,
     }];
-    let rows = Rows::Sections { key: "uci:dhcp", kind: "dhcp", by: None };
-    let each = Each { rows, key: None, only: None, volatile: false };
+    const ROWS: Rows = Rows::Sections { key: "uci:dhcp", kind: "dhcp", by: None };
+    const EACH: &Each = &Each { rows: ROWS, key: None, only: None, volatile: false };
     vec![
         bare("Device.", &[], None),
-        bare("Device.Pool.{i}.", NAME, Some(each)),
+        bare("Device.Pool.{i}.", NAME, Some(EACH)),
         bare("Device.Pool.{i}.Sub.", &[], None),
     ]
 }

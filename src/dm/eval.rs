@@ -217,7 +217,7 @@ impl<'s> At<'_, 's> {
                 let of_kind = parts(tree).filter(|section| section.str(".type") == Some(kind));
                 pick(of_kind, *index).map(Flow::Tree)
             }
-            Step::KindBy(kind, option, wanted) => {
+            Step::KindBy((kind, option, wanted)) => {
                 let wanted = self.said(wanted)?;
                 let mut of_kind = parts(tree).filter(|section| section.str(".type") == Some(kind));
                 of_kind.find(|section| section.str(option) == Some(&wanted)).map(Flow::Tree)

@@ -186,7 +186,7 @@ fn kind_step(text: &str) -> Result<Step, String> {
         return Ok(Step::Kind(leak(kind), index));
     }
     let (option, value) = pick.split_once('=').ok_or("@type wants [n] or [option=text]")?;
-    Ok(Step::KindBy(leak(kind), leak(option), self::text(value)?))
+    Ok(Step::KindBy(Box::leak(Box::new((leak(kind), leak(option), self::text(value)?)))))
 }
 
 /// `.option`, `^.option`, `@.field`, `^@.field`, `name`, `name.field`.
@@ -285,7 +285,7 @@ pub fn text(text: &str) -> Result<Text, String> {
             pieces.push(Piece::Lit(leak(before)));
         }
         let (inside, tail) = tail.split_once('}').ok_or("{ without }")?;
-        pieces.push(Piece::Of(reference(inside)?));
+        pieces.push(Piece::Of(Box::leak(Box::new(reference(inside)?))));
         rest = tail;
     }
     if !rest.is_empty() || pieces.is_empty() {
@@ -440,7 +440,7 @@ mod tests {
         assert_eq!(key, "agent:kept");
         let got = line("uci network.@device[name={.dev}].mtu").unwrap();
         let Src::Tree { steps, .. } = got.source else { panic!("{got:?}") };
-        assert!(matches!(steps[0], Step::KindBy("device", "name", _)));
+        assert!(matches!(steps[0], Step::KindBy(("device", "name", _))));
     }
 
     #[test]

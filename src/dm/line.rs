@@ -1,7 +1,8 @@
 //! What the right-hand side of a mapping line means, once parsed.
 //!
 //! Built by [`super::mapfile`], at compile time for the shipped files and at run time for drop-ins, so everything
-//! is `&'static`: a drop-in is read once at start and stays. Evaluated by [`super::read`], inverted by
+//! is `&'static`: a drop-in is read once at start and stays. What few entries of a table have is behind a
+//! reference, so that the many do not take its room. Evaluated by [`super::read`], inverted by
 //! [`super::write`].
 
 /// One right-hand side: `SOURCE | pipe | pipe else VALUE`.
@@ -62,7 +63,7 @@ pub enum Piece {
     /// As it stands.
     Lit(&'static str),
     /// The text that a source gives: `{.name}`, `{^.name}`, `{@.device}`, `{local}`.
-    Of(Src),
+    Of(&'static Src),
 }
 
 /// One step into a tree.
@@ -79,7 +80,7 @@ pub enum Step {
     /// `@type[n]` of UCI: the n-th section of that type.
     Kind(&'static str, i32),
     /// `@type[option=text]` of UCI: the first section of that type whose option has that text.
-    KindBy(&'static str, &'static str, Text),
+    KindBy(&'static (&'static str, &'static str, Text)),
 }
 
 /// What is done to a value on its way. Those with an inverse can be written through.

@@ -81,7 +81,7 @@ impl Planner<'_> {
         let before = rows.iter().map(|row| row.key.clone()).collect();
         let stored = |param: &Param| Some((param.name, row.item.str(param.name)?.to_string()));
         let values = object.params.iter().filter(|param| writable(param)).filter_map(stored).collect();
-        match (&object.add, object.add_fn) {
+        match (object.add, object.add_fn) {
             (Some(Add::Rust(_)), Some(function)) => {
                 let here = At { view, object: row.object, row: Some(&row) };
                 function(&here, row.number, &mut self.draft)?;

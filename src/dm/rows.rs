@@ -34,7 +34,7 @@ impl Planner<'_> {
         let nodes = view.resolve(&pattern)?;
         let [Node::Table(place)] = nodes.as_slice() else { return Err(Refusal::NotCreatable.into()) };
         let object = view.model.object(place.object)?;
-        let Some(add) = &object.add else { return Err(Refusal::NotCreatable.into()) };
+        let Some(add) = object.add else { return Err(Refusal::NotCreatable.into()) };
         let table = view.table_path(place.object, place.row.as_ref())?;
         // Rows that are there take their numbers first.
         let rows = view.rows(place.object, place.row.as_ref())?;
@@ -61,7 +61,7 @@ impl Planner<'_> {
 
     /// Adds the section of a new row.
     pub(super) fn section(&mut self, here: &At<'_, '_>, object: &Object, number: u32) -> Result<(), Stop> {
-        let Some(Add::Section { key, kind, prefix, options }) = &object.add else { return Ok(()) };
+        let Some(Add::Section { key, kind, prefix, options }) = object.add else { return Ok(()) };
         let mut name = format!("{prefix}{number}");
         while self.draft.tree(key)?.is_some_and(|package| package.get(&name).is_some()) {
             name.push('x');

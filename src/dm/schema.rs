@@ -64,7 +64,7 @@ pub struct Param {
 #[derive(Clone, Copy)]
 pub enum How {
     /// By its line.
-    Line(Line),
+    Line(&'static Line),
     /// By a function.
     Rust(ReadFn),
     /// The row's alias.
@@ -81,7 +81,7 @@ pub enum Write {
     /// By inverting the line it is read by.
     Same,
     /// By inverting another line, which is also read while a change is not yet applied.
-    Stored(Line),
+    Stored(&'static Line),
     /// By a function.
     Rust(WriteFn),
     /// The row's alias.
@@ -204,11 +204,11 @@ pub struct Object {
     /// Such as `Device.DHCPv4.Server.Pool.{i}.`.
     pub path: &'static str,
     /// How its rows come about, if it is a table.
-    pub each: Option<Each>,
+    pub each: Option<&'static Each>,
     /// Whether it is there at all: a condition on what is installed and on the board.
-    pub needs: Option<(Line, bool, &'static str)>,
+    pub needs: Option<&'static (Line, bool, &'static str)>,
     /// How a row is made.
-    pub add: Option<Add>,
+    pub add: Option<&'static Add>,
     /// The function behind `add = "rust …"`.
     pub add_fn: Option<AddFn>,
     /// How a row is deleted.

@@ -142,12 +142,12 @@ impl<'s> View<'s> {
         let table = self.table_path(object, parent)?;
         let Some(each) = self.model.object(object)?.each else { return Ok(Rc::new([])) };
         let (mut rows, mut keys) = (Vec::new(), Set::new());
-        let mut found = self.found(object, &each, parent)?;
+        let mut found = self.found(object, each, parent)?;
         for (anchor, item) in self.pending(&table)? {
             found.push(Found { anchor, item, section: None, pending: true });
         }
         for (order, found) in found.into_iter().enumerate() {
-            rows.extend(self.numbered(object, &each, (&table, order), parent, found, &mut keys)?);
+            rows.extend(self.numbered(object, each, (&table, order), parent, found, &mut keys)?);
         }
         rows.sort_by_key(|row| row.number);
         let shared: Shared<'s> = rows.into();

@@ -106,7 +106,7 @@ fn columns(text: &str) -> Vec<String> {
 }
 
 /// The lines a parameter is read and stored by.
-fn lines(param: &Param) -> Vec<Line> {
+fn lines(param: &Param) -> Vec<&'static Line> {
     let read = if let How::Line(line) = &param.read { Some(*line) } else { None };
     let stored = if let Write::Stored(line) = &param.write { Some(*line) } else { None };
     read.into_iter().chain(stored).collect()

@@ -196,7 +196,11 @@ mod tests {
             name,
             syntax: Syntax::plain(Type::String),
             flags: Flags::default(),
-            read: How::Line(Line { source: Src::Tree { key, steps: &[] }, pipes: &[], otherwise: None }),
+            read: How::Line(Box::leak(Box::new(Line {
+                source: Src::Tree { key, steps: &[] },
+                pipes: &[],
+                otherwise: None,
+            }))),
             write: Write::No,
             reason: None,
         }
