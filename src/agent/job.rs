@@ -14,6 +14,7 @@ use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::sorted::Set;
 use crate::state::State;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a job is planned again because somebody changed a file meanwhile.
@@ -35,14 +36,34 @@ pub enum Job {
     Look,
     /// Carry out a local request.
     Local(u64, Request),
-    /// Set parameters of the agent's own accord.
-    Keep(Vec<Wish>),
     /// Look at the way to a manager who has something to confirm.
     Guard(Box<str>),
     /// Undo what a manager did not confirm.
     TakeBack(Box<str>),
+    /// Keep something of the agent's own accord.
+    Keep(Errand),
     /// Carry out a request of a USP controller.
     Usp(Rc<Ask>),
+}
+
+/// What the agent keeps of its own accord.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Errand {
+    /// Parameters.
+    Set(Vec<Wish>),
+    /// A controller that came by itself.
+    Adopt(Newcomer),
+}
+
+/// A controller that nobody configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newcomer {
+    /// Its endpoint id.
+    pub endpoint: String,
+    /// The section of the role that it gets.
+    pub role: Option<String>,
+    /// The certificate that is to be kept for it, DER.
+    pub certificate: Option<Arc<[u8]>>,
 }
 
 impl Job {
@@ -141,9 +162,9 @@ impl Agent {
                 Job::Look => self.look_at_all(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
                 Job::Usp(ask) => self.usp(&mut running, &ask),
-                Job::Keep(wishes) => self.keep(&mut running, &wishes),
                 Job::Guard(manager) => self.look_at_guard(&running, &manager),
                 Job::TakeBack(manager) => self.take_back(&manager),
+                Job::Keep(errand) => self.keep(&mut running, &errand),
             }
         };
         match step {
@@ -273,6 +294,9 @@ impl Agent {
             Ok((sequence, packages)) => {
                 // The store has noted the number with the commit.
                 let _ = committing.state.set_commit(sequence);
+                if packages.iter().any(|package| &**package == "cpeagent") {
+                    self.configure_first(&committing.done);
+                }
                 self.unannounced.extend(packages);
                 if let Some(manager) = committing.keep.take() {
                     self.guard(manager);

@@ -32,7 +32,7 @@ impl Agent {
         let before = std::mem::replace(&mut self.config, config);
         self.out.push_back(Action::Configure(Box::new(self.config.clone())));
         self.configure_cwmp(&before, &cwmp);
-        self.configure_usp(usp);
+        self.configure_usp(&before, usp);
         self.look_soon();
         Step::Over
     }

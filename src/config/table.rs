@@ -205,6 +205,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("controller", "endpoint_id", Kind::Text(128), "", "Its endpoint id."),
     setting("controller", "role", Kind::Names, "", "Its roles."),
     setting("controller", "certificate", Kind::Names, "", "The certificates that are known to be its own."),
+    setting("controller", "first_use", Kind::Flag, "0", "Whether it came by itself and was taken up; written by the agent."),
     setting("controller", "controller_code", Kind::Text(128), "", "A text of its own."),
     setting("controller", "provisioning_code", Kind::Text(64), "", "The provisioning code it gave."),
     setting("controller", "periodic_interval", Kind::Number(1, U32), "86400", "Seconds between its `Periodic!` events."),
@@ -317,8 +318,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("challenge", "value_type", Kind::Choice(&["text/plain", "image/jpeg"]), "text/plain", "What the answer is."),
     setting("challenge", "instruction", Kind::Text(4_096), "", "What is shown to whoever takes it, in base64."),
     setting("challenge", "instruction_type", Kind::Choice(&["text/plain", "image/jpeg", "text/html"]), "text/plain", "What that is."),
-    setting("challenge", "retries", Kind::Number(0, 100), "3", "How many wrong answers may follow the first."),
-    setting("challenge", "lockout", Kind::Number(0, 2_147_483_647), "30", "Seconds for which it is closed then."),
+    setting("challenge", "retries", Kind::Number(0, 100), "3", "So many wrong answers in a row, by whomever, close it."),
+    setting("challenge", "lockout", Kind::Number(0, 2_147_483_647), "30", "Seconds for which it is closed then; 0: it never is, and can be guessed at without end."),
 ];
 
 impl Kind {

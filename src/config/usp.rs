@@ -69,6 +69,8 @@ pub struct Controller {
     pub roles: Vec<String>,
     /// The sections of the certificates known to be its own.
     pub certificates: Vec<String>,
+    /// Whether it came by itself.
+    pub first_use: bool,
     /// A text of its own.
     pub controller_code: String,
     /// The provisioning code it gave.
@@ -330,7 +332,7 @@ pub struct Challenge {
     pub instruction: String,
     /// The media type of that.
     pub instruction_type: String,
-    /// Wrong answers that may follow the first.
+    /// So many wrong answers in a row close it.
     pub retries: u32,
     /// For how long it is closed then.
     pub lockout: Duration,
@@ -469,6 +471,7 @@ impl Reader<'_> {
             endpoint_id: self.text(name, "endpoint_id"),
             roles: self.list(name, "role"),
             certificates: self.list(name, "certificate"),
+            first_use: self.flag(name, "first_use"),
             controller_code: self.text(name, "controller_code"),
             provisioning_code: self.text(name, "provisioning_code"),
             periodic: self.seconds(name, "periodic_interval"),

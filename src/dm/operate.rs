@@ -11,7 +11,7 @@ use super::schema::{Argument, Arguments, Command};
 use super::source::Stop;
 use super::value::Invalid;
 use super::view::{At, KEPT, View};
-use super::write::{NoPlan, Planner};
+use super::write::{Draft, NoPlan, Planner};
 
 /// Most arguments one call of a command may bring.
 pub const MAX_ARGUMENTS: usize = 256;
@@ -40,16 +40,31 @@ impl Planner<'_> {
 
     /// Makes a row that only the agent keeps: a section of that type with these options, planned like any other change.
     pub fn keep(&mut self, section: &str, kind: &str, options: &[(&str, &str)]) -> Result<(), NoPlan> {
-        let done = self.step(|planner, _| {
-            planner.draft.add(KEPT, section, kind)?;
+        self.make(KEPT, section, kind, options)
+    }
+
+    /// Makes a section of that type with these options.
+    pub fn make(
+        &mut self,
+        source: &str,
+        section: &str,
+        kind: &str,
+        options: &[(&str, &str)],
+    ) -> Result<(), NoPlan> {
+        self.edit(|draft| {
+            draft.add(source, section, kind)?;
             for (option, value) in options {
-                planner.draft.set_text(KEPT, section, option, value)?;
+                draft.set_text(source, section, option, value)?;
             }
             Ok(())
-        });
-        done.map_err(|stop| match stop {
+        })
+    }
+
+    /// Makes edits of the agent's own accord.
+    pub fn edit(&mut self, mut edit: impl FnMut(&mut Draft) -> Result<(), Stop>) -> Result<(), NoPlan> {
+        self.step(|planner, _| edit(&mut planner.draft)).map_err(|stop| match stop {
             Stop::Wait => NoPlan::Wait,
-            Stop::Refused(why) => NoPlan::Refused(vec![Error::new(section, why)]),
+            Stop::Refused(why) => NoPlan::Refused(vec![Error::new("", why)]),
         })
     }
 

@@ -96,6 +96,11 @@ impl Seen {
         self.0.len()
     }
 
+    /// Whether a path is among them.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// Whether it watches nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -5,7 +5,7 @@ use super::agent::Bench;
 use cpeagent::agent::Event;
 use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
-use cpeagent::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, Up};
+use cpeagent::usp::mtp::{Certified, Details, LinkCommand, LinkEvent, MqttVersion, Up};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
 use cpeagent::usp::pb::request::ReqType;
@@ -119,6 +119,32 @@ impl Controller {
         let details = Details::WebSocket { accepted: true };
         let up = Up { peer: Some(id(endpoint)), ..up(link, "mtp port", details) };
         bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+    }
+
+    /// A session that a controller opened over TLS now stands; by what it showed.
+    pub fn secured(bench: &mut Bench, link: u64, endpoint: &str, certificate: Certified) -> Controller {
+        let details = Details::WebSocket { accepted: true };
+        let certificate = Some(certificate);
+        let peer = Some(id(endpoint));
+        let up = Up { peer, certificate, encrypted: true, ..up(link, "mtp port", details) };
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint: endpoint.into(), topic: None, mqtt: false }
+    }
+
+    /// As [`Controller::mqtt`], over TLS with a broker that showed this.
+    pub fn secured_mqtt(bench: &mut Bench, link: u64, certificate: Certified) -> Controller {
+        let details = Details::Mqtt {
+            version: MqttVersion::V5,
+            client_id: "id".into(),
+            assigned: false,
+            response_information: None,
+            subscribed: vec![(TOPIC.into(), Ok(1))],
+            maximum_packet: None,
+        };
+        let (certificate, reply_topic) = (Some(certificate), Some(TOPIC.into()));
+        let up = Up { certificate, encrypted: true, reply_topic, ..up(link, "mtp broker", details) };
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint: MQTT.into(), topic: None, mqtt: true }
     }
 
     /// The connection to the broker now stands.

@@ -1,11 +1,10 @@
 //! Where TR-369 is not built in: the same names as [`usp`](super::usp) has, and nothing behind them.
 
 use super::Agent;
-use super::job::{Running, Step};
+use super::job::{Done, Errand, Running, Step};
 use crate::dm::error::Refusal;
 use crate::dm::source::{Source, Stop};
 use crate::dm::view::View;
-use crate::dm::write::Wish;
 use crate::rng::Rng;
 use crate::time::Instant;
 use std::rc::Rc;
@@ -70,7 +69,9 @@ impl Agent {
         false
     }
 
-    pub(super) fn configure_usp(&mut self, _: known::Known) {}
+    pub(super) fn configure_usp(&mut self, _: &crate::config::Config, _: known::Known) {}
+
+    pub(super) fn configure_first(&mut self, _: &Done) {}
 
     pub(super) fn subscribed(&mut self) -> bool {
         false
@@ -102,7 +103,7 @@ impl Agent {
         match **ask {}
     }
 
-    pub(super) fn keep(&mut self, _: &mut Running, _: &[Wish]) -> Step {
+    pub(super) fn keep(&mut self, _: &mut Running, _: &Errand) -> Step {
         Step::Over
     }
 

@@ -5,7 +5,9 @@
 //! links there are is `links`' business, opening them is `io`'s.
 
 mod boot;
+mod challenge;
 mod counters;
+mod departure;
 mod facts;
 pub(super) mod known;
 mod links;
@@ -18,13 +20,14 @@ mod trust;
 pub(in crate::agent) use operate::Deed;
 
 use super::guard::Manager;
-use super::job::Job;
+use super::job::{Errand, Job};
 use super::{Action, Agent};
 use crate::config;
 use crate::dm::acl::Rights;
 use crate::dm::write::Wish;
 use crate::rng::Rng;
 use crate::sorted::Map;
+use crate::time::Instant;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::error::{Fault, RESOURCES_EXCEEDED};
 use crate::usp::msg::{self, Said, Unserved};
@@ -57,6 +60,8 @@ pub struct Usp {
     links: Map<u64, Link>,
     /// The link served last: the next one is behind it.
     turn: u64,
+    /// Challenges that are outstanding or closed.
+    challenges: challenge::Challenges,
     /// Commands that take their time.
     commands: operate::Commands,
     /// What controllers are told without asking.
@@ -72,6 +77,8 @@ struct Link {
     inbox: VecDeque<Ask>,
     /// Who has been told that we are there: a Connect record comes before any other.
     greeted: Vec<EndpointId>,
+    /// When it ends, if its peer is trusted for a first use and says nothing.
+    ends: Option<Instant>,
 }
 
 /// A request that came.
@@ -89,6 +96,16 @@ pub struct Ask {
     pub msg_id: String,
     /// What is asked.
     pub request: ReqType,
+}
+
+impl Ask {
+    /// The same of a controller (by section) that it has become clear to be of.
+    fn of(self: Rc<Ask>, controller: Option<&str>) -> Rc<Ask> {
+        match self.controller.as_deref() == controller {
+            true => self,
+            false => Rc::new(Ask { controller: controller.map(Box::from), ..(*self).clone() }),
+        }
+    }
 }
 
 impl Link {
@@ -129,8 +146,11 @@ impl Usp {
 
 impl Agent {
     /// Takes the settings of USP up, and what is known besides.
-    pub(super) fn configure_usp(&mut self, known: Known) {
-        self.usp.known = known;
+    pub(super) fn configure_usp(&mut self, before: &config::Config, known: Known) {
+        self.take_leave(&before.usp);
+        let known = std::mem::replace(&mut self.usp.known, known);
+        self.end_sessions((&before.usp, &known));
+        self.usp.challenges.configure(&self.config.usp, &self.state, self.now);
         let kept = self.state.kept();
         let names = || kept.entries().iter().map(|(name, _)| name.clone()).collect();
         self.usp.notices.at_start.get_or_insert_with(names);
@@ -201,7 +221,18 @@ impl Agent {
         if let Some(tries) = self.usp.tries.get_mut(&up.name) {
             tries.failures = 0;
         }
-        self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new() });
+        let refused = match (&up.details, &up.peer) {
+            (Details::WebSocket { accepted: true }, Some(peer)) => {
+                trust::judge(&self.config.usp, &self.usp.known, &up, peer).err()
+            }
+            _ => None,
+        };
+        let ends = self.patience(&up);
+        self.usp.links.insert(link, Link { up, inbox: VecDeque::new(), greeted: Vec::new(), ends });
+        //= TR-181 LocalAgent.Controller.{i}.Enable: of one that is switched off no session is accepted.
+        if let Some(why) = refused {
+            return self.end_session(link, why);
+        }
         self.greet(link);
         self.send_notices();
         self.link_proves(link);
@@ -264,7 +295,7 @@ impl Agent {
         });
         let Some(row) = broker.and_then(|broker| self.usp.known.brokers.get(broker)) else { return };
         let wish = Wish { path: format!("{row}ClientID"), value: client_id.to_string(), said: None };
-        self.queue(Job::Keep(vec![wish]));
+        self.queue(Job::Keep(Errand::Set(vec![wish])));
     }
 
     /// What is to be sent before the program ends.
@@ -334,6 +365,9 @@ impl Agent {
             self.heard(&Manager::Controller(controller).label(), self.now.at);
         }
         let from = incoming.from.clone();
+        if who.is_none() && !self.adopt(number, &from) {
+            return self.log(log::Level::Warn, format!("{name}: {} is not taken up", from.as_str()));
+        }
         let payload = match incoming.what {
             What::Message(payload) => payload,
             What::Connect(_) => return,
@@ -346,6 +380,7 @@ impl Agent {
                 return self.log(log::Level::Info, format!("{name}: disconnected: {code} {reason}"));
             }
         };
+        self.be_patient(number);
         match msg::read(payload) {
             Ok(message) => match message.said {
                 Said::Request(request) => {

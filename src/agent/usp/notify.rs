@@ -67,6 +67,20 @@ pub(super) struct Watch {
     cut: bool,
 }
 
+impl Watch {
+    /// What its controller is told of its own row (a path) in the end: that it went, or is `there` and switched off.
+    pub fn last(&self, row: &str, there: bool) -> Option<Notification> {
+        let enable = format!("{row}Enable");
+        let path = if there { &enable } else { row };
+        let seen = self.seen.as_ref().is_some_and(|seen| seen.has(path));
+        match (self.subscription.kind, there) {
+            (NotifType::ObjectDeletion, false) if seen => Some(notify::deleted(row)),
+            (NotifType::ValueChange, true) if seen => Some(notify::value_change(&enable, "false")),
+            _ => None,
+        }
+    }
+}
+
 /// Something that happened: told to whoever subscribed to it.
 #[derive(Clone, Debug)]
 pub(super) struct Raised {

@@ -4,10 +4,12 @@
 //! end. Reboot and reset wait until the answer had time to leave.
 
 use super::Ask;
+use super::challenge::{Challenges, Trial};
 use super::counters::{self, Counters, Counts};
 use crate::agent::diag::{self, Prepared, Whose};
 use crate::agent::job::{Done, Running, Step};
 use crate::agent::{Action, Agent};
+use crate::config::usp::Usp;
 use crate::diag::{COMPLETE, Kind, Verdict};
 use crate::dm::acl::Rights;
 use crate::dm::error::{Error, Refusal};
@@ -16,6 +18,7 @@ use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::write::{NoPlan, Planner};
 use crate::sorted::Map;
+use crate::state::State;
 use crate::time::{Instant, Now};
 use crate::usp::error::{
     Asked, COMMAND_CANCELED, COMMAND_FAILURE, Fault, INVALID_COMMAND_ARGUMENTS, OBJECT_DOES_NOT_EXIST,
@@ -53,6 +56,8 @@ pub(in crate::agent) enum Deed {
     Reset(String, Counts),
     /// It is done already: its section and results.
     Complete(String, Arguments),
+    /// It was about a challenge.
+    Trial(Trial),
 }
 
 /// What the agent keeps of commands in memory.
@@ -74,11 +79,22 @@ impl Agent {
     ) -> Step {
         let outcome = RefCell::new(None);
         let kept = self.state.kept();
-        let first = self.state.commit();
+        let fresh = self.usp.notices.rng.hex(16);
+        let encrypted = self.usp.links.get(&ask.link).is_some_and(|link| link.up.encrypted);
+        let hall = Hall {
+            usp: &self.config.usp,
+            challenges: &self.usp.challenges,
+            state: &self.state,
+            now: self.now,
+            fresh: &fresh,
+            encrypted,
+            rights,
+        };
         let planned = self.plan(running, |planner| {
             let calls = operate::operate(planner, rights, asked).map_err(|Waits| NoPlan::Wait)?;
             let counters = &self.usp.counters;
-            let mut desk = Desk { ask, asked, kept: &kept, counters, first, taken: 0, deeds: Vec::new() };
+            let mut desk =
+                Desk { ask, asked, hall: &hall, kept: &kept, counters, taken: 0, deeds: Vec::new() };
             let begun = match calls {
                 Err(fault) => Err(fault),
                 Ok(calls) => {
@@ -96,7 +112,15 @@ impl Agent {
             (Ok(plan), Some((Ok(begun), deeds))) => {
                 let message = operate::answer(&begun).into_msg(&ask.msg_id);
                 let message = operate::is_answered(asked, &begun).then_some(message);
-                let state = self.state.clone();
+                let mut state = self.state.clone();
+                let trials = deeds.iter().filter_map(|deed| match deed {
+                    Deed::Trial(trial) => Some(trial),
+                    _ => None,
+                });
+                //= TR-369 R-SEC.16: a try counts before anybody is told how it went.
+                if trials.map(|trial| trial.note(&mut state, self.now)).any(|noted| noted.is_err()) {
+                    return self.fail(ask, &Fault::new(RESOURCES_EXCEEDED, ""), &[]);
+                }
                 self.commit(running, plan, state, Done::Operated(Rc::clone(ask), message, deeds))
             }
             (Ok(_), Some((Err(fault), _))) => self.fail(ask, &fault, &[]),
@@ -134,6 +158,7 @@ impl Agent {
                 Deed::OnBoard(section) => self.tell_on_board(&section),
                 Deed::Reset(object, counts) => self.usp.counters.reset(&object, counts),
                 Deed::Complete(section, results) => self.complete(&section, Ok(results)),
+                Deed::Trial(trial) => self.tried(trial),
             }
         }
     }
@@ -232,17 +257,29 @@ fn left(row: &Tree, now: Now) -> Option<u64> {
 }
 
 /// Where the commands of one message are begun.
-struct Desk<'a> {
-    ask: &'a Ask,
+pub(super) struct Desk<'a> {
+    pub ask: &'a Ask,
     asked: &'a pb::Operate,
+    pub hall: &'a Hall<'a>,
     /// The rows that are kept before.
     kept: &'a Tree,
     /// Those that were reset before.
     counters: &'a Counters,
-    /// A number that no message before had.
-    first: u64,
     taken: usize,
-    deeds: Vec<Deed>,
+    pub deeds: Vec<Deed>,
+}
+
+/// What commands are judged by.
+pub(super) struct Hall<'a> {
+    pub usp: &'a Usp,
+    pub challenges: &'a Challenges,
+    pub state: &'a State,
+    pub now: Now,
+    /// A text that nobody can guess.
+    pub fresh: &'a str,
+    /// Whether the message came over TLS.
+    pub encrypted: bool,
+    pub rights: &'a Rights,
 }
 
 impl Desk<'_> {
@@ -277,6 +314,8 @@ impl Desk<'_> {
                 Some(counts) => done(self, Deed::Reset(call.object, counts)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },
+            "request_challenge" => self.request_challenge(planner, &inputs),
+            "challenge_response" => self.challenge_response(planner, &inputs),
             "cancel_request" => match section(planner, REQUESTS, &call.object)? {
                 Some(section) => done(self, Deed::Cancel(section)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
@@ -330,7 +369,8 @@ impl Desk<'_> {
             return Ok(None);
         }
         self.taken += 1;
-        let section = format!("{REQUEST}{}_{}", self.first, self.taken);
+        // A number that no message before had.
+        let section = format!("{REQUEST}{}_{}", self.hall.state.commit(), self.taken);
         let path = format!("{object}{command}");
         let mut options = vec![
             ("Originator", self.ask.from.as_str()),
@@ -346,14 +386,14 @@ impl Desk<'_> {
 }
 
 /// The section of a row of a table.
-fn section(planner: &mut Planner<'_>, table: &str, path: &str) -> Result<Option<String>, NoPlan> {
+pub(super) fn section(planner: &mut Planner<'_>, table: &str, path: &str) -> Result<Option<String>, NoPlan> {
     look(planner, |view| {
         let row = view.row_at(table, path)?;
         Ok(row.and_then(|row| row.section.as_ref().map(|bound| bound.name.to_string())))
     })
 }
 
-fn look<T>(
+pub(super) fn look<T>(
     planner: &mut Planner<'_>,
     read: impl FnMut(&crate::dm::view::View<'_>) -> Result<T, Stop>,
 ) -> Result<T, NoPlan> {

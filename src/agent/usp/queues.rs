@@ -2,11 +2,12 @@
 //!
 //! What is told by subscriptions and events comes from [`super::notify`]; `Periodic!` and OnBoardRequest begin here.
 
+use super::departure::reached;
 use super::links;
 use super::notify::Raised;
 use crate::agent::job::Job;
 use crate::agent::{Action, Agent};
-use crate::config::usp::Controller;
+use crate::config::usp::{Controller, Usp};
 use crate::dm::schema::Arguments;
 use crate::periodic::{Periodic, Ticker};
 use crate::time::Instant;
@@ -39,8 +40,10 @@ pub(super) struct Way {
     order: u32,
     /// The link.
     pub link: u64,
-    to: EndpointId,
-    topic: Option<Box<str>>,
+    /// The controller.
+    pub to: EndpointId,
+    /// Its topic; only MQTT.
+    pub topic: Option<Box<str>>,
     retain: bool,
 }
 
@@ -110,7 +113,7 @@ impl Agent {
         peer.queue.push(notice, self.now.at);
     }
 
-    fn msg_id(&mut self) -> String {
+    pub(super) fn msg_id(&mut self) -> String {
         let notices = &mut self.usp.notices;
         notices.count += 1;
         format!("notify-{}-{}", notices.run, notices.count)
@@ -132,7 +135,7 @@ impl Agent {
     /// When something of notices is due.
     pub(in crate::agent) fn notices_timer(&self) -> Option<Instant> {
         let now = self.now;
-        let mut next = self.usp.notices.life;
+        let mut next = [self.usp.notices.life, self.patience_timer()].into_iter().flatten().min();
         for (name, peer) in &self.usp.notices.peers {
             let Some(controller) = super::section(&self.config.usp, name) else { continue };
             let reached = !peer.queue.is_empty() && self.way_to(controller).is_some();
@@ -148,6 +151,7 @@ impl Agent {
 
     /// Does what is due.
     pub(in crate::agent) fn notices_due(&mut self) {
+        self.patience_due();
         let now = self.now;
         let notices = &mut self.usp.notices;
         let mut periodic = Vec::new();
@@ -203,11 +207,16 @@ impl Agent {
     /// The link over which a controller is told something now: of those that stand the first in the order of its ways.
     //= TR-369 4: notices take the controller's ways in rising Order.
     pub(super) fn way_to(&self, controller: &Controller) -> Option<Way> {
-        let peer = EndpointId::parse(&controller.endpoint_id)?;
+        self.way_in(&self.config.usp, controller)
+    }
+
+    /// The same by other settings.
+    pub(super) fn way_in(&self, usp: &Usp, controller: &Controller) -> Option<Way> {
         let mut found: Option<Way> = None;
         for (number, link) in &self.usp.links {
-            let reached = links::peers(&self.config.usp, &link.up).into_iter().find(|(id, ..)| *id == peer);
-            let Some((to, topic, retain)) = reached else { continue };
+            let Some((to, topic, retain)) = reached(usp, &self.usp.known, &link.up, controller) else {
+                continue;
+            };
             let order = links::order(controller, &link.up);
             if found.as_ref().is_none_or(|best| order < best.order) {
                 found = Some(Way { order, link: *number, to, topic, retain });

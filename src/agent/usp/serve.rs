@@ -1,15 +1,15 @@
 //! Serving one request of a controller.
 
-use super::Ask;
+use super::{Ask, trust};
 use crate::agent::Agent;
-use crate::agent::job::{Done, Running, Step};
+use crate::agent::job::{Done, Errand, Running, Step};
 use crate::dm::acl::Rights;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::{Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
-use crate::dm::write::{NoPlan, Plan, Planner, Wish};
+use crate::dm::write::{NoPlan, Plan, Planner};
 use crate::usp::error::{Asked, Fault, MESSAGE_NOT_SUPPORTED};
 use crate::usp::msg::change::{Outcome, Waits};
 use crate::usp::msg::{self, Answer};
@@ -24,6 +24,16 @@ impl Agent {
     /// Carries out a request.
     //= TR-369 R-MSG.0: every request gets a response or an Error.
     pub(in crate::agent) fn usp(&mut self, running: &mut Running, ask: &Rc<Ask>) -> Step {
+        let Some(link) = self.usp.links.get(&ask.link) else { return Step::Over };
+        //= TR-369 R-SEC.24: what has changed since it came counts.
+        let ask = match trust::judge(&self.config.usp, &self.usp.known, &link.up, &ask.from) {
+            Ok(who) => &ask.clone().of(who.map(|controller| controller.name.as_str())),
+            Err(why) => {
+                let why = format!("a request of {} is not served: {why}", ask.from.as_str());
+                self.log(log::Level::Warn, why);
+                return Step::Over;
+            }
+        };
         let rights = self.rights(ask);
         let rights: &Rights = &rights;
         if running.snapshot.peek(CALLER).is_none() {
@@ -114,9 +124,14 @@ impl Agent {
         self.commit(running, plan, state, Done::Usp(Rc::clone(ask), message))
     }
 
-    /// Sets parameters of the agent's own accord.
-    pub(in crate::agent) fn keep(&mut self, running: &mut Running, wishes: &[Wish]) -> Step {
-        match self.plan(running, |planner| planner.set(wishes)) {
+    /// Keeps something of the agent's own accord.
+    pub(in crate::agent) fn keep(&mut self, running: &mut Running, errand: &Errand) -> Step {
+        let number = self.state.commit();
+        let planned = self.plan(running, |planner| match errand {
+            Errand::Set(wishes) => planner.set(wishes),
+            Errand::Adopt(newcomer) => trust::adopt(planner, number, newcomer),
+        });
+        match planned {
             Ok(plan) => {
                 let state = self.state.clone();
                 self.commit(running, plan, state, Done::Nobody)

@@ -5,11 +5,20 @@
 
 use super::known::Known;
 use super::links::controller_of;
+use crate::agent::Agent;
+use crate::agent::job::{Errand, Job, Newcomer};
 use crate::config::usp::{Controller, Credential, Uses, Usp};
+use crate::digest;
 use crate::dm::acl::Rights;
+use crate::dm::write::{NoPlan, Planner};
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{Details, Up};
 use crate::usp::record::Rejected;
+
+/// Most controllers that came by themselves; a further one is not heard.
+pub const MAX_FIRST_USES: usize = 8;
+/// The source of the settings.
+pub(super) const PACKAGE: &str = "uci:cpeagent";
 
 /// The configured controller that sent a Record over a link; `None` for one that is not configured and may be heard.
 ///
@@ -22,6 +31,13 @@ pub(super) fn judge<'c>(
     from: &EndpointId,
 ) -> Result<Option<&'c Controller>, &'static str> {
     let controller = usp.controller(from.as_str());
+    //= TR-181 LocalAgent.ControllerTrust.BannedRole: nothing is taken from whoever has it.
+    let banned = |role: &str| usp.banned_role.as_deref() == Some(role);
+    if controller.is_some_and(|one| one.roles.iter().any(|role| banned(role)))
+        || inherited(usp, known, up).into_iter().any(banned)
+    {
+        return Err("it is banned");
+    }
     let mqtt = matches!(up.details, Details::Mqtt { .. });
     match (&up.details, &up.peer) {
         // A session that we opened leads to one controller.
@@ -120,6 +136,58 @@ fn given(usp: &Usp, roles: Vec<&str>) -> Rights {
         true => usp.rights(usp.untrusted_role.as_deref()),
         false => usp.rights(roles),
     }
+}
+
+impl Agent {
+    /// Has whoever sent a Record and has no row given one, with what it showed; `false` where there are too many already.
+    //= TR-369 R-SEC.24: who is not known gets a row, with the UntrustedRole where it inherits none.
+    //= TR-369 R-SEC.6: without a signature of somebody trusted it begins with that role.
+    //= TR-369 R-SEC.8: the certificate that it showed is kept for its endpoint.
+    pub(super) fn adopt(&mut self, link: u64, from: &EndpointId) -> bool {
+        let usp = &self.config.usp;
+        let Some(up) = self.usp.links.get(&link).map(|link| &link.up) else { return false };
+        let inherits = !inherited(usp, &self.usp.known, up).is_empty();
+        let shown = up.certificate.as_ref().filter(|certificate| !certificate.trusted);
+        let newcomer = Newcomer {
+            endpoint: from.as_str().into(),
+            role: usp.untrusted_role.clone().filter(|_| !inherits),
+            certificate: shown.and_then(|certificate| certificate.der.clone()),
+        };
+        if usp.controllers.iter().filter(|controller| controller.first_use).count() >= MAX_FIRST_USES
+            || shown.is_some() && newcomer.certificate.is_none()
+        {
+            return false;
+        }
+        let job = Job::Keep(Errand::Adopt(newcomer));
+        if !self.jobs.contains(&job) && self.running.as_ref().is_none_or(|running| running.job != job) {
+            self.log(log::Level::Warn, format!("controller {} is taken up by its first use", from.as_str()));
+            self.queue(job);
+        }
+        true
+    }
+}
+
+/// Plans the sections of a controller that came by itself.
+pub(super) fn adopt(planner: &mut Planner<'_>, number: u64, newcomer: &Newcomer) -> Result<(), NoPlan> {
+    let name = format!("first_use{number}");
+    let certificate = format!("{name}_certificate");
+    let mut options = vec![
+        ("enable", "1"),
+        ("first_use", "1"),
+        ("onboarding_complete", "1"),
+        ("endpoint_id", newcomer.endpoint.as_str()),
+    ];
+    options.extend(newcomer.role.as_deref().map(|role| ("role", role)));
+    if let Some(der) = &newcomer.certificate {
+        planner.make(
+            PACKAGE,
+            &certificate,
+            "certificate",
+            &[("enable", "1"), ("der", &digest::base64(der))],
+        )?;
+        options.push(("certificate", &certificate));
+    }
+    planner.make(PACKAGE, &name, "controller", &options)
 }
 
 /// Why a Record is not served, for the log.
