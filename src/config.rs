@@ -4,6 +4,7 @@
 //! its default used, so that a typing error never stops the agent. Reads no file and writes none.
 
 mod reader;
+pub mod subnet;
 pub mod table;
 pub mod usp;
 
@@ -17,6 +18,7 @@ use reader::Reader;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
+use subnet::Subnet;
 
 /// The package's file, for messages.
 pub const FILE: &str = "/etc/config/cpeagent";
@@ -68,6 +70,8 @@ pub struct Agent {
     pub guard: bool,
     /// After how long without him.
     pub guard_timeout: Duration,
+    /// Whether the firewall is opened for our ports.
+    pub firewall: bool,
 }
 
 /// What an empty value written to a secret does.
@@ -156,6 +160,8 @@ pub struct ConnectionRequest {
     pub username: String,
     /// Its password.
     pub password: Secret,
+    /// From where the firewall lets them through; the addresses of the ACS where empty.
+    pub sources: Vec<Subnet>,
 }
 
 /// How a NAT is kept open for requests over UDP.
@@ -263,6 +269,7 @@ impl Reader<'_> {
             sampling_period: self.seconds("agent", "sampling_period"),
             guard: self.flag("agent", "guard"),
             guard_timeout: self.seconds("agent", "guard_timeout"),
+            firewall: self.flag("agent", "firewall"),
         }
     }
 
@@ -308,6 +315,7 @@ impl Reader<'_> {
                 path: self.some("acs", "connection_request_path"),
                 username: self.text("acs", "connection_request_username"),
                 password: self.secret("acs", "connection_request_password"),
+                sources: self.subnets("acs", "connection_request_source"),
             },
             stun: self.stun(),
             active_notification_throttle: self.seconds("acs", "active_notification_throttle"),

@@ -90,7 +90,7 @@ pub fn read(octets: &[u8]) -> (Given, Vec<String>) {
 }
 
 fn is_list(kind: Kind) -> bool {
-    matches!(kind, Kind::Names | Kind::Paths | Kind::Digests)
+    matches!(kind, Kind::Names | Kind::Paths | Kind::Digests | Kind::Subnets)
 }
 
 fn is_allowed(kind: Kind, value: &str) -> bool {

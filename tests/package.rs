@@ -109,29 +109,91 @@ fn a_package_holds_what_a_router_needs_at_its_place_and_nothing_else() {
     }
     assert!(text("./postinst").contains("default_postinst") && control["./postinst"].0 == 0o755);
     assert_eq!(octets, package("cpeagent"), "two packages of one program are the same");
-    let cwmp = unpacked(&package("cpeagent-cwmp"));
-    let control = unpacked(&cwmp["./control.tar.gz"].1);
-    assert!(String::from_utf8_lossy(&control["./control"].1).contains("\nConflicts: cpeagent\n"));
+    for (variant, conflicts) in [("cpeagent-cwmp", "cpeagent"), ("cpeagent-usp", "cpeagent, cpeagent-cwmp")] {
+        let ipk = unpacked(&package(variant));
+        let control = unpacked(&ipk["./control.tar.gz"].1);
+        let control = String::from_utf8_lossy(&control["./control"].1).into_owned();
+        for line in
+            [format!("Conflicts: {conflicts}"), "Provides: cpeagent".into(), format!("Package: {variant}")]
+        {
+            assert!(control.lines().any(|have| have == line), "{line}: {control}");
+        }
+        assert_eq!(
+            unpacked(&ipk["./data.tar.gz"].1).keys().collect::<Vec<_>>(),
+            data.keys().collect::<Vec<_>>()
+        );
+    }
 }
 
 #[test]
 fn the_feeds_makefile_names_this_version_and_features_that_exist() {
     let text = fs::read_to_string(path("openwrt-package/Makefile")).unwrap();
-    let cargo = fs::read_to_string(path("Cargo.toml")).unwrap();
     assert!(text.contains(&format!("PKG_VERSION:={}\n", env!("CARGO_PKG_VERSION"))));
     assert!(text.contains("--no-default-features"), "without it the workbench would be built in");
-    let features: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_once("RUST_PKG_FEATURES_")?.1.split_once(":="))
-        .map(|(_, names)| names)
-        .collect();
-    assert_eq!(features.len(), 2);
-    for feature in ["cwmp", "usp", "websocket", "mqtt"] {
-        assert!(features[0].contains(feature) && cargo.contains(&format!("\n{feature} = [")), "{feature}");
-    }
     let config = fs::read_to_string(path("openwrt-package/Config.in")).unwrap();
     for symbol in text.split("$(CONFIG_").skip(1).map(|rest| rest.split([')', ',']).next().unwrap()) {
         assert!(config.contains(&format!("config {symbol}\n")), "Config.in lacks {symbol}");
+    }
+}
+
+/// What stands in for the files of OpenWrt's build that the Makefile includes: BuildPackage tells what a package came to.
+const RULES: &str = "comma:=,\nINCLUDE_DIR:=$(TOPDIR)/include\nINSTALL_DIR:=dir\nINSTALL_BIN:=bin\nINSTALL_CONF:=conf\n\
+    INSTALL_DATA:=data\nPKG_INSTALL_DIR:=built\n";
+const BUILD: &str = "define BuildPackage
+$(foreach name,TITLE VARIANT PROVIDES CONFLICTS DEPENDS SECTION CATEGORY,$(eval $(name):=))
+$(eval $(Package/$(1)))
+$(info $(1)|$(VARIANT)|$(PROVIDES)|$(CONFLICTS)|$(strip $(DEPENDS))|$(strip $(RUST_PKG_FEATURES_$(VARIANT)))|$(strip \
+$(Package/$(1)/conffiles))|$(words $(Package/$(1)/install)))
+endef
+";
+const RUST: &str = "RUST_ARCH_DEPENDS:=@rust\ndefine RustBinPackage\n$(if $(Package/$(1)/install),,$(error no install of $(1)))\nendef\n";
+
+// Not OpenWrt's own files: what is shown is that make reads ours as it is meant.
+#[test]
+fn the_feeds_makefile_makes_three_packages_each_with_its_features() {
+    if !there("make") {
+        return;
+    }
+    let cargo = fs::read_to_string(path("Cargo.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("rules.mk", RULES),
+        ("include/package.mk", BUILD),
+        ("feeds/packages/lang/rust/rust-package.mk", RUST),
+    ] {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    for (symbols, full, usp) in [
+        (&["CPEAGENT_WEBSOCKET", "CPEAGENT_MQTT"][..], "cwmp websocket mqtt", "websocket mqtt"),
+        (&["CPEAGENT_MQTT"], "cwmp mqtt", "mqtt"),
+        (&[], "cwmp", "websocket"),
+    ] {
+        let out = Command::new("make")
+            .args(["-n", "-f", "Makefile", "-C"])
+            .arg(path("openwrt-package"))
+            .arg(format!("TOPDIR={}", folder.path().display()))
+            .args(symbols.iter().map(|symbol| format!("CONFIG_{symbol}=y")))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(out.stdout).unwrap();
+        let packages: Vec<Vec<&str>> =
+            said.lines().filter(|line| line.contains('|')).map(|line| line.split('|').collect()).collect();
+        let want = [
+            ["cpeagent", "full", "", "", full],
+            ["cpeagent-cwmp", "cwmp", "cpeagent", "cpeagent", "cwmp"],
+            ["cpeagent-usp", "usp", "cpeagent", "cpeagent cpeagent-cwmp", usp],
+        ];
+        assert_eq!(packages.len(), want.len(), "{said} {}", String::from_utf8_lossy(&out.stderr));
+        for (package, [name, variant, provides, conflicts, features]) in packages.iter().zip(want) {
+            assert_eq!(package[..4], [name, variant, provides, conflicts], "{said}");
+            assert_eq!(package[4..7], ["@rust +ca-bundle", features, "/etc/config/cpeagent"], "{said}");
+            assert_eq!(package[7], packages[0][7], "the same files");
+            for feature in features.split(' ') {
+                assert!(cargo.contains(&format!("\n{feature} = [")), "{feature} is no feature");
+            }
+        }
     }
 }
 

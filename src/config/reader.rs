@@ -2,6 +2,7 @@
 //!
 //! What the options mean is the parent's business; here are only kinds of values, names of sections and bounds.
 
+use super::subnet::Subnet;
 use super::table::{Kind, SECTIONS, SETTINGS, Setting};
 use super::{Fault, MAX_DIGESTS};
 use crate::dm::acl;
@@ -130,6 +131,10 @@ impl<'a> Reader<'a> {
         Vec::new()
     }
 
+    pub(super) fn subnets(&mut self, section: &str, option: &str) -> Vec<Subnet> {
+        self.list(section, option).iter().filter_map(|item| Subnet::parse(item)).collect()
+    }
+
     pub(super) fn some(&mut self, section: &str, option: &str) -> Option<String> {
         Some(self.text(section, option)).filter(|text| !text.is_empty())
     }
@@ -170,6 +175,7 @@ pub fn allowed(kind: Kind, value: &str) -> bool {
         Kind::Text(max) | Kind::Secret(max) => plain(max),
         Kind::Names => plain(64),
         Kind::Paths => acl::target(value).is_ok(),
+        Kind::Subnets => Subnet::parse(value).is_some(),
         Kind::Letters => acl::Rwxn::parse(value).is_some(),
         Kind::Url => is_url(value),
         Kind::File => plain(256) && value.starts_with('/'),

@@ -34,6 +34,8 @@ pub enum Kind {
     Names,
     /// A list of paths of the data model, as permissions know them.
     Paths,
+    /// A list of addresses and networks.
+    Subnets,
     /// `rwxn`, with `-` for a letter that is not given.
     Letters,
 }
@@ -120,6 +122,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("agent", "guard_timeout", Kind::Number(60, 86_400), "300",
         "Seconds without the manager, and without the link, the next router or a name server that was there before, after \
          which it is."),
+    setting("agent", "firewall", Kind::Flag, "1",
+        "Whether the firewall is opened for the ports of connection requests and of controllers, while they are open and for who may \
+         come there alone."),
 
     setting("identity", "manufacturer", Kind::Text(64), "", "`DeviceInfo.Manufacturer`."),
     setting("identity", "oui", Kind::Oui, "", "`DeviceInfo.ManufacturerOUI`. Must never change once the ACS knows it."),
@@ -144,6 +149,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("acs", "session_timeout", Kind::Number(10, 3_600), "60", "Seconds to wait for an answer of the ACS."),
     setting("acs", "connection_request_enable", Kind::Flag, "1", "Whether the ACS can ask for a session over HTTP."),
     setting("acs", "connection_request_port", Kind::Number(1, 65_535), "7547", "The TCP port for that."),
+    setting("acs", "connection_request_source", Kind::Subnets, "",
+        "From where the firewall lets them through. Empty: from the addresses that the name of the ACS has."),
     setting("acs", "connection_request_path", Kind::Text(128), "",
         "The path in the connection request URL. Empty: one that nobody can guess."),
     setting("acs", "connection_request_username", Kind::Text(256), "", "The name the ACS gives then."),
@@ -251,6 +258,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("mtp", "encryption", Kind::Flag, "1", "WebSocket: TLS, with `usp.client_cert`. Without, anyone on the way can take over."),
     setting("mtp", "keepalive", Kind::Number(1, U32), "60", "WebSocket: seconds between pings."),
     setting("mtp", "interface", Kind::Names, "", "WebSocket: the networks to listen on. Empty: all."),
+    setting("mtp", "source", Kind::Subnets, "", "WebSocket: from where the firewall lets controllers through. Empty: it is not opened for them."),
     setting("mtp", "mqtt", Kind::Text(64), "", "MQTT: the section `mqtt` of the broker."),
     setting("mtp", "response_topic", Kind::Text(1_024), "", "MQTT: the topic at which this device listens, where the broker tells none."),
     setting("mtp", "publish_qos", Kind::Number(0, 2), "1", "MQTT: the quality of service of what is sent."),
@@ -341,6 +349,7 @@ impl Kind {
             Kind::Digests => "list of up to 8 times 64 hexadecimal digits".into(),
             Kind::Names => "list of names".into(),
             Kind::Paths => "list of paths".into(),
+            Kind::Subnets => "list of IP addresses or networks, as `192.0.2.0/24`".into(),
             Kind::Letters => "`rwxn`, `-` for what is not given".into(),
         }
     }

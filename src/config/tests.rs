@@ -48,6 +48,7 @@ fn samples(setting: &Setting) -> [String; 2] {
         Kind::Address => ["192.0.2.1".into(), "2001:db8::1".into()],
         Kind::Oui => ["00aabb".into(), "112233".into()],
         Kind::Digests => ["ab".repeat(32), "0".repeat(64)],
+        Kind::Subnets => ["192.0.2.0/24 2001:db8::1".into(), "198.51.100.7".into()],
         Kind::Names => ["one two".into(), "three".into()],
         Kind::Paths => ["Device.WiFi.".into(), "Device.IP.Interface.*.Enable".into()],
         Kind::Letters => ["r--n".into(), "--x-".into()],

@@ -4,6 +4,7 @@
 //! out. Links and rights are made of this by the agent; [`Usp::rights`] reads the permissions.
 
 use super::reader::Reader;
+use super::subnet::Subnet;
 use super::{Network, Tls};
 use crate::dm::acl::{self, Grant, Rights, Rule, Rwxn};
 use crate::retry::Curve;
@@ -176,6 +177,8 @@ pub enum Way {
         keepalive: Duration,
         /// The networks to listen on; all where empty.
         interfaces: Vec<String>,
+        /// From where the firewall lets controllers through; from nowhere where empty.
+        sources: Vec<Subnet>,
     },
     /// A connection to a broker.
     Mqtt {
@@ -523,6 +526,7 @@ impl Reader<'_> {
                 encryption: self.flag(name, "encryption"),
                 keepalive: self.seconds(name, "keepalive"),
                 interfaces: self.list(name, "interface"),
+                sources: self.subnets(name, "source"),
             },
         };
         Mtp { name: name.to_string(), enable: self.flag(name, "enable"), way }

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod dropin;
 pub mod facts;
 pub mod fetch;
+pub mod firewall;
 pub mod guard;
 pub mod http;
 #[cfg(feature = "cwmp")]

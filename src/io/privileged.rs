@@ -15,6 +15,7 @@ mod wire;
 use super::announce;
 use super::commit::{self, Request};
 use super::disk::{Disk, Lock, MAX_FILE, RealDisk, Stat};
+use super::firewall::{self, Opening};
 use super::guard;
 use super::program;
 use super::store::{DIR, Store};
@@ -63,6 +64,8 @@ pub enum Ask {
     Echo(bool),
     /// The routing mark of packets that leave by this socket.
     Mark(u32, OwnedFd),
+    /// The firewall is opened like this for our ports, and no other way.
+    Openings(Vec<Opening>),
     /// The device restarts.
     Reboot,
     /// What the agent remembers is forgotten; a router is reset to its factory state, too, and restarts.
@@ -80,6 +83,7 @@ impl Ask {
             | Ask::TakeBack(..)
             | Ask::Release(_)
             | Ask::Announced(..)
+            | Ask::Openings(_)
             | Ask::Reboot
             | Ask::FactoryReset => true,
             Ask::Read(..) | Ask::Stat(_) | Ask::List(_) | Ask::Local | Ask::Echo(_) | Ask::Mark(..) => false,
@@ -184,6 +188,10 @@ impl Keeper {
 
     /// Carries out what is asked. May take as long as the disk does.
     pub fn serve(&self, ask: Ask) -> Answer {
+        if let Ask::Openings(openings) = &ask {
+            // Nothing waits for procd.
+            return self.open_firewall(openings).map_or_else(Answer::Failed, |()| Answer::Done);
+        }
         let disk = &*self.disk;
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match ask {
@@ -216,12 +224,24 @@ impl Keeper {
                 forget(disk);
                 self.run("/sbin/firstboot", &["-y", "-r"])
             }
-            Ask::Read(..) | Ask::Stat(_) | Ask::List(_) | Ask::Local | Ask::Echo(_) | Ask::Mark(..) => {
+            Ask::Read(..)
+            | Ask::Stat(_)
+            | Ask::List(_)
+            | Ask::Local
+            | Ask::Echo(_)
+            | Ask::Mark(..)
+            | Ask::Openings(_) => {
                 drop(store);
                 return look(disk, ask);
             }
         };
         done.map_or_else(Answer::Failed, |()| Answer::Done)
+    }
+
+    fn open_firewall(&self, openings: &[Opening]) -> io::Result<()> {
+        let run = |command: &[String; 6]| self.run("/bin/ubus", &command.each_ref().map(String::as_str));
+        let [newer, older] = firewall::commands(openings);
+        run(&newer).or_else(|_| run(&older))
     }
 
     /// Runs a program of the router.

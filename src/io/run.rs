@@ -7,6 +7,7 @@
 
 use super::commit::Request;
 use super::device::{Device, Exit, package};
+use super::firewall::Firewall;
 use super::local::{Asked, Local};
 use super::notice::Notice;
 use super::pool;
@@ -73,6 +74,7 @@ struct Loop {
     /// The diagnostics under way, as many as the agent lets be.
     diagnoses: Map<u64, AbortHandle>,
     links: Links,
+    firewall: Firewall,
     /// The sequence of the last commit.
     sequence: u64,
 }
@@ -119,6 +121,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         hands,
         diagnoses: Map::new(),
         links,
+        firewall: Firewall::default(),
         sequence,
     };
     let mut ended = super::signals::ended();
@@ -146,7 +149,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
             },
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
             changed = notice.changed() => Event::Changed(changed),
-            event = this.links.event() => event,
+            event = this.links.event() => this.linked(event),
             Some(changed) = changes_rx.recv() => Event::Changed(changed),
             () = tokio::time::sleep(wait) => match timer {
                 Some(at) if at <= this.device.clock().now().at => Event::Timer,
@@ -196,6 +199,13 @@ impl Loop {
             .done()
             .unwrap_or_else(|error| log::error!("the device does not restart: {error}"));
         self.device.restarted(reset)
+    }
+
+    /// Has the firewall opened for the ports that are open now.
+    fn change_firewall(&mut self) {
+        if let Some(openings) = self.firewall.change() {
+            self.hands.give(Order::Openings(self.privileged.clone(), openings));
+        }
     }
 
     /// Waits for what an action takes; connection requests are answered meanwhile, all other events wait.
@@ -258,13 +268,18 @@ impl Loop {
                 log::set_max_level(config.agent.log_level);
                 let mut facts = self.configure_sockets(&config);
                 facts.extend(self.privileged.words().map(|words| ("privileges", words.into())));
+                self.firewall.on = config.agent.firewall;
+                self.open_for_acs();
+                self.open_for_controllers();
                 return Next::Event(Box::new(Event::Runtime(facts)));
             }
             Action::Answer(id, tree) => self.local.answer(id, &tree),
             #[cfg(feature = "usp")]
-            Action::Links(wanted) => self.links.0.configure(wanted),
+            Action::Links(wanted) => {
+                self.configure_links(wanted);
+            }
             #[cfg(feature = "usp")]
-            Action::Link(command) => self.links.0.command(command),
+            Action::Link(command) => self.links.command(command),
             Action::Log(level, text) => log::log!(level, "{text}"),
             Action::Diagnose(order) => {
                 let (id, told) = (order.id, self.told.clone());

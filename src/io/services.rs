@@ -5,6 +5,9 @@
 
 use super::device::ACTIONS;
 use super::disk::{Disk, RealDisk};
+use super::firewall::{self, Opening};
+use super::pool;
+use super::privileged::{Ask, Privileged};
 use super::run::Told;
 use super::ubus::Ubus;
 use crate::dm::tree::Tree;
@@ -32,12 +35,13 @@ pub struct Services {
 }
 
 /// What is to be done.
-#[derive(Debug)]
 pub(super) enum Order {
     /// Tell of packages as they are after this commit.
     Announce(u64, Vec<Box<str>>),
     /// Make these calls.
     Call(Vec<String>),
+    /// Have the firewall opened like this, and no other way.
+    Openings(Privileged, Vec<Opening>),
 }
 
 impl Services {
@@ -119,6 +123,12 @@ impl Services {
                     sleep(RETRY_WAIT).await;
                 }
             }
+            Order::Openings(privileged, openings) if self.folder.is_none() => {
+                let done = pool::run(move || privileged.ask(Ask::Openings(openings)).done()).await;
+                done.unwrap_or_else(|error| log::error!("the firewall is not opened: {error}"));
+            }
+            Order::Openings(_, openings) if openings.is_empty() => {}
+            Order::Openings(_, openings) => self.log(&format!("service data {}", firewall::data(&openings))),
             Order::Call(calls) => {
                 for call in calls {
                     self.call_named(&call).await;

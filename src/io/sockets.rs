@@ -45,6 +45,16 @@ impl Sockets {
         self.talked_from = Some(address);
     }
 
+    /// The port on which connection requests are heard, while they are.
+    pub fn port(&self) -> Option<u16> {
+        self.listener.as_ref().map(|(listener, ..)| listener.address().port())
+    }
+
+    /// Whether they are heard over UDP too.
+    pub fn hears_udp(&self) -> bool {
+        self.udp.is_some()
+    }
+
     /// Takes settings up; what parameters show of the sockets as they are now.
     pub fn configure(
         &mut self,

@@ -17,7 +17,7 @@ pub(super) fn wanted(usp: &Usp, known: &Known, own: &EndpointId) -> Vec<Wanted> 
     let trusted = Trusted { usp, known };
     let clients = clients.flat_map(|controller| clients_of(&trusted, own, controller));
     let ports = usp.mtps.iter().filter(|mtp| mtp.enable).filter_map(|mtp| match &mtp.way {
-        Way::WebSocket { port, path, encryption, keepalive, interfaces } => {
+        Way::WebSocket { port, path, encryption, keepalive, interfaces, sources: _ } => {
             Some(Wanted::WebSocketServer(WebSocketServer {
                 name: mtp_name(&mtp.name),
                 port: *port,

@@ -271,6 +271,9 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         any::<bool>().prop_map(Ask::Echo),
         ("[a-z ]{0,9}", any::<String>()).prop_map(|(manager, note)| Ask::TakeBack(manager.into(), note)),
         "[a-z ]{0,9}".prop_map(|manager| Ask::Release(manager.into())),
+        (any::<u16>(), any::<bool>(), any::<std::net::IpAddr>()).prop_map(|(port, udp, from)| {
+            Ask::Openings(vec![Opening { port, udp, sources: vec![from.into()] }])
+        }),
         (0..4).prop_map(|kind| match kind {
             0 => Ask::Open,
             1 => Ask::Local,

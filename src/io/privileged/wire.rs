@@ -10,6 +10,7 @@ use crate::dm::error::Refusal;
 use crate::dm::record;
 use crate::io::commit::Request;
 use crate::io::disk::{MAX_FILE, Stat};
+use crate::io::firewall::Opening;
 use crate::state::State;
 use crate::time::Wall;
 use rustix::io::{Errno, retry_on_intr};
@@ -187,6 +188,9 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
         Ask::FactoryReset => Out::kind(12),
         Ask::TakeBack(manager, note) => Out::kind(13).octets(manager.as_bytes()).octets(note.as_bytes()),
         Ask::Release(manager) => Out::kind(14).octets(manager.as_bytes()),
+        Ask::Openings(openings) => {
+            Out::kind(15).texts(&openings.iter().map(Opening::to_text).collect::<Vec<_>>())
+        }
     };
     (out.0.len() <= MAX_ASK).then_some((out.0, beside))
 }
@@ -216,6 +220,10 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
         12 => Ask::FactoryReset,
         13 => Ask::TakeBack(fields.text()?.into(), fields.text()?.into()),
         14 => Ask::Release(fields.text()?.into()),
+        15 => {
+            let texts: Vec<&str> = fields.texts()?;
+            Ask::Openings(texts.into_iter().map(Opening::from_text).collect::<Option<_>>()?)
+        }
         _ => return None,
     };
     fields.0.is_empty().then_some(ask)

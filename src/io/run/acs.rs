@@ -4,20 +4,29 @@ use super::{Loop, Next, QUEUE, Told};
 use crate::agent::cwmp::Ledger;
 use crate::agent::{Action, Event, Unkept};
 use crate::config::Config;
+use crate::config::subnet::Subnet;
 use crate::cwmp::events::Record;
 use crate::cwmp::soap::writer::Outgoing;
 use crate::io::body::ListingBody;
 use crate::io::connector;
+use crate::io::firewall::{self, Opening};
 use crate::io::http::body::{Body, Whole};
 use crate::io::http::client::Client;
+use crate::io::http::connect::addresses;
+use crate::io::http::url::Url;
 use crate::io::listener::Call;
 use crate::io::privileged::Ask;
 use crate::io::sockets::Sockets;
 use crate::io::stun;
 use crate::openwrt::json;
 use crate::rng::Rng;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+
+/// How long the addresses of the ACS are waited for.
+const NAME_WAIT: Duration = Duration::from_secs(20);
 
 /// What the loop holds for the ACS.
 pub(super) struct Acs {
@@ -28,16 +37,20 @@ pub(super) struct Acs {
     sockets: Sockets,
     calls: mpsc::Receiver<Call>,
     stuns: mpsc::Receiver<stun::Event>,
+    /// The host of the ACS and the addresses that it has had.
+    found: (String, Vec<Subnet>),
     /// A connection request came while an action was carried out.
     woken: bool,
 }
 
-/// How the POST with this number has ended.
+/// How the POST with this number has ended, or what was found besides.
 pub enum Posted {
     /// With an answer, or without.
     Done(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
     /// It could not even begin.
     Not(u64, String),
+    /// None has: a name has these addresses.
+    Found(String, Vec<IpAddr>),
 }
 
 /// What came in by the sockets that wake.
@@ -52,7 +65,16 @@ impl Acs {
         let (calls, calls_rx) = mpsc::channel(QUEUE);
         let (stuns, stuns_rx) = mpsc::channel(QUEUE);
         let sockets = Sockets::new(calls, stuns, rng);
-        Acs { client: None, posting: None, post: 0, sockets, calls: calls_rx, stuns: stuns_rx, woken: false }
+        Acs {
+            client: None,
+            posting: None,
+            post: 0,
+            sockets,
+            calls: calls_rx,
+            stuns: stuns_rx,
+            found: Default::default(),
+            woken: false,
+        }
     }
 
     /// Waits for what comes in next.
@@ -105,7 +127,43 @@ impl Loop {
     /// Opens, moves and closes the sockets; what parameters show of them.
     pub(super) fn configure_sockets(&mut self, config: &Config) -> Vec<(&'static str, String)> {
         let path = self.agent.connection_request_path();
-        self.acs.sockets.configure(&self.device, config, path, &mut self.rng)
+        let facts = self.acs.sockets.configure(&self.device, config, path, &mut self.rng);
+        let host = config.acs.url.as_deref().and_then(Url::parse).map(|url| url.host).unwrap_or_default();
+        if host != self.acs.found.0 {
+            self.acs.found = (host, Vec::new());
+            self.find_acs();
+        }
+        facts
+    }
+
+    /// Has the firewall opened for connection requests, while they are heard.
+    pub(super) fn open_for_acs(&mut self) {
+        let request = &self.agent.config().acs.connection_request;
+        let sources = if request.sources.is_empty() { &self.acs.found.1 } else { &request.sources };
+        let opening = self.acs.sockets.port().map(|port| Opening {
+            port,
+            udp: self.acs.sockets.hears_udp(),
+            sources: sources.clone(),
+        });
+        self.firewall.set("acs", opening);
+        self.change_firewall();
+    }
+
+    /// Has the name of the ACS looked up, where the firewall wants to know its addresses.
+    fn find_acs(&mut self) {
+        let config = self.agent.config();
+        let set = !config.acs.connection_request.sources.is_empty();
+        if set || !config.agent.firewall || self.acs.sockets.port().is_none() || self.acs.found.0.is_empty() {
+            return;
+        }
+        let (route, told) = (connector::route(&self.device, config), self.told.clone());
+        let host = self.acs.found.0.clone();
+        tokio::spawn(async move {
+            if let Ok(found) = addresses(&host, 0, &route, NAME_WAIT).await {
+                let found = found.iter().map(SocketAddr::ip).collect();
+                let _ = told.send(Told::Posted(Posted::Found(host, found))).await;
+            }
+        });
     }
 
     /// Carries out what is for the ACS.
@@ -128,6 +186,8 @@ impl Loop {
                 }
                 self.acs.client = None;
                 self.acs.post += 1;
+                // Its name may have other addresses by now, or have been unknown before.
+                self.find_acs();
             }
             _ => {}
         }
@@ -189,6 +249,13 @@ impl Loop {
             Posted::Not(number, why) if number == self.acs.post => {
                 self.acs.posting = None;
                 Some(Event::Lost(why))
+            }
+            Posted::Found(host, addresses) => {
+                if host == self.acs.found.0 {
+                    firewall::remember(&mut self.acs.found.1, addresses);
+                    self.open_for_acs();
+                }
+                None
             }
             Posted::Done(..) | Posted::Not(..) => None,
         }

@@ -46,6 +46,10 @@ impl Loop {
         Vec::new()
     }
 
+    pub(super) fn open_for_acs(&mut self) {
+        self.change_firewall();
+    }
+
     pub(super) fn posted(&mut self, posted: Posted) -> Option<Event> {
         match posted {}
     }

@@ -4,6 +4,7 @@ use super::Loop;
 use crate::agent::Event;
 use crate::io::device::Device;
 use crate::rng::Rng;
+use std::convert::Infallible;
 
 /// None.
 pub(super) struct Links;
@@ -13,12 +14,18 @@ impl Links {
         Links
     }
 
-    pub(super) async fn event(&mut self) -> Event {
+    pub(super) async fn event(&mut self) -> Infallible {
         std::future::pending().await
     }
 }
 
 impl Loop {
+    pub(super) fn linked(&mut self, event: Infallible) -> Event {
+        match event {}
+    }
+
+    pub(super) fn open_for_controllers(&mut self) {}
+
     /// There is nobody to say goodbye to.
     pub(super) async fn farewell(&mut self) {}
 }
