@@ -198,6 +198,41 @@ fn what_changes_the_moment_the_subscription_is_answered_is_told() {
     assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = at once")]);
 }
 
+//= TR-181 LocalAgent.Controller.{i}.MTP.{i}.Order: notices take the ways in rising Order, equal ones at once.
+#[test]
+fn a_notice_takes_the_first_ways_of_its_controller_and_all_of_equal_order() {
+    for (order, want) in [(1, vec![1, 2]), (2, vec![1]), (3, vec![1])] {
+        let way = format!(
+            "\nconfig controller_mtp 'one_mqtt'\n\toption controller 'one'\n\toption enable '1'\n\toption order '{order}'\n\t\
+             option protocol 'MQTT'\n\toption mtp 'broker'\n\toption topic 'one/topic'\n"
+        );
+        let mut bench = bench_with(&format!("{SETTINGS}{way}"));
+        let mut one = link_one(&mut bench, 1);
+        Controller::mqtt(&mut bench, 2);
+        bench.wait(SECOND);
+        subscribe(&mut bench, &mut one, "ValueChange", SSID, &[]);
+        bench.commands.clear();
+        assert!(one.ask(&mut bench, "m1", set(SSID, "by one")).is_ok());
+        bench.wait(SECOND);
+        let links = bench.commands.iter().filter_map(|command| match command {
+            LinkCommand::Send { link, record, .. } => {
+                let record = pb::record::Record::decode(record.as_slice()).unwrap();
+                (record.to_id == CONTROLLER && !is_connect(&record)).then_some(*link)
+            }
+            LinkCommand::Close { .. } => None,
+        });
+        assert_eq!(links.collect::<Vec<_>>(), want, "{order}");
+        // Where the first way is gone, the next one is taken.
+        lose(&mut bench, 1);
+        bench.commands.clear();
+        let file = bench.disk.read_text("/etc/config/wireless").unwrap().replace("by one", "by hand");
+        bench.disk.put("/etc/config/wireless", &file);
+        bench.event(Event::Changed(["uci:wireless".into()].into()));
+        bench.wait(SECOND);
+        assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = by hand")]);
+    }
+}
+
 //= TR-369 12: ObjectCreation carries unique_keys.
 //= TR-369 12: wildcards and searches mean rows that come later, too.
 #[test]

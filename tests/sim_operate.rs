@@ -286,6 +286,21 @@ fn a_search_calls_the_command_of_every_object() {
     assert!(bench.said.contains("called ubus:network.interface."), "{}", bench.said);
 }
 
+//= TR-181 MQTT.Client.{i}.ForceReconnect(): a connection that stands is ended, and made anew at once.
+#[test]
+fn a_client_of_a_broker_is_connected_anew_once_its_call_is_answered() {
+    let (mut bench, mut one) = start();
+    Controller::mqtt(&mut bench, 2);
+    bench.commands.clear();
+    let answers = call(&mut bench, &mut one, "Device.MQTT.Client.1.ForceReconnect()", &[]);
+    assert!(matches!(answers.as_slice(), [OperationResp::ReqOutputArgs(_)]), "{answers:?}");
+    assert!(
+        matches!(bench.commands.as_slice(), [LinkCommand::Close { link: 2, .. }]),
+        "{:?}",
+        bench.commands
+    );
+}
+
 //= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.
 #[test]
 fn counters_that_were_reset_count_from_zero_until_they_begin_anew_by_themselves() {

@@ -36,6 +36,8 @@ mod links;
 use acs::{Acs, Posted};
 use links::Links;
 
+/// The source that links know themselves.
+const LINKS: &str = "agent:links";
 /// Events of one kind that wait for the loop.
 const QUEUE: usize = 32;
 /// How long the services may take to be told before the device restarts.
@@ -303,7 +305,8 @@ impl Loop {
     }
 
     /// Reads sources in a task of its own.
-    fn fetch(&mut self, keys: Set<Box<str>>) {
+    fn fetch(&mut self, mut keys: Set<Box<str>>) {
+        let own = keys.remove(LINKS).then(|| (LINKS.into(), self.links.counts()));
         let (packages, others): (Set<_>, Set<_>) = keys.into_iter().partition(|key| key.starts_with("uci:"));
         let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
         tokio::spawn(async move {
@@ -316,6 +319,7 @@ impl Loop {
             });
             let ((mut sources, sums), others) = tokio::join!(read, fetch.fetch_all(others));
             sources.extend(others);
+            sources.extend(own);
             let _ = told.send(Told::Fetched(sources, sums)).await;
         });
     }

@@ -76,6 +76,7 @@ fn mqtt(
     };
     Some(Mqtt {
         name: mtp_name(name),
+        client: broker.name.as_str().into(),
         host: broker.host.as_deref()?.into(),
         port: broker.port,
         version: if broker.version5 { MqttVersion::V5 } else { MqttVersion::V311 },

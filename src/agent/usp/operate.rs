@@ -26,6 +26,7 @@ use crate::usp::error::{
 };
 use crate::usp::msg::change::Waits;
 use crate::usp::msg::operate::{self, Begun, Call, CameTo};
+use crate::usp::mtp::{LinkCommand, NORMAL, Wanted};
 use crate::usp::pb;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,6 +41,7 @@ pub const DEPARTURE: Duration = Duration::from_secs(2);
 const REQUESTS: &str = "Device.LocalAgent.Request";
 const REQUEST: &str = "request";
 const CONTROLLERS: &str = "Device.LocalAgent.Controller";
+const BROKERS: &str = "Device.MQTT.Client";
 /// Of a timer: when it ends, in seconds since 1970, and how long it was to be.
 const DUE: &str = "due";
 const DELAY: &str = "delay";
@@ -54,6 +56,7 @@ pub(in crate::agent) enum Deed {
     Cancel(String),
     OnBoard(String),
     Reset(String, Counts),
+    Reconnect(String),
     /// It is done already: its section and results.
     Complete(String, Arguments),
     /// It was about a challenge.
@@ -156,11 +159,28 @@ impl Agent {
                 }
                 Deed::Cancel(section) => self.cancel(&section),
                 Deed::OnBoard(section) => self.tell_on_board(&section),
+                Deed::Reconnect(section) => self.reconnect(&section),
                 Deed::Reset(object, counts) => self.usp.counters.reset(&object, counts),
                 Deed::Complete(section, results) => self.complete(&section, Ok(results)),
                 Deed::Trial(trial) => self.tried(trial),
             }
         }
+    }
+
+    /// Has the connections of a client of a broker, by its section, made anew.
+    //= TR-181 MQTT.Client.{i}.ForceReconnect(): a connection that stands is ended, and made anew at once.
+    fn reconnect(&mut self, section: &str) {
+        let names: Vec<&str> = (self.usp.wanted.iter())
+            .filter(|link| matches!(link, Wanted::Mqtt(link) if *link.client == *section))
+            .map(Wanted::name)
+            .collect();
+        let links = self.usp.links.iter().filter(|(_, link)| names.contains(&&*link.up.name));
+        let closing = links.map(|(link, _)| LinkCommand::Close {
+            link: *link,
+            code: NORMAL,
+            reason: "ForceReconnect() was called".into(),
+        });
+        self.out.extend(closing.map(Action::Link));
     }
 
     /// Ends a command that a controller gave up.
@@ -304,6 +324,10 @@ impl Desk<'_> {
             "factory_reset" => done(self, Deed::FactoryReset(key())),
             "send_onboard_request" => match section(planner, CONTROLLERS, &call.object)? {
                 Some(section) => done(self, Deed::OnBoard(section)),
+                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
+            },
+            "reconnect_broker" => match section(planner, BROKERS, &call.object)? {
+                Some(section) => done(self, Deed::Reconnect(section)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },
             "reset_counters" => match look(planner, |view| counters::counts(view, &call.object))? {

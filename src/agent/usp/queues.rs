@@ -204,22 +204,32 @@ impl Agent {
         }
     }
 
-    /// The link over which a controller is told something now: of those that stand the first in the order of its ways.
-    //= TR-369 4: notices take the controller's ways in rising Order.
+    /// The link over which a controller is told something now.
     pub(super) fn way_to(&self, controller: &Controller) -> Option<Way> {
         self.way_in(&self.config.usp, controller)
     }
 
     /// The same by other settings.
     pub(super) fn way_in(&self, usp: &Usp, controller: &Controller) -> Option<Way> {
-        let mut found: Option<Way> = None;
+        self.ways_in(usp, controller).into_iter().next()
+    }
+
+    /// The links over which a controller is told something now: of those that stand the first in the order of its ways,
+    /// and all that share its place.
+    //= TR-181 LocalAgent.Controller.{i}.MTP.{i}.Order: notices take the ways in rising Order, equal ones at once.
+    fn ways_in(&self, usp: &Usp, controller: &Controller) -> Vec<Way> {
+        let mut found: Vec<Way> = Vec::new();
         for (number, link) in &self.usp.links {
             let Some((to, topic, retain)) = reached(usp, &self.usp.known, &link.up, controller) else {
                 continue;
             };
             let order = links::order(controller, &link.up);
-            if found.as_ref().is_none_or(|best| order < best.order) {
-                found = Some(Way { order, link: *number, to, topic, retain });
+            let best = found.first().map_or(order, |best| best.order);
+            if order < best {
+                found.clear();
+            }
+            if order <= best {
+                found.push(Way { order, link: *number, to, topic, retain });
             }
         }
         found
@@ -231,20 +241,24 @@ impl Agent {
         let names: Vec<Box<str>> = self.usp.notices.peers.keys().cloned().collect();
         for name in names {
             let Some(controller) = super::section(&self.config.usp, &name) else { continue };
-            let (curve, way) = (controller.retry, self.way_to(controller));
-            let Some(Way { link, to, topic, retain, .. }) = way else { continue };
+            let (curve, ways) = (controller.retry, self.ways_in(&self.config.usp, controller));
+            if ways.is_empty() {
+                continue;
+            }
             let notices = &mut self.usp.notices;
             let Some(peer) = notices.peers.get_mut(&name) else { continue };
             let due = peer.queue.due(self.now.at, curve, &mut notices.rng);
             if due.is_empty() {
                 continue;
             }
-            //= TR-369 R-MTP.8: the Connect record comes before any other.
-            self.greet(link);
-            for message in due {
-                let record = record::wrap(record::VERSION, &to, &own, message);
-                let topic = topic.clone();
-                self.out.push_back(Action::Link(LinkCommand::Send { link, topic, retain, record }));
+            for Way { link, to, topic, retain, .. } in ways {
+                //= TR-369 R-MTP.8: the Connect record comes before any other.
+                self.greet(link);
+                for message in &due {
+                    let record = record::wrap(record::VERSION, &to, &own, message.clone());
+                    let topic = topic.clone();
+                    self.out.push_back(Action::Link(LinkCommand::Send { link, topic, retain, record }));
+                }
             }
         }
         self.boot_told();

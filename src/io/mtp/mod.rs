@@ -21,6 +21,9 @@ pub mod server;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
+use crate::dm::source::Source;
+#[cfg(feature = "mqtt")]
+use crate::dm::tree::Tree;
 use crate::rng::Rng;
 use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
@@ -50,6 +53,9 @@ pub struct Links {
     rng: Rng,
     running: Map<Box<str>, Running>,
     standing: Map<u64, Standing>,
+    /// What was counted, by the client's section.
+    #[cfg(feature = "mqtt")]
+    counts: Map<Box<str>, mqtt::Shared>,
 }
 
 struct Running {
@@ -77,7 +83,20 @@ impl Links {
             rng,
             running: Map::new(),
             standing: Map::new(),
+            #[cfg(feature = "mqtt")]
+            counts: Map::new(),
         }
+    }
+
+    /// The source `agent:links`: what was counted since the program started, by the sections of clients of brokers.
+    pub fn counts(&self) -> Source {
+        #[cfg(feature = "mqtt")]
+        return Source::ready(Tree::map(self.counts.iter().map(|(client, counts)| {
+            let counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            (client.clone(), counts.tree())
+        })));
+        #[cfg(not(feature = "mqtt"))]
+        Source::Absent
     }
 
     /// Makes the links those that are wanted. What has not changed is left alone; what is gone or has changed sends what
@@ -103,6 +122,10 @@ impl Links {
         for name in gone {
             self.stop(&name);
         }
+        #[cfg(feature = "mqtt")]
+        self.counts.retain(|client, _| {
+            fresh.values().any(|one| matches!(one, Wanted::Mqtt(wanted) if wanted.client == *client))
+        });
         for (name, wanted) in fresh {
             match self.running.get(&name) {
                 Some(running) => {
@@ -203,7 +226,10 @@ impl Links {
             #[cfg(feature = "websocket")]
             Wanted::WebSocketServer(wanted) => tokio::spawn(server::run(site, wanted, changes, reports, rng)),
             #[cfg(feature = "mqtt")]
-            Wanted::Mqtt(wanted) => tokio::spawn(mqtt::run(site, wanted, changes, reports, rng)),
+            Wanted::Mqtt(wanted) => {
+                let counts = self.counts.entry(wanted.client.clone()).or_default().clone();
+                tokio::spawn(mqtt::run(site, wanted, changes, reports, counts, rng))
+            }
             #[cfg(not(all(feature = "websocket", feature = "mqtt")))]
             other => {
                 drop((site, rng, changes, reports));

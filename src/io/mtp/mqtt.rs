@@ -6,10 +6,11 @@ use super::dial::{Dates, Dialled, Site, dial};
 use super::link::{Inbox, Item, Reports, WRITE_WAIT};
 use crate::io::http::connect::Stream;
 use crate::rng::Rng;
+use crate::usp::mtp::mqtt::counts::Counts;
 use crate::usp::mtp::mqtt::packet;
 use crate::usp::mtp::mqtt::session::{End, Output, Session, Unacknowledged};
 use crate::usp::mtp::{Mqtt, Up, Wanted};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{oneshot, watch};
@@ -26,6 +27,7 @@ pub async fn run(
     mut wanted: Mqtt,
     mut changes: watch::Receiver<Wanted>,
     reports: Reports,
+    counts: Shared,
     mut rng: Rng,
 ) {
     let mut failures = 0;
@@ -40,7 +42,7 @@ pub async fn run(
             Err(why) => Ended { why, ..Ended::default() },
             Ok(dialled) => {
                 let kept = std::mem::take(&mut unacknowledged);
-                let mut connection = Connection::new(&site, &reports, dialled, wanted.clone(), kept);
+                let mut connection = Connection::new(&site, &reports, &counts, dialled, wanted.clone(), kept);
                 let ended = connection.run(&mut changes).await;
                 let used = connection.session.client_id();
                 if connection.link.is_some() && !used.is_empty() {
@@ -54,10 +56,15 @@ pub async fn run(
         if ended.link.is_some() {
             failures = 0;
         }
-        failures += 1;
         if changes.has_changed().is_err() {
-            return reports.down(ended.link, ended.why, failures, None).await;
+            return reports.down(ended.link, ended.why, failures + 1, None).await;
         }
+        if ended.at_once {
+            reports.down(ended.link, ended.why, 0, Some(Duration::ZERO)).await;
+            continue;
+        }
+        count(&counts, Counts::failed);
+        failures += 1;
         //= TR-369 R-MQTT.10: after a failure there is a wait, which grows.
         //= TR-369 R-MQTT.33: also where the broker closed the connection.
         let wait = ended.again.then(|| wanted.retry.wait(failures, &mut rng));
@@ -84,17 +91,28 @@ struct Ended {
     link: Option<u64>,
     why: String,
     again: bool,
+    /// Whether a new one is wanted without a wait.
+    at_once: bool,
 }
 
 impl Default for Ended {
     fn default() -> Ended {
-        Ended { link: None, why: String::new(), again: true }
+        Ended { link: None, why: String::new(), again: true, at_once: false }
     }
+}
+
+/// What all connections of one client count.
+pub type Shared = Arc<Mutex<Counts>>;
+
+/// Counts; what another thread left behind when it failed is as good.
+fn count(counts: &Mutex<Counts>, what: impl FnOnce(&mut Counts)) {
+    what(&mut counts.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 struct Connection<'a> {
     site: &'a Site,
     reports: &'a Reports,
+    counts: &'a Mutex<Counts>,
     session: Session,
     read: ReadHalf<Box<dyn Stream>>,
     write: WriteHalf<Box<dyn Stream>>,
@@ -108,6 +126,8 @@ struct Connection<'a> {
     sent: Instant,
     /// When the broker must have answered a ping.
     overdue: Option<Instant>,
+    /// Whether the agent ended it, to have another one.
+    at_once: bool,
 }
 
 /// What a connection waits for.
@@ -124,6 +144,7 @@ impl<'a> Connection<'a> {
     fn new(
         site: &'a Site,
         reports: &'a Reports,
+        counts: &'a Mutex<Counts>,
         dialled: Dialled,
         wanted: Mqtt,
         kept: Unacknowledged,
@@ -144,6 +165,7 @@ impl<'a> Connection<'a> {
         Connection {
             site,
             reports,
+            counts,
             session,
             read,
             write,
@@ -154,6 +176,7 @@ impl<'a> Connection<'a> {
             inbox: None,
             sent: Instant::now(),
             overdue: None,
+            at_once: false,
         }
     }
 
@@ -172,7 +195,7 @@ impl<'a> Connection<'a> {
             std::io::Result::Ok(())
         };
         let _ = timeout(GOODBYE_WAIT, goodbye).await;
-        Ended { link: self.link, why, again }
+        Ended { link: self.link, why, again, at_once: self.at_once }
     }
 
     /// Everything between the connection and its end; what ended it.
@@ -213,7 +236,10 @@ impl<'a> Connection<'a> {
                     }
                     drop((record, room));
                 }
-                Next::Item(Some(Item::Close { reason, .. })) => return Ok(reason.into()),
+                Next::Item(Some(Item::Close { reason, .. })) => {
+                    self.at_once = true;
+                    return Ok(reason.into());
+                }
                 Next::Item(None) => return Ok("no longer wanted".into()),
                 Next::Cut => return Ok("the broker does not read what is sent to it".into()),
                 Next::Ping => {
@@ -255,9 +281,16 @@ impl<'a> Connection<'a> {
     /// Takes in what was read, one packet after the other, with all that follows from each.
     async fn take_packets(&mut self) -> Result<(), End> {
         loop {
+            let first = self.buffer.first().copied().unwrap_or_default();
             match packet::take(self.session.version(), &mut self.buffer) {
                 Ok(None) => return Ok(()),
-                Ok(Some(packet)) => self.session.receive(packet)?,
+                Ok(Some(packet)) => {
+                    count(self.counts, |counts| counts.received(first, self.site.wall()));
+                    if matches!(&packet, packet::Incoming::PubAck { reason: 0x80.., .. }) {
+                        count(self.counts, Counts::refused);
+                    }
+                    self.session.receive(packet)?;
+                }
                 Err(bad) => return Err(End { why: format!("the broker sends {}", bad.0), again: true }),
             }
             self.settle().await.map_err(|why| End { why, again: true })?;
@@ -270,6 +303,7 @@ impl<'a> Connection<'a> {
             match output {
                 Output::Write(octets) => self.write(&octets).await?,
                 Output::Up => {
+                    count(self.counts, |counts| counts.established(self.site.wall()));
                     let link = self.reports.number();
                     let up = Up {
                         link,
@@ -313,7 +347,11 @@ impl<'a> Connection<'a> {
         };
         self.sent = Instant::now();
         match done {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                let first = octets.first().copied().unwrap_or_default();
+                count(self.counts, |counts| counts.sent(first, self.site.wall()));
+                Ok(())
+            }
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the broker does not read what is sent to it".into()),
         }

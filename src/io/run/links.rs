@@ -3,6 +3,7 @@
 use super::Loop;
 use crate::agent::Event;
 use crate::config::usp::Way;
+use crate::dm::source::Source;
 use crate::io::device::Device;
 use crate::io::firewall::Opening;
 use crate::io::mtp;
@@ -20,6 +21,11 @@ impl Links {
     /// None yet.
     pub(super) fn new(device: &Device, rng: Rng) -> Links {
         Links { links: mtp::Links::new(device.site(), rng), ports: BTreeMap::new() }
+    }
+
+    /// What they count: the source `agent:links`.
+    pub(super) fn counts(&self) -> Source {
+        self.links.counts()
     }
 
     /// Waits for what happens next on a link.

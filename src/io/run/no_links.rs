@@ -2,6 +2,7 @@
 
 use super::Loop;
 use crate::agent::Event;
+use crate::dm::source::Source;
 use crate::io::device::Device;
 use crate::rng::Rng;
 use std::convert::Infallible;
@@ -12,6 +13,10 @@ pub(super) struct Links;
 impl Links {
     pub(super) fn new(_: &Device, _: Rng) -> Links {
         Links
+    }
+
+    pub(super) fn counts(&self) -> Source {
+        Source::Absent
     }
 
     pub(super) async fn event(&mut self) -> Infallible {

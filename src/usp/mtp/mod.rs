@@ -216,6 +216,8 @@ pub struct WebSocketServer {
 pub struct Mqtt {
     /// Tells it from other links.
     pub name: Box<str>,
+    /// The section of its Device.MQTT.Client.{i}, for what is counted.
+    pub client: Box<str>,
     /// BrokerAddress: a name or an address, IPv6 without brackets.
     pub host: Box<str>,
     /// BrokerPort.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 fn wanted(version: MqttVersion, port: u16) -> Mqtt {
     Mqtt {
         name: "broker".into(),
+        client: "net".into(),
         host: "127.0.0.1".into(),
         port,
         version,
@@ -257,6 +258,29 @@ async fn a_link_without_any_topic_stays_down_until_it_has_one() {
     let mut second = take(&listener).await;
     second.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
     up(&mut links).await;
+}
+
+//= TR-181 MQTT.Client.{i}.Stats: what is counted of the connection.
+//= TR-181 MQTT.Client.{i}.ForceReconnect(): a connection that stands is ended, and made anew at once.
+#[tokio::test]
+async fn a_connection_that_is_closed_on_request_comes_back_at_once_and_is_counted_on() {
+    let (_lab, listener, mut links) = broker().await;
+    for count in 1..=2 {
+        let mut stream = take(&listener).await;
+        stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+        let up = up(&mut links).await;
+        let counts = links.counts();
+        let Source::Ready(counts) = &counts else { panic!("{counts:?}") };
+        let counts = counts.get("net").unwrap();
+        let want = (count * 2).to_string();
+        assert_eq!(counts.str("MQTTMessagesReceived"), Some(want.as_str()), "CONNACK and SUBACK");
+        assert_eq!(counts.str("SubscribeSent"), Some(count.to_string().as_str()));
+        assert_eq!(counts.str("ConnectionErrors"), Some("0"));
+        let reason = "asked for".into();
+        links.command(LinkCommand::Close { link: up.link, code: NORMAL, reason });
+        let (link, why, failures, wait) = down(&mut links).await;
+        assert_eq!((link, why.as_str(), failures, wait), (Some(up.link), "asked for", 0, Some(0)));
+    }
 }
 
 //= TR-369 R-MQTT.35: the broker is told, and takes it before the connection is gone.

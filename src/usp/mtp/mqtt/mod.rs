@@ -1,8 +1,9 @@
 //! MQTT for USP: client ids, topics, what to subscribe to, and where answers go.
 //!
-//! Pure. [`packet`] is the wire format of both versions, [`session`] one connection as a state machine; `io::mtp::mqtt` owns
+//! Pure. [`packet`] is the wire format of both versions, [`session`] one connection as a state machine, [`counts`] what it counts; `io::mtp::mqtt` owns
 //! the socket and the deadlines.
 
+pub mod counts;
 pub mod packet;
 pub mod session;
 
@@ -175,6 +176,7 @@ pub(crate) mod tests {
     pub fn wanted(version: MqttVersion) -> Mqtt {
         Mqtt {
             name: "broker".into(),
+            client: "net".into(),
             host: "127.0.0.1".into(),
             port: 1883,
             version,

@@ -80,6 +80,8 @@ pub struct Properties {
     pub response_information: Option<String>,
     /// Reason String.
     pub reason: Option<String>,
+    /// Server Reference: other brokers to use.
+    pub server_reference: Option<String>,
     /// Receive Maximum.
     pub receive_maximum: Option<u16>,
     /// Maximum QoS.
@@ -250,8 +252,9 @@ impl<'a> Reader<'a> {
                 0x22 => drop(inner.number()?),
                 // Message expiry.
                 0x02 => drop(inner.long()?),
-                // Authentication method, server reference; correlation data, authentication data.
-                0x15 | 0x1c => drop(inner.text()?),
+                0x1c => found.server_reference = Some(inner.text()?),
+                // Authentication method; correlation data, authentication data.
+                0x15 => drop(inner.text()?),
                 0x09 | 0x16 => drop(inner.binary()?),
                 // Subscription identifier.
                 0x0b => drop(inner.size()?.ok_or(SHORT)?),
@@ -505,7 +508,15 @@ pub fn reason_words(version: MqttVersion, code: u8) -> &'static str {
         (MqttVersion::V5, 0x97) => "a quota is exceeded",
         (MqttVersion::V5, 0x9a) => "messages cannot be retained",
         (MqttVersion::V5, 0x9b) => "the QoS is not supported",
-        (MqttVersion::V5, 0x9c | 0x9d) => "another broker is to be used",
+        (MqttVersion::V5, 0x9c) => "another broker is to be used for now",
+        (MqttVersion::V5, 0x9d) => "another broker is to be used from now on",
+        (MqttVersion::V5, 0x80 | 0x83) => "the broker refuses and does not say why",
+        (MqttVersion::V5, 0x91 | 0x92) => "the broker knows another message by this id",
+        (MqttVersion::V5, 0x94) => "a topic alias that is not allowed",
+        (MqttVersion::V5, 0x98) => "an administrator ended it",
+        (MqttVersion::V5, 0x99) => "the payload is not what it says it is",
+        (MqttVersion::V5, 0x9e | 0xa1 | 0xa2) => "a kind of subscription that the broker does not know",
+        (MqttVersion::V5, 0xa0) => "connected for as long as is allowed",
         (MqttVersion::V5 | MqttVersion::V311, _) => "the broker refuses",
     }
 }

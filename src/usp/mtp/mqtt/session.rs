@@ -402,8 +402,11 @@ impl Session {
     }
 }
 
+/// What the broker says of it. Another broker that it names is told and not gone to: whoever is at the other end could
+/// send the device, with its name and password, anywhere.
 fn told(properties: &Properties) -> String {
-    properties.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
+    let said = [&properties.reason, &properties.server_reference].into_iter().flatten();
+    said.fold(String::new(), |told, said| told + ": " + said)
 }
 
 #[doc(hidden)]
@@ -413,6 +416,7 @@ pub fn exercise(octets: &[u8]) {
     for version in [MqttVersion::V5, MqttVersion::V311] {
         let wanted = Mqtt {
             name: "x".into(),
+            client: "x".into(),
             host: "x".into(),
             port: 1,
             version,

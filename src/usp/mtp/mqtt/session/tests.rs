@@ -99,6 +99,10 @@ fn a_refusal_is_told_in_words() {
         assert!(end.again && end.why.contains(words), "{}", end.why);
     }
     let mut session = up(V5, Properties::default());
+    // Another broker is told of, for a person to decide.
+    let moved = Properties { server_reference: Some("other.example.com".into()), ..Properties::default() };
+    let end = Session::new(wanted(V5), VecDeque::new()).receive(ack(false, 0x9d, moved)).unwrap_err();
+    assert!(end.again && end.why.ends_with("from now on (reason 157): other.example.com"), "{}", end.why);
     let left = Incoming::Disconnect { reason: 0x8e, properties: Box::default() };
     assert!(session.receive(left).unwrap_err().why.contains("another client took the session over"));
 }
