@@ -239,8 +239,6 @@ def notified(peer, folder):
     """Milliseconds from the rename of a package to the Notify, median."""
     peer.send(subscribe(peer.name, "subscribe"))
     assert b"Device.LocalAgent.Subscription." in peer.receive()[0]
-    # A new subscription counts from its first look, which is a moment after the answer.
-    time.sleep(2)
     package = os.path.join(folder, "etc/config/wireless")
     with open(package, encoding="utf-8") as file:
         text = file.read()

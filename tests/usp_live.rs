@@ -461,6 +461,7 @@ impl Mine {
         let curve = Curve { minimum_seconds: 1, multiplier: 1000 };
         links.configure(vec![Wanted::Mqtt(Mqtt {
             name: "broker".into(),
+            client: "net".into(),
             host: "127.0.0.1".into(),
             port,
             version,

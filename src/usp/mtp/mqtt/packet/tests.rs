@@ -50,11 +50,11 @@ fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endp
     };
     let mut want = b"\x10\x4f\0\x04MQTT\x05\x04\0\x01".to_vec();
     want.extend_from_slice(
-        b"\x2a\x11\0\0\0\x02\x21\0\x08\x27\0\x08\x40\0\x19\x01\x26\0\x0fusp-endpoint-id\0\x07self::x",
+        b"\x2a\x11\0\0\0\x02\x21\0\x08\x27\0\x04\x40\0\x19\x01\x26\0\x0fusp-endpoint-id\0\x07self::x",
     );
     want.extend_from_slice(b"\0\0\x05\x18\0\0\0\x09\0\x01w\0\x01x");
     want[1] = u8::try_from(want.len() - 2).unwrap();
-    assert_eq!(MAX_PACKET, 0x0008_4000);
+    assert_eq!(MAX_PACKET, 0x0004_4000);
     assert_eq!(connect(V5, &say), want);
 }
 
