@@ -24,7 +24,6 @@ use crate::agent::guard::Undone;
 use crate::dm::error::Refusal;
 use crate::state::State;
 use rustix::process::geteuid;
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -149,7 +148,7 @@ pub struct Keeper {
     /// Whether the device is one in a folder, which nothing outside of is done to.
     folder: bool,
     /// The packages that may be written.
-    packages: BTreeSet<String>,
+    packages: Vec<String>,
     unannounced: Vec<Box<str>>,
     /// Held by one piece of work at a time.
     store: Mutex<Store>,
