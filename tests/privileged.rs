@@ -205,6 +205,35 @@ fn what_talks_to_the_network_is_nobody_and_what_the_acs_sets_lands_on_disk() {
 }
 
 #[test]
+fn a_ping_goes_out_by_a_socket_of_the_root_part() {
+    let Some(way) = unshare() else { return };
+    if socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::RAW, Some(socket2::Protocol::ICMPV4))
+        .is_err()
+    {
+        return eprintln!("left out: needs raw sockets");
+    }
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        let informed = acs.next_inform();
+        let _program = start(way, &router);
+        let (device, _) = informed.await;
+        device.close();
+        let values = [("Host", "127.0.0.1"), ("NumberOfRepetitions", "1"), ("DiagnosticsState", "Requested")];
+        let ping = "Device.IP.Diagnostics.IPPing.";
+        let values = values.map(|(name, value)| format!("\"{ping}{name}\": \"{value}\"")).join(", ");
+        let set = ask(router.path(), &format!("{{\"set\": {{{values}}}}}")).await;
+        assert!(set.contains("ok"), "{set}");
+        let get = format!("{{\"get\": [\"{ping}DiagnosticsState\", \"{ping}SuccessCount\"]}}");
+        let mut said = ask(router.path(), &get).await;
+        while said.contains("Requested") {
+            said = ask(router.path(), &get).await;
+        }
+        assert!(said.contains("\"Complete\"") && said.contains("\"1\""), "{said}");
+    });
+}
+
+#[test]
 fn either_part_takes_the_other_with_it() {
     let Some(way) = unshare() else { return };
     pool::runtime().unwrap().block_on(async {
