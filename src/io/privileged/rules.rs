@@ -17,13 +17,16 @@ use std::io;
 const PACKAGES: &[&str] =
     &["cpeagent", "dhcp", "firewall", "network", "rpcd", "system", "uhttpd", "upnpd", "wireless"];
 
+/// Options by package.
+type Table = &'static [(&'static str, &'static [&'static str])];
+
 /// Sections that run what they name. Source: firewall4, `include` of type `script` and `nftables`.
 const KINDS: &[(&str, &str)] = &[("firewall", "include")];
 
 /// Options that name a program, a folder of settings, or lines handed on as they are.
 ///
 /// Source: the init scripts and protocol handlers of dnsmasq, odhcpd, netifd, hostapd, uhttpd, miniupnpd, logd.
-const OPTIONS: &[(&str, &[&str])] = &[
+const OPTIONS: Table = &[
     (
         "dhcp",
         &[
@@ -68,8 +71,10 @@ const OPTIONS: &[(&str, &[&str])] = &[
         &[
             "ca_cert",
             "client_cert",
+            "eap_user_file",
             "hostapd_bss_options",
             "hostapd_options",
+            "macfile",
             "path",
             "priv_key",
             "sae_password_file",
@@ -78,6 +83,10 @@ const OPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// Options that scripts hand on as words: they must be one. Source: `ppp.sh`, where they stand without quotes.
+const WORDS: Table =
+    &[("network", &["demand", "host_uniq", "ipv6", "maxfail", "mtu", "persist", "unitname"])];
 
 /// Words that may come into `pppd_options`, where others would run programs or load plugins.
 const PPPD: &[&str] = &["demand", "holdoff", "idle", "maxfail", "mru", "noip", "noipv6", "persist", "+ipv6"];
@@ -130,8 +139,13 @@ fn is_harmless(edit: &Edit, packages: &[String]) -> bool {
                 before.contains(word) || PPPD.contains(word) || word.chars().all(|c| c.is_ascii_digit())
             })
         }
-        Change::Set { option, new: Some(_), .. } => {
-            !OPTIONS.iter().any(|(of, options)| *of == package && options.contains(&&**option))
+        Change::Set { option, new: Some(new), .. } => {
+            let among = |table: Table| {
+                table.iter().any(|(of, options)| *of == package && options.contains(&&**option))
+            };
+            // A line more in what a daemon reads would be a setting more; our own package nobody copies.
+            let lines = package != "cpeagent" && texts(new).any(|text| text.contains(char::is_control));
+            !(among(OPTIONS) || lines || among(WORDS) && words(new).len() > 1)
         }
         Change::Set { new: None, .. }
         | Change::Remove { .. }
@@ -140,9 +154,12 @@ fn is_harmless(edit: &Edit, packages: &[String]) -> bool {
     }
 }
 
+fn texts(value: &Tree) -> impl Iterator<Item = &str> {
+    value.items().iter().chain([value]).filter_map(Tree::as_str)
+}
+
 fn words(value: &Tree) -> Vec<&str> {
-    let texts = value.items().iter().chain([value]).filter_map(Tree::as_str);
-    texts.flat_map(str::split_whitespace).collect()
+    texts(value).flat_map(str::split_whitespace).collect()
 }
 
 /// Refuses to read what another process has no business with. Only between processes: this one may read what it may.
@@ -218,6 +235,12 @@ mod tests {
             (set("network", "pppd_options", Some("plugin a.so"), Some("plugin a.so demand idle 60")), true),
             (set("network", "pppd_options", Some("plugin a.so"), Some("plugin b.so")), false),
             (set("network", "pppd_options", None, Some("connect /tmp/x")), false),
+            (set("network", "mtu", None, Some("1492")), true),
+            (set("network", "mtu", None, Some("1492 plugin /tmp/x.so")), false),
+            (set("network", "dns", None, Some("192.0.2.1 192.0.2.2")), true),
+            (set("dhcp", "domain", None, Some("lan\ndhcp-script=/tmp/x")), false),
+            (set("wireless", "ssid", None, Some("a\nb")), false),
+            (set("cpeagent", "description", None, Some("a\nb")), true),
         ] {
             assert_eq!(judge(std::slice::from_ref(&edit), &packages).is_ok(), fine, "{edit:?}");
         }

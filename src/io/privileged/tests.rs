@@ -132,18 +132,30 @@ fn a_hostile_asker_writes_no_package_but_those_of_the_data_model_and_nothing_tha
 }
 
 #[test]
-fn a_line_in_a_value_stays_a_value() {
+fn names_that_would_be_lines_or_types_are_refused() {
     let dir = router();
     let client = client(&keeper(&dir));
-    let evil = "x'\nconfig include\n\toption path '/tmp/x";
-    match commit(&client, vec![set("dhcp", "domain", Some("lan"), evil)]) {
-        Err(_) => assert_eq!(std::fs::read_to_string(dir.path().join("etc/config/dhcp")).unwrap(), DHCP),
-        Ok(_) => {
-            let text = std::fs::read(dir.path().join("etc/config/dhcp")).unwrap();
-            let tree = crate::openwrt::uci::parse(&text, crate::openwrt::uci::Mode::Strict).unwrap().tree();
-            assert_eq!((tree.entries().len(), tree.get("main").unwrap().str("domain")), (1, Some(evil)));
-        }
+    let line = "x'\nconfig include 'y";
+    let section = |section: &str| Edit { section: section.into(), ..set("dhcp", "x", None, "y") };
+    let kind = Change::Add { kind: line.into() };
+    for edit in [
+        set("dhcp", ".type", None, "include"),
+        set("dhcp", ".type", Some("dnsmasq"), "include"),
+        set("dhcp", line, None, "y"),
+        section(line),
+        Edit { change: kind, ..section("new") },
+        Edit { change: Change::Rename { to: line.into() }, ..section("main") },
+        set("dhcp", "domain", Some("lan"), "x'\n\toption dhcpscript '/tmp/x"),
+    ] {
+        let refused = commit(&client, vec![edit.clone()]);
+        assert!(refused.is_err(), "{edit:?}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("etc/config/dhcp")).unwrap(), DHCP);
     }
+    let quoted = set("dhcp", "domain", Some("lan"), "it's");
+    commit(&client, vec![quoted]).unwrap();
+    let text = std::fs::read(dir.path().join("etc/config/dhcp")).unwrap();
+    let tree = crate::openwrt::uci::parse(&text, crate::openwrt::uci::Mode::Strict).unwrap().tree();
+    assert_eq!((tree.entries().len(), tree.get("main").unwrap().str("domain")), (1, Some("it's")));
 }
 
 /// What the root part makes of octets; what it answered before.
