@@ -72,6 +72,10 @@ pub struct Agent {
     pub guard_timeout: Duration,
     /// Whether the firewall is opened for our ports.
     pub firewall: bool,
+    /// Whether changes from outside are recorded on flash instead of in memory.
+    pub audit_on_flash: bool,
+    /// The most KiB of that file; 0 for no record.
+    pub audit_size: u32,
 }
 
 /// What an empty value written to a secret does.
@@ -270,6 +274,8 @@ impl Reader<'_> {
             guard: self.flag("agent", "guard"),
             guard_timeout: self.seconds("agent", "guard_timeout"),
             firewall: self.flag("agent", "firewall"),
+            audit_on_flash: self.text("agent", "audit") == "flash",
+            audit_size: self.u32("agent", "audit_size"),
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`time`] [`rng`] [`retry`] [`periodic`] [`secret`] [`digest`] [`sealed`] | what every part needs |
+//! | [`time`] [`rng`] [`retry`] [`periodic`] [`secret`] [`digest`] [`sealed`] [`audit`] | what every part needs |
 //! | [`dm`] | the data model: paths, types, mapping, reads over a snapshot, planned writes |
 //! | [`openwrt`] | UCI text, ubus frames, netlink messages |
 //! | [`tr181`] | the mapping of Device:2 onto OpenWrt |
@@ -25,6 +25,7 @@ compile_error!("an agent needs a protocol: feature `cwmp` (TR-069), or `websocke
 compile_error!("USP needs a transport: feature `websocket` or `mqtt`");
 
 pub mod agent;
+pub mod audit;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;

@@ -136,6 +136,8 @@ fn an_agent_told_to_end_in_mid_commit_carries_it_through_and_the_next_one_tells_
         assert!(disk.read_text("/etc/config/system").unwrap().contains("gateway"));
         assert!(disk.read_text("/etc/config/dhcp").unwrap().contains("3600"));
         assert!(!disk.exists("/etc/cpeagent/journal"), "nothing is left to be finished");
+        let audit = disk.read_text("/var/log/cpeagent.audit").unwrap();
+        assert_eq!(audit.matches("\"outcome\":\"done\"").count(), 2, "{audit}");
         let told = || disk.read_text("/actions.log").unwrap_or_default();
         assert!(!told().contains("reload"), "the session had not ended");
         let second = program(router.path());

@@ -250,6 +250,9 @@ fn a_change_that_cuts_the_way_is_undone_and_the_acs_is_told() {
         live(&mut bench, 4 * MINUTE, *world);
         assert!(has(&bench, package, before), "{what}: {}", bench.said);
         assert!(bench.said.contains(&format!("announced {package}")), "{what}: {}", bench.said);
+        let undone =
+            |entry: &cpeagent::audit::Entry| entry.change.outcome == cpeagent::audit::Outcome::Undone;
+        assert_eq!(bench.audited.iter().filter(|entry| undone(entry)).count(), 1, "recorded once");
         assert!(
             bench.said.contains("log ERROR acs is out of reach since it changed something: undone"),
             "{what}"

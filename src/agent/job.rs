@@ -301,6 +301,7 @@ impl Agent {
                 if let Some(manager) = committing.keep.take() {
                     self.guard(manager);
                 }
+                self.audit.commit = Some(sequence);
                 self.finish(committing);
             }
             Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
@@ -326,6 +327,7 @@ impl Agent {
         self.calls.extend(committing.calls);
         let subscribed = self.subscribed();
         self.touch_diagnoses(committing.touched);
+        self.audit_done();
         match committing.done {
             Done::Acs(answer) => self.answer_acs(answer),
             Done::Nobody => self.announce_between_sessions(),
@@ -361,7 +363,7 @@ impl Agent {
         match job {
             Job::Cwmp(work) => self.refuse_cwmp(work, &error),
             Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
-            Job::Local(id, _) => self.out.push_back(Action::Answer(*id, super::local::refusal(&[error]))),
+            Job::Local(id, _) => self.refuse_local(*id, &[error]),
             Job::Configure => {
                 self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
                 self.unconfigured = Some(error.to_string());

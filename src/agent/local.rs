@@ -194,15 +194,22 @@ impl Agent {
                     ("deleted", list(&plan.deleted)),
                     ("changed", Tree::List(changed.into_iter().map(Tree::from).collect())),
                 ]));
+                self.audit_plan(&plan);
                 let state = self.state.clone();
                 self.commit(running, plan, state, Done::Local(id, answer))
             }
             Err(Ok(step)) => step,
             Err(Err(errors)) => {
-                self.out.push_back(Action::Answer(id, refusal(&errors)));
+                self.refuse_local(id, &errors);
                 Step::Over
             }
         }
+    }
+
+    /// Says that a request cannot be carried out, and why.
+    pub(super) fn refuse_local(&mut self, id: u64, errors: &[Error]) {
+        self.audit_refused(|_| 0);
+        self.out.push_back(Action::Answer(id, refusal(errors)));
     }
 
     /// Takes up what DHCP told, as far as the settings let it.
@@ -225,6 +232,7 @@ impl Agent {
         for note in advice.notes {
             self.log(level, note);
         }
+        self.audit_settings(&advice.edits);
         let plan = Plan { edits: advice.edits, ..Plan::default() };
         let state = self.state.clone();
         self.commit(running, plan, state, Done::Local(id, ok(Tree::List(notes))))

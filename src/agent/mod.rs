@@ -4,6 +4,7 @@
 //! snapshot of their own; what a job needs is asked for with [`Action::Fetch`] and the same job runs again. Owns the
 //! order of things: durable before told, applied after the answer has left. Driven by `io`.
 
+mod audit;
 #[cfg_attr(not(feature = "cwmp"), path = "cwmp/absent.rs")]
 pub mod cwmp;
 mod diag;
@@ -15,6 +16,7 @@ mod settle;
 #[cfg_attr(not(feature = "usp"), path = "usp/absent.rs")]
 pub mod usp;
 
+use crate::audit::Entry;
 use crate::config::Config;
 #[cfg(feature = "cwmp")]
 use crate::cwmp::events::Record;
@@ -142,6 +144,8 @@ pub enum Action {
     Configure(Box<Config>),
     /// Answer a local request.
     Answer(u64, Tree),
+    /// Record these changes; not waited for.
+    Audit(Vec<Entry>),
     /// A line for the log.
     Log(log::Level, String),
     /// Restart the device.
@@ -198,6 +202,7 @@ pub struct Agent {
     diagnoses: diag::Diagnoses,
     /// What managers have not confirmed yet.
     guards: guard::Guards,
+    audit: audit::Audit,
     cwmp: cwmp::Cwmp,
     usp: usp::Usp,
     out: VecDeque<Action>,
@@ -230,6 +235,7 @@ impl Agent {
             calls: Vec::new(),
             diagnoses: diag::Diagnoses::default(),
             guards: guard::Guards::default(),
+            audit: audit::Audit::default(),
             cwmp,
             usp: usp::Usp::default(),
             out: VecDeque::new(),
@@ -339,6 +345,7 @@ impl Agent {
             Event::NotKept(what) => self.not_kept(what),
         }
         self.drain();
+        self.audit_leave();
     }
 
     /// Takes back what was to be told of what could not be made durable.
@@ -381,6 +388,7 @@ impl Agent {
                 continue;
             }
             let Some(job) = self.next_job() else { return };
+            self.audit_job(&job);
             let mut snapshot = self.snapshot();
             snapshot.audience = job.audience();
             self.running = Some(Running::new(job, snapshot));

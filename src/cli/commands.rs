@@ -52,6 +52,10 @@ const fn flag(name: &'static str, help: &'static str) -> Argument {
     Argument { name, kind: Kind::Flag, help }
 }
 
+const fn option(name: &'static str, value: &'static str, help: &'static str) -> Argument {
+    Argument { name, kind: Kind::Option { value, choices: &[], default: None }, help }
+}
+
 const fn one(name: &'static str, value: &'static str, help: &'static str) -> Argument {
     Argument { name, kind: Kind::One { value, default: None }, help }
 }
@@ -149,6 +153,14 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     #[cfg(feature = "cwmp")]
     command("inform", "Have the running agent start a session now", &[]),
+    command(
+        "audit",
+        "Print what managers have changed, or tried to: when, who, what, the values before and after, the outcome",
+        &[
+            option("since", "TIME", "Only from this time on, such as 2026-01-31T00:00:00Z"),
+            option("manager", "TEXT", "Only of managers with this in their URL, endpoint id or name"),
+        ],
+    ),
     Command {
         name: "capture",
         about: "Write what the data model reads of this router into a folder, for tests and questions",

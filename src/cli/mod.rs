@@ -4,6 +4,7 @@
 //! are printed and the exit codes; what they mean is the data model's.
 
 mod args;
+mod audit;
 mod capture;
 mod commands;
 mod data;
@@ -153,6 +154,7 @@ fn command_of(typed: &Typed) -> Result<Done, Fail> {
         "status" => status::status(&global),
         #[cfg(feature = "cwmp")]
         "inform" => status::inform(&global),
+        "audit" => audit::audit(&global, &typed.text("since"), &typed.text("manager")),
         _ => Err(Fail::Usage(format!("no command {name}"))),
     }
 }

@@ -3,6 +3,7 @@
 //! The one place where an option is declared; the reader checks values against it and `docs/SETTINGS.md` is made
 //! from it ([`settings_page`]).
 
+use crate::audit;
 use std::fmt::Write;
 
 /// What values an option may have.
@@ -125,6 +126,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("agent", "firewall", Kind::Flag, "1",
         "Whether the firewall is opened for the ports of connection requests and of controllers, while they are open and for who may \
          come there alone."),
+    setting("agent", "audit", Kind::Choice(&["memory", "flash"]), "memory",
+        "Where changes that managers ask for are recorded: `/var/log/cpeagent.audit`, gone after a boot, or `/etc/cpeagent/audit`."),
+    setting("agent", "audit_size", Kind::Number(0, audit::MAX_KIB as i64), "64",
+        "The most KiB of that file, 16 at least, and of the one before it; 0 for no record."),
 
     setting("identity", "manufacturer", Kind::Text(64), "", "`DeviceInfo.Manufacturer`."),
     setting("identity", "oui", Kind::Oui, "", "`DeviceInfo.ManufacturerOUI`. Must never change once the ACS knows it."),

@@ -73,6 +73,9 @@ pub enum Action {
     Informed,
     /// Carry out a request.
     Serve(Rpc),
+    /// A request that needs no data model was answered: its name and CommandKey, and the code of the fault if it was
+    /// refused.
+    Commanded(&'static str, String, Option<u16>),
     /// A TransferComplete was taken by the ACS.
     Delivered(TransferComplete),
     /// Close the connection and forget its cookies.

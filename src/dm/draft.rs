@@ -179,8 +179,9 @@ impl At<'_, '_> {
 
     /// Whether the source that a line reads has a change its daemons have not taken up yet.
     pub(super) fn unapplied(&self, line: &Line) -> Result<bool, Stop> {
-        if self.view.snapshot.unapplied.is_empty() {
-            return Ok(false);
+        let snapshot = self.view.snapshot;
+        if snapshot.stored || snapshot.unapplied.is_empty() {
+            return Ok(snapshot.stored);
         }
         let source = match &line.source {
             Src::Option { up, .. } => {

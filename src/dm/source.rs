@@ -64,6 +64,8 @@ pub struct Snapshot {
     wanted: RefCell<Set<Box<str>>>,
     /// Packages with a committed change that their daemons have not taken up yet: reads prefer what is stored.
     pub unapplied: Set<Box<str>>,
+    /// Whether reads prefer what is stored whatever was changed: what a write is about to replace.
+    pub stored: bool,
     /// When the message came.
     pub now: Now,
     /// For whom it is read.
@@ -74,6 +76,11 @@ impl Snapshot {
     /// An empty snapshot of the moment `now`.
     pub fn new(now: Now) -> Snapshot {
         Snapshot { now, ..Snapshot::default() }
+    }
+
+    /// Whether what is stored in a source goes before what its daemons show.
+    pub fn is_unapplied(&self, key: &str) -> bool {
+        self.stored || self.unapplied.contains(key)
     }
 
     /// The tree of `key`; `None` where the source is absent now. Stops where it is missing or failed.

@@ -43,6 +43,8 @@ pub struct Plan {
     pub instances: Option<Instances>,
     /// What was written: path and canonical value.
     pub written: Vec<(String, String)>,
+    /// What was written over: the values before, by path, as far as they could be read.
+    pub replaced: sorted::Map<String, String>,
     /// Rows that were added: their paths.
     pub added: Vec<String>,
     /// Rows that were deleted: their paths.
@@ -86,6 +88,8 @@ pub struct Planner<'m> {
     pub(super) lost: Vec<Kept>,
     /// Hidden parameters whose setter kept them in a form that does not give them back.
     pub(super) sealed: sorted::Set<String>,
+    /// The values before, by path.
+    replaced: sorted::Map<String, String>,
     /// Keys that were missing, of every step so far.
     pub(super) noted: sorted::Set<Box<str>>,
 }
@@ -102,6 +106,7 @@ impl<'m> Planner<'m> {
             renumbered: false,
             lost: Vec::new(),
             sealed: sorted::Set::new(),
+            replaced: sorted::Map::new(),
             noted: sorted::Set::new(),
         }
     }
@@ -118,6 +123,7 @@ impl<'m> Planner<'m> {
         let changed = self.instances.borrow_mut().take_dirty() || self.renumbered;
         self.plan.edits = self.draft.edits;
         self.plan.calls = self.draft.calls;
+        self.plan.replaced = self.replaced;
         self.plan.instances = changed.then(|| self.instances.borrow().clone());
         self.plan
     }
@@ -154,6 +160,7 @@ impl<'m> Planner<'m> {
             return Err(NoPlan::Refused(refused));
         }
         sets.sort_by(|a, b| a.order.cmp(&b.order));
+        self.remember(&sets)?;
         let mut wait = false;
         for set in &sets {
             match self.apply(set) {
@@ -176,6 +183,32 @@ impl<'m> Planner<'m> {
             self.step(|_, view| sets.iter().map(|set| told(view, set)).collect::<Result<Vec<_>, Stop>>());
         self.plan.written.extend(told.map_err(|stop| no_plan(stop, ""))?);
         Ok(())
+    }
+
+    /// Reads what is about to be written over, as it is stored. What cannot be read is no obstacle.
+    fn remember(&mut self, sets: &[Set]) -> Result<(), NoPlan> {
+        self.stored(true);
+        let read = self.step(|planner, view| {
+            let mut wait = false;
+            let mut before = Vec::new();
+            for set in sets.iter().filter(|set| !set.command && !planner.replaced.contains_key(&set.path)) {
+                match told(view, set) {
+                    Ok(value) => before.push(value),
+                    Err(Stop::Wait) => wait = true,
+                    Err(Stop::Refused(_)) => {}
+                }
+            }
+            if wait { Err(Stop::Wait) } else { Ok(before) }
+        });
+        self.stored(false);
+        self.replaced.extend(read.map_err(|stop| no_plan(stop, ""))?);
+        Ok(())
+    }
+
+    /// Whether reads of the draft prefer what is stored; what was computed from them is computed anew.
+    fn stored(&mut self, stored: bool) {
+        self.draft.snapshot.stored = stored;
+        self.draft.snapshot.forget_derived();
     }
 
     /// Runs one step on a view of the draft, computing derived sources until it is done.

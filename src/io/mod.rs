@@ -2,6 +2,7 @@
 
 pub mod announce;
 #[cfg(feature = "cwmp")]
+pub mod audit;
 pub mod body;
 pub mod clock;
 pub mod commit;

@@ -13,6 +13,7 @@ mod tests;
 mod wire;
 
 use super::announce;
+use super::audit::{Place, Trail};
 use super::commit::{self, Request};
 use super::disk::{Disk, Lock, MAX_FILE, RealDisk, Stat};
 use super::firewall::{self, Opening};
@@ -49,6 +50,8 @@ pub enum Ask {
     TakeBack(Box<str>, String),
     /// It is no longer kept how to undo what a manager changed.
     Release(Box<str>),
+    /// Lines of the audit, on flash if so, with so many KiB a file. What cannot be written is lost.
+    Audit(bool, u32, Vec<String>),
     /// The services were told of packages as they were after this commit.
     Announced(u64, Vec<Box<str>>),
     /// A file, up to so many octets: [`Answer::Content`].
@@ -81,6 +84,7 @@ impl Ask {
             | Ask::Note(..)
             | Ask::TakeBack(..)
             | Ask::Release(_)
+            | Ask::Audit(..)
             | Ask::Announced(..)
             | Ask::Openings(_)
             | Ask::Reboot
@@ -152,6 +156,7 @@ pub struct Keeper {
     unannounced: Vec<Box<str>>,
     /// Held by one piece of work at a time.
     store: Mutex<Store>,
+    trail: Mutex<Trail>,
     _alone: Lock,
 }
 
@@ -182,7 +187,15 @@ impl Keeper {
         let tidied = guard::tidy(&*disk, store.state());
         tidied.unwrap_or_else(|why| log::warn!("changes that were confirmed: {why}"));
         let packages = rules::packages(&*disk);
-        Ok(Keeper { disk, folder, packages, unannounced, store: Mutex::new(store), _alone: alone })
+        Ok(Keeper {
+            disk,
+            folder,
+            packages,
+            unannounced,
+            store: Mutex::new(store),
+            trail: Mutex::default(),
+            _alone: alone,
+        })
     }
 
     /// Carries out what is asked. May take as long as the disk does.
@@ -192,6 +205,11 @@ impl Keeper {
             return self.open_firewall(openings).map_or_else(Answer::Failed, |()| Answer::Done);
         }
         let disk = &*self.disk;
+        if let Ask::Audit(flash, kib, lines) = &ask {
+            let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+            trail.write(disk, &Place::new(*flash, *kib), lines);
+            return Answer::Done;
+        }
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match ask {
             Ask::Open => {
@@ -229,6 +247,7 @@ impl Keeper {
             | Ask::Local
             | Ask::Echo(_)
             | Ask::Mark(..)
+            | Ask::Audit(..)
             | Ask::Openings(_) => {
                 drop(store);
                 return look(disk, ask);

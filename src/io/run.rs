@@ -5,6 +5,7 @@
 //! and connections tasks of their own. While a write to flash lasts, sockets are served and connection requests
 //! answered; every other event waits for its turn.
 
+use super::audit::Scribe;
 use super::commit::Request;
 use super::device::{Device, Exit, package};
 use super::firewall::Firewall;
@@ -73,6 +74,7 @@ struct Loop {
     acs: Acs,
     local: Local,
     hands: Hands,
+    audit: Scribe,
     /// The diagnostics under way, as many as the agent lets be.
     diagnoses: Map<u64, AbortHandle>,
     links: Links,
@@ -111,6 +113,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let acs = Acs::new(&mut rng);
     let hands = Hands::start(device.services(), told.clone());
     let links = Links::new(&device, Rng::new(rng.bytes()));
+    let audit = Scribe::start(privileged.clone());
     let mut this = Loop {
         agent,
         device,
@@ -121,6 +124,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         acs,
         local,
         hands,
+        audit,
         diagnoses: Map::new(),
         links,
         firewall: Firewall::default(),
@@ -159,6 +163,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
             },
             () = ended.recv() => {
                 this.farewell().await;
+                this.audit.finish(FAREWELL).await;
                 return Ok(Exit::Ended);
             }
         };
@@ -196,6 +201,8 @@ impl Loop {
         let (told, _) = mpsc::channel(QUEUE);
         let hands = std::mem::replace(&mut self.hands, Hands::start(self.device.services(), told));
         hands.finish(FAREWELL).await;
+        let scribe = Scribe::start(self.privileged.clone());
+        std::mem::replace(&mut self.audit, scribe).finish(FAREWELL).await;
         self.ask(if reset { Ask::FactoryReset } else { Ask::Reboot })
             .await
             .done()
@@ -282,6 +289,7 @@ impl Loop {
             }
             #[cfg(feature = "usp")]
             Action::Link(command) => self.links.command(command),
+            Action::Audit(entries) => self.audit.give(&self.agent.config().agent, &entries),
             Action::Log(level, text) => log::log!(level, "{text}"),
             Action::Diagnose(order) => {
                 let (id, told) = (order.id, self.told.clone());

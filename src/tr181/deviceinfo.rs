@@ -3,6 +3,7 @@
 //! The identity comes from the builder's settings (`cpeagent.identity`), then from what the board itself says. It
 //! must be the same at every start: an ACS that sees another one sees another device.
 
+use crate::audit;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
@@ -167,17 +168,31 @@ pub fn config_files(view: &View<'_>) -> Result<Tree, Stop> {
 /// The name of the whole backup.
 const WHOLE: &str = "openwrt";
 
-/// The log: logd's file, or its ring in memory.
+/// The log, logd's file or its ring in memory; and the agent's record of changes, unless it is switched off.
 pub fn log_files(view: &View<'_>) -> Result<Tree, Stop> {
     let system = view.sections("uci:system", "system")?;
-    let file =
-        system.first().and_then(|(_, section)| section.str("log_file")).filter(|file| !file.is_empty());
-    let (name, persistent) = match file {
+    let system =
+        |option| system.first().and_then(|(_, section)| section.str(option)).filter(|text| !text.is_empty());
+    let kib = system("log_size").and_then(|kib| kib.parse::<u32>().ok()).unwrap_or(128);
+    let (name, persistent) = match system("log_file") {
         Some(file) => (file, is_persistent(view, file)?),
         None => ("syslog", false),
     };
-    let persistent = if persistent { "true" } else { "false" };
-    Ok(Tree::map([("log", Tree::map([("name", name), ("persistent", persistent)].map(text)))]))
+    let mut logs = vec![("log", log_file(name, u64::from(kib) * 1024, persistent))];
+    let own = view.tree("uci:cpeagent")?.and_then(|package| package.get("agent"));
+    let own = |option| own.and_then(|section| section.str(option));
+    let kib = own("audit_size").and_then(|kib| kib.parse::<u32>().ok()).filter(|kib| *kib <= audit::MAX_KIB);
+    let file = audit::file(own("audit") == Some("flash"));
+    let size = audit::octets(kib.unwrap_or(audit::KIB));
+    if size > 0 {
+        logs.push(("audit", log_file(file, size, is_persistent(view, file)?)));
+    }
+    Ok(Tree::map(logs))
+}
+
+fn log_file(name: &str, size: u64, persistent: bool) -> Tree {
+    let (size, persistent) = (size.to_string(), if persistent { "true" } else { "false" });
+    Tree::map([("name", name), ("size", &size), ("persistent", persistent)].map(text))
 }
 
 /// Whether a file outlives a reboot: the file system it lies on is not in memory.

@@ -105,7 +105,7 @@ fn linked<'s>(at: &At<'_, 's>) -> Result<Option<&'s str>, Stop> {
 /// The stored option while a change waits for netifd, else the live file, else the option.
 fn stored_or_live<'s>(at: &At<'_, 's>, option: &str, file: &str) -> Value<'s> {
     let stored = at.opt(option);
-    if stored.is_some() && at.view.snapshot.unapplied.contains(NETWORK) {
+    if stored.is_some() && at.view.snapshot.is_unapplied(NETWORK) {
         return Ok(stored.map(Cow::Borrowed));
     }
     let live = at.tree(&format!("file:/sys/class/net/{}/{file}", name(at)))?.and_then(Tree::as_str);
@@ -147,7 +147,7 @@ fn pauses<'s>(at: &At<'_, 's>, list: &str) -> Result<Vec<&'s str>, Stop> {
 
 /// Whether the link asks its partner for pause frames: what is stored while that waits for netifd, else what is offered.
 pub fn flow_control<'s>(at: &At<'_, 's>) -> Value<'s> {
-    let stored = netbool(at.opt("pause")).filter(|_| at.view.snapshot.unapplied.contains(NETWORK));
+    let stored = netbool(at.opt("pause")).filter(|_| at.view.snapshot.is_unapplied(NETWORK));
     let on = match stored {
         Some(on) => on,
         None => pauses(at, "link-advertising")?.contains(&"pause"),

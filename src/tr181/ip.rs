@@ -257,7 +257,7 @@ pub fn mtu<'s>(at: &At<'_, 's>) -> Value<'s> {
         true => at.opt("mtu"),
         false => netdev::setting(at.view, at_field(at, "l3"), "mtu")?,
     };
-    let waits = at.view.snapshot.unapplied.contains(NETWORK);
+    let waits = at.view.snapshot.is_unapplied(NETWORK);
     let live = match at_field(at, "l3") {
         "" => None,
         l3 => at.tree(&format!("file:/sys/class/net/{l3}/mtu"))?.and_then(Tree::as_str),

@@ -38,7 +38,7 @@ pub fn by_device<'s>(view: &View<'s>, device: &str) -> Result<Option<&'s Tree>, 
 
 /// Whether a change of `source` waits for its daemons, so that what is stored goes before what runs.
 pub fn unapplied(view: &View<'_>, source: &str) -> bool {
-    view.snapshot.unapplied.contains(source)
+    view.snapshot.is_unapplied(source)
 }
 
 /// The section of a package.

@@ -136,7 +136,7 @@ fn section<'s>(at: &At<'_, 's>) -> Result<&'s str, Stop> {
 
 /// Whether there are changes that the Wi-Fi daemons have not taken up, so that what is stored goes before what runs.
 fn changed(at: &At<'_, '_>) -> bool {
-    at.view.snapshot.unapplied.contains(PACKAGE)
+    at.view.snapshot.is_unapplied(PACKAGE)
 }
 
 /// Whether hostapd was built with a feature.

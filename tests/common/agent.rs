@@ -82,6 +82,8 @@ pub struct Bench {
     pub posted: Vec<String>,
     /// The answers over the local socket.
     pub answers: Vec<Tree>,
+    /// What was recorded of changes.
+    pub audited: Vec<cpeagent::audit::Entry>,
     /// Sources that are other than recorded.
     pub sources: BTreeMap<Box<str>, Source>,
     /// Files that somebody replaces right before the next commits: path, text.
@@ -130,6 +132,7 @@ impl Bench {
             said: String::new(),
             posted: Vec::new(),
             answers: Vec::new(),
+            audited: Vec::new(),
             sources: BTreeMap::new(),
             meddling: VecDeque::new(),
             #[cfg(feature = "usp")]
@@ -350,6 +353,7 @@ impl Bench {
                 }
                 self.commands.push(command);
             }
+            Action::Audit(entries) => self.audited.extend(entries),
             Action::Log(level, text) => self.say(&format!("log {level} {text}")),
             Action::Diagnose(order) => {
                 self.say(&format!("diagnosing {}", order.id));

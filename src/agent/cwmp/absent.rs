@@ -2,6 +2,7 @@
 
 use super::job::{Running, Step};
 use super::{Agent, local};
+use crate::audit::Change;
 use crate::config::Config;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::source::{Snapshot, Stop};
@@ -51,6 +52,10 @@ impl Known {
 impl Work {
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
+        match *self {}
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change> {
         match *self {}
     }
 }

@@ -4,6 +4,7 @@
 //! `serve`, watched parameters read in `watch`, its diagnostics begun in `diag`. Beside [`super::usp`], and without
 //! knowing of it: what both need is the agent's.
 
+mod audit;
 mod diag;
 mod measure;
 pub mod rendering;
@@ -16,7 +17,7 @@ use super::{Action, Agent, Event, local};
 use crate::config::Config;
 use crate::cwmp::events::Code;
 pub use crate::cwmp::events::Ledger;
-use crate::cwmp::fault::Fault;
+use crate::cwmp::fault::{Fault, INTERNAL_ERROR};
 pub use crate::cwmp::rpc::Answer;
 use crate::cwmp::rpc::{DeviceId, ParameterValue, Rpc};
 use crate::cwmp::session::{self, Outcome, Session};
@@ -195,6 +196,7 @@ impl Agent {
         {
             self.out.retain(|action| !matches!(action, Action::Post(_)));
             self.cwmp.rendering = None;
+            self.audit_not_kept(INTERNAL_ERROR.into());
             self.tell_session(session::Event::NotKept);
         }
     }
@@ -225,6 +227,7 @@ impl Agent {
                 self.cwmp.measure = Measure::new(MAX_KEPT);
                 self.queue(Job::Cwmp(Work::Serve(rpc)));
             }
+            session::Action::Commanded(name, key, fault) => self.audit_command(name, &key, fault),
             session::Action::Delivered(_) => {}
             session::Action::Close => self.out.push_back(Action::Close),
             session::Action::Ended(outcome) => self.ended(outcome),
@@ -280,6 +283,7 @@ impl Agent {
 
     /// Hands an answer to the session.
     pub(super) fn answer_acs(&mut self, answer: Answer) {
+        self.audit_answer(&answer);
         self.tell_session(session::Event::Served(answer));
     }
 

@@ -189,6 +189,7 @@ impl Agent {
         if kept.is_err() {
             return self.fault("", Refusal::Exhausted("the agent's state".into()));
         }
+        self.audit_plan(&plan);
         self.commit(running, plan, state, Done::Acs(answer))
     }
 

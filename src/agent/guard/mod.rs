@@ -288,6 +288,7 @@ impl Agent {
             text.push_str(&format!("; {} changed since and stay, first {first}", undone.stayed.len()));
         }
         self.log(log::Level::Error, text);
+        self.audit_undone(&manager, &packages, undone.sequence);
         self.unannounced.extend(undone.packages);
         self.subscribed();
         if *manager == *ACS {

@@ -2,6 +2,7 @@
 
 use super::Agent;
 use super::job::{Done, Errand, Running, Step};
+use crate::audit::Change;
 use crate::dm::error::Refusal;
 use crate::dm::source::{Source, Stop};
 use crate::dm::view::View;
@@ -36,6 +37,14 @@ pub(super) mod known {
 
 impl Ask {
     pub(super) fn controller(&self) -> Option<&str> {
+        match *self {}
+    }
+
+    pub(super) fn manager(&self) -> String {
+        match *self {}
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change> {
         match *self {}
     }
 }

@@ -4,6 +4,7 @@
 //! served in turn, so that no controller keeps another waiting. Answers leave by the link the request came on. Which
 //! links there are is `links`' business, opening them is `io`'s.
 
+mod audit;
 mod boot;
 mod challenge;
 mod counters;

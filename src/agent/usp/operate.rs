@@ -3,9 +3,9 @@
 //! What takes its time has a row among those the agent keeps, from the answer to its end; OperationComplete tells the
 //! end. Reboot and reset wait until the answer had time to leave.
 
-use super::Ask;
 use super::challenge::{Challenges, Trial};
 use super::counters::{self, Counters, Counts};
+use super::{Ask, audit};
 use crate::agent::diag::{self, Prepared, Whose};
 use crate::agent::job::{Done, Running, Step};
 use crate::agent::{Action, Agent};
@@ -113,6 +113,9 @@ impl Agent {
         });
         match (planned, outcome.into_inner()) {
             (Ok(plan), Some((Ok(begun), deeds))) => {
+                if !self.audit.asked.is_empty() {
+                    self.audit.planned = Some(audit::commands(asked, &begun));
+                }
                 let message = operate::answer(&begun).into_msg(&ask.msg_id);
                 let message = operate::is_answered(asked, &begun).then_some(message);
                 let mut state = self.state.clone();

@@ -119,6 +119,8 @@ impl Agent {
         ask: &Rc<Ask>,
         answer: Answer,
     ) -> Step {
+        self.audit_plan(&plan);
+        self.audit.failed = ask.failed(&answer);
         let state = self.state.clone();
         let message = answer.into_msg(&ask.msg_id);
         self.commit(running, plan, state, Done::Usp(Rc::clone(ask), message))
@@ -152,6 +154,9 @@ impl Agent {
     }
 
     pub(super) fn fail(&mut self, ask: &Ask, fault: &Fault, paths: &[(String, Fault)]) -> Step {
+        self.audit_refused(|path| {
+            paths.iter().find(|(own, _)| own == path).map_or(fault.code, |(_, own)| own.code)
+        });
         self.reply(ask, msg::error(&ask.msg_id, fault, paths));
         Step::Over
     }

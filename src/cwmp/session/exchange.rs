@@ -193,6 +193,7 @@ impl Session {
 
     fn serve(&mut self, now: Now, mut open: Open, id: Option<String>, rpc: Rpc) -> State {
         let before = Box::new((self.ledger.clone(), open.departure));
+        let command = command(&rpc);
         let answer = match rpc {
             Rpc::GetRpcMethods => Answer::GetRpcMethods(METHODS.to_vec()),
             Rpc::Reboot(reboot) => {
@@ -233,13 +234,18 @@ impl Session {
                 return State::Serving(open, id);
             }
         };
-        match self.respond(now, open, id.as_deref(), &answer) {
+        let state = match self.respond(now, open, id.as_deref(), &answer) {
             State::Exchanging(open) => {
                 let answering = open.answering.map(|it| Answering { before: Some(before), ..it });
                 State::Exchanging(Open { answering, ..open })
             }
             state => state,
+        };
+        if let Some((name, key)) = command {
+            let fault = if let Answer::Fault(fault) = &answer { Some(fault.code) } else { None };
+            self.out.push_back(Action::Commanded(name, key, fault));
         }
+        state
     }
 
     /// What an answer on its way promises could not be kept: it is taken back, and a fault goes instead.
@@ -265,5 +271,22 @@ impl Session {
         let envelope = Envelope { version: open.version, id, announce: false };
         self.out.push_back(Action::Post(Outgoing::Text(envelope.soap_fault(code, text))));
         State::Exchanging(open)
+    }
+}
+
+/// The name and CommandKey of a request that has the device do something.
+fn command(rpc: &Rpc) -> Option<(&'static str, String)> {
+    match rpc {
+        Rpc::Reboot(ask) => Some(("Reboot", ask.command_key.clone())),
+        Rpc::FactoryReset => Some(("FactoryReset", String::new())),
+        Rpc::ScheduleInform(ask) => Some(("ScheduleInform", ask.command_key.clone())),
+        Rpc::GetRpcMethods
+        | Rpc::GetParameterNames(_)
+        | Rpc::GetParameterValues(_)
+        | Rpc::SetParameterValues(_)
+        | Rpc::GetParameterAttributes(_)
+        | Rpc::SetParameterAttributes(_)
+        | Rpc::AddObject(_)
+        | Rpc::DeleteObject(_) => None,
     }
 }

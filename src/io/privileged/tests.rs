@@ -113,6 +113,24 @@ fn a_hostile_asker_gets_no_file_but_those_of_the_data_model() {
 }
 
 #[test]
+fn lines_of_the_audit_go_to_its_two_places_within_their_bound_whatever_is_asked() {
+    let dir = router();
+    let client = client(&keeper(&dir));
+    for (flash, file) in [(false, "tmp/log/cpeagent.audit"), (true, "etc/cpeagent/audit")] {
+        let lines = vec!["x".repeat(99_999) + "\n", "y".repeat(1 << 20), "z\n".into()];
+        for _ in 0..30 {
+            client.ask(&Ask::Audit(flash, u32::MAX, lines.clone())).done().unwrap();
+        }
+        let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(text.ends_with("z\n") && text.contains('x') && !text.contains('y'));
+        let before = std::fs::metadata(dir.path().join(format!("{file}.1"))).unwrap().len();
+        assert!(text.len() as u64 <= 1 << 20 && before <= 1 << 20, "{} {before}", text.len());
+    }
+    client.ask(&Ask::Audit(false, 0, vec!["none\n".into()])).done().unwrap();
+    assert!(!std::fs::read_to_string(dir.path().join("tmp/log/cpeagent.audit")).unwrap().contains("none"));
+}
+
+#[test]
 fn a_hostile_asker_writes_no_package_but_those_of_the_data_model_and_nothing_that_runs() {
     let dir = router();
     let client = client(&keeper(&dir));

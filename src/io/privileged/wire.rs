@@ -191,6 +191,9 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
         Ask::Openings(openings) => {
             Out::kind(15).texts(&openings.iter().map(Opening::to_text).collect::<Vec<_>>())
         }
+        Ask::Audit(flash, kib, lines) => {
+            Out::kind(16).number((*flash).into()).number((*kib).into()).texts(lines)
+        }
     };
     (out.0.len() <= MAX_ASK).then_some((out.0, beside))
 }
@@ -224,6 +227,7 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
             let texts: Vec<&str> = fields.texts()?;
             Ask::Openings(texts.into_iter().map(Opening::from_text).collect::<Option<_>>()?)
         }
+        16 => Ask::Audit(fields.number()? != 0, fields.number()?.try_into().ok()?, fields.texts()?),
         _ => return None,
     };
     fields.0.is_empty().then_some(ask)
