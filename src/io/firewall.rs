@@ -7,7 +7,7 @@
 use crate::config::subnet::Subnet;
 use crate::dm::tree::Tree;
 use crate::openwrt::json;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::net::IpAddr;
 
 /// Most addresses that are remembered of a name.
@@ -29,7 +29,7 @@ pub struct Opening {
 pub struct Firewall {
     /// Whether the settings let there be any.
     pub on: bool,
-    openings: BTreeMap<Box<str>, Opening>,
+    openings: Map<Box<str>, Opening>,
     asked: Option<Vec<Opening>>,
 }
 

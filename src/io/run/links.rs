@@ -8,19 +8,19 @@ use crate::io::device::Device;
 use crate::io::firewall::Opening;
 use crate::io::mtp;
 use crate::rng::Rng;
+use crate::sorted::Map;
 use crate::usp::mtp::{LinkCommand, LinkEvent, Wanted};
-use std::collections::BTreeMap;
 
 /// The links, and the ports that are open by the name of what wants them.
 pub(super) struct Links {
     links: mtp::Links,
-    ports: BTreeMap<Box<str>, u16>,
+    ports: Map<Box<str>, u16>,
 }
 
 impl Links {
     /// None yet.
     pub(super) fn new(device: &Device, rng: Rng) -> Links {
-        Links { links: mtp::Links::new(device.site(), rng), ports: BTreeMap::new() }
+        Links { links: mtp::Links::new(device.site(), rng), ports: Map::new() }
     }
 
     /// What they count: the source `agent:links`.
