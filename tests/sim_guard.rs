@@ -461,6 +461,18 @@ fn a_controller_confirms_by_a_link_that_is_opened_anew_or_by_a_word() {
 }
 
 #[test]
+fn what_a_controller_changed_of_itself_is_not_confirmed_by_the_link_that_goes_with_it() {
+    let (mut bench, mut one) = managed();
+    let path = "Device.LocalAgent.Controller.1.MTP.1.WebSocket.";
+    usp_set(&mut bench, &mut one, path, "Host", "nowhere.example.com");
+    assert!(has(&bench, "cpeagent", "nowhere.example.com"));
+    get(&mut bench, &mut one);
+    assert_eq!(guards(&bench), ["controller one"]);
+    live(&mut bench, 10 * MINUTE, fine);
+    assert!(has(&bench, "cpeagent", "one.example.com") && guards(&bench).is_empty(), "{}", bench.said);
+}
+
+#[test]
 fn the_power_may_go_at_any_time_and_the_guard_still_ends() {
     // Between commit and confirmation.
     for (world, left) in [(lives_by_address as World, "198.18.0.169"), (fine as World, "203.0.113.9")] {

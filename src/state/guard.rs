@@ -139,10 +139,10 @@ impl State {
                 next.set_attribute(&path, Some(&was))?;
             }
         }
-        if let Some(guarded) = self.guard(manager) {
-            if self.parameter_key() != &*guarded.parameter_key {
-                next.set_parameter_key(&guarded.parameter_key)?;
-            }
+        if let Some(guarded) = self.guard(manager)
+            && self.parameter_key() != &*guarded.parameter_key
+        {
+            next.set_parameter_key(&guarded.parameter_key)?;
         }
         next.set_guard(manager, None)?;
         next.set_agent("undone", note)?;

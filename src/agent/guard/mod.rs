@@ -192,8 +192,8 @@ impl Agent {
     /// A manager was heard on a connection that was begun at `since`.
     pub(super) fn heard(&mut self, manager: &str, since: Instant) {
         let Some(guarded) = self.state.guard(manager) else { return };
-        // What the agent itself takes up is in force at once.
-        let settle = if guarded.way { SETTLE } else { Duration::ZERO };
+        // A session is begun anew with what the agent has taken up, where a link may linger for a while.
+        let settle = if guarded.way || manager != ACS { SETTLE } else { Duration::ZERO };
         if let Some(guard) = self.guards.by.get_mut(manager) {
             guard.heard |= guard.told.is_some_and(|told| since >= told + settle);
         }
@@ -299,12 +299,14 @@ impl Agent {
 
     /// What `status` tells.
     pub(super) fn guard_status(&self, out: &mut Vec<(&'static str, Tree)>) {
-        let one = |(manager, guard): (&Box<str>, &Guard)| {
-            let (clock, limit) = (guard.clock.as_secs(), self.config.agent.guard_timeout.as_secs());
-            Tree::from(format!("{manager}: undone in {} s without it", limit.saturating_sub(clock)))
-        };
-        if !self.guards.by.is_empty() {
-            out.push(("guarded", Tree::List(self.guards.by.iter().map(one).collect())));
+        let limit = self.config.agent.guard_timeout;
+        let waits = self.guards.by.iter().map(|(manager, guard)| {
+            let left = limit.saturating_sub(guard.clock).as_secs();
+            Tree::from(format!("{manager}: undone in {left} s without it"))
+        });
+        let waits: Vec<Tree> = waits.collect();
+        if !waits.is_empty() {
+            out.push(("guarded", Tree::List(waits)));
         }
         out.extend(self.state.undone().map(|undone| ("last_undone", Tree::from(undone))));
     }
