@@ -107,8 +107,11 @@ fn live(bench: &mut Bench, time: Duration, world: World) {
     bench.wait(end.since(bench.now.at));
 }
 
+/// What somebody makes of a file.
+type Rewrite = fn(String) -> String;
+
 /// A router with changed files whose ACS may ask.
-fn router(device: &str, files: &[(&str, fn(String) -> String)]) -> Bench {
+fn router(device: &str, files: &[(&str, Rewrite)]) -> Bench {
     let mut bench = Bench::new(device);
     for (path, change) in files {
         let text = change(bench.text(path).unwrap());
