@@ -551,3 +551,48 @@ fn what_an_acs_does_is_told_to_controllers() {
     };
     assert_eq!((event.event_name.as_str(), event.params["Cause"].as_str()), ("Boot!", "RemoteReboot"));
 }
+
+//= TR-369 4: notices take the controller's ways in rising Order.
+#[test]
+fn of_the_ways_that_stand_the_one_of_the_lowest_order_is_taken() {
+    for (web_socket, mqtt, taken) in [(1, 2, 1), (2, 1, 2), (1, 1, 1)] {
+        let way = "config controller_mtp 'one_ws'\n";
+        let settings = SETTINGS.replacen(way, &format!("{way}\toption order '{web_socket}'\n"), 1)
+            + &format!(
+                "\nconfig controller_mtp 'one_mqtt'\n\toption controller 'one'\n\toption enable '1'\n\toption order '{mqtt}'\n\
+                 \toption protocol 'MQTT'\n\toption mtp 'broker'\n\toption topic 'one/topic'\n"
+            );
+        let mut bench = bench_with(&settings);
+        let mut one = link_one(&mut bench, 1);
+        drop(Controller::mqtt(&mut bench, 2));
+        subscribe(&mut bench, &mut one, "ValueChange", SSID, &[]);
+        bench.wait(SECOND);
+        bench.commands.clear();
+        let on = |bench: &Bench| -> Vec<u64> {
+            let notices = bench.commands.iter().filter_map(|command| match command {
+                LinkCommand::Send { link, record, .. } => {
+                    let record = pb::record::Record::decode(record.as_slice()).unwrap();
+                    let Some(RecordType::NoSessionContext(context)) = record.record_type else { return None };
+                    let said = read(&context.payload).unwrap().said;
+                    matches!(said, Said::Request(ReqType::Notify(_))).then_some(*link)
+                }
+                LinkCommand::Close { .. } => None,
+            });
+            notices.collect()
+        };
+        let change = |bench: &mut Bench, one: &mut Controller, value: &str| {
+            assert!(one.ask(bench, value, set(SSID, value)).is_ok());
+            bench.wait(SECOND);
+        };
+        change(&mut bench, &mut one, "first");
+        assert_eq!(on(&bench), [taken], "{web_socket} {mqtt}");
+        // What does not stand is passed over.
+        bench.commands.clear();
+        lose(&mut bench, 1);
+        let file = bench.disk.read_text("/etc/config/wireless").unwrap().replace("'first'", "'by hand'");
+        bench.disk.put("/etc/config/wireless", &file);
+        bench.event(Event::Changed(["uci:wireless".into()].into()));
+        bench.wait(SECOND);
+        assert_eq!(on(&bench), [2], "{web_socket} {mqtt}");
+    }
+}

@@ -154,6 +154,7 @@ async fn strangers_other_names_and_wrong_dates_are_refused_in_words() {
 }
 
 //= TR-069 3.3
+//= TR-369 R-MTP.2
 #[tokio::test]
 async fn without_a_clock_dates_are_ignored_and_checked_once_it_is_known() {
     for years in [(2001, 2002), (2040, 2045)] {

@@ -263,6 +263,7 @@ fn rights_hide_what_they_do_not_give_and_say_nothing_of_it() {
 }
 
 //= TR-369 17: SecuredRoles: only these see secured values, everyone else reads them as empty.
+//= TR-369 11: hidden values read as the empty text, secured ones for whoever lacks the right to them.
 #[test]
 fn a_secured_value_is_empty_without_the_right_to_it() {
     let path = ["Device.X_ACME_Pool.1.Secret"];

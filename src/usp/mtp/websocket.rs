@@ -299,6 +299,7 @@ mod tests {
     }
 
     //= TR-369 R-WS.2
+    //= TR-369 R-WS.9
     //= TR-369 R-WS.11c
     //= TR-369 R-WS.12a
     #[test]
