@@ -36,6 +36,36 @@ fn set(path: &str, name: &str, value: &str) -> ReqType {
     ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
 }
 
+//= TR-106 A.2.2.1: a number that was told is its row's for ever, so it is not told before it is kept.
+//= TR-369 R-MSG.0: every request gets a response or an Error.
+#[test]
+fn no_number_is_told_that_a_full_disk_did_not_keep() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    let hosts = || {
+        ReqType::GetInstances(pb::GetInstances {
+            obj_paths: vec!["Device.DHCPv4.Server.Pool.1.StaticAddress.".into()],
+            first_level_only: true,
+        })
+    };
+    let before = one.ask(&mut bench, "before", hosts()).unwrap();
+    bench.enlarge(0, 1);
+    bench.disk.set_free(Some(0));
+    for id in ["full", "still full"] {
+        let refused = one.ask(&mut bench, id, hosts()).unwrap_err();
+        assert_eq!(refused.err_code, 7003, "a row nobody was told of: {refused:?}");
+    }
+    bench.disk.set_free(None);
+    let told = one.ask(&mut bench, "told", hosts()).unwrap();
+    assert_ne!(told, before);
+    bench.reboot(0);
+    bench.start();
+    let mut one = Controller::web_socket(&mut bench, 2, "controller one one_ws");
+    one.record(&mut bench);
+    assert_eq!(one.ask(&mut bench, "after", hosts()).unwrap(), told);
+}
+
 //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
 //= TR-369 R-MTP.8: so it is on a new channel, before any other Record.
 #[test]

@@ -363,6 +363,9 @@ impl Agent {
             }
         }
         self.cwmp_not_kept();
+        if what == Unkept::State {
+            self.usp_not_kept();
+        }
     }
 
     /// Keeps the date of first use, once the calendar is known.

@@ -235,6 +235,19 @@ pub fn wrap(version: &str, to: &EndpointId, from: &EndpointId, mut message: Vec<
     message
 }
 
+/// Whom a Record of ours answers, and which of his requests; nothing if it holds no response.
+pub fn answers(bytes: &[u8]) -> Option<(EndpointId, String)> {
+    fn field(message: &[u8], number: u32) -> Option<Value<'_>> {
+        Fields::of(message).flatten().find(|(at, _)| *at == number).map(|(_, value)| value)
+    }
+    let to = EndpointId::parse(field(bytes, 2)?.text().ok()?)?;
+    let payload = field(field(bytes, 7)?.bytes().ok()?, 2)?.bytes().ok()?;
+    match msg::read(payload).ok()? {
+        msg::Message { said: msg::Said::Response(_), msg_id } => Some((to, msg_id)),
+        msg::Message { .. } => None,
+    }
+}
+
 /// The first Record to send over a link.
 //= TR-369 R-MTP.6: the first thing sent is the Connect record of that kind of link.
 pub fn connect(to: &EndpointId, from: &EndpointId, connect: &Connect) -> Vec<u8> {

@@ -58,6 +58,8 @@ impl Usp {
 }
 
 impl Agent {
+    pub(super) fn usp_not_kept(&mut self) {}
+
     pub(super) fn forget_requests(&mut self) {}
 
     pub(super) fn forget_subscriptions(&mut self) {}

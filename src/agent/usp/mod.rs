@@ -30,7 +30,7 @@ use crate::rng::Rng;
 use crate::sorted::Map;
 use crate::time::Instant;
 use crate::usp::endpoint::EndpointId;
-use crate::usp::error::{Fault, RESOURCES_EXCEEDED};
+use crate::usp::error::{Fault, INTERNAL_ERROR, RESOURCES_EXCEEDED};
 use crate::usp::msg::{self, Said, Unserved};
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
@@ -490,6 +490,20 @@ impl Agent {
         let retain = retain.is_some_and(links::retains_responses);
         let topic = ask.reply_to.clone();
         self.out.push_back(Action::Link(LinkCommand::Send { link: ask.link, topic, retain, record }));
+    }
+
+    /// Takes back the responses that have not left, since what they rest on could not be kept.
+    //= TR-369 R-MSG.0: instead of the response the requestor gets an Error.
+    pub(super) fn usp_not_kept(&mut self) {
+        let Some(own) = &self.usp.known.own else { return };
+        for action in &mut self.out {
+            if let Action::Link(LinkCommand::Send { record, .. }) = action
+                && let Some((to, msg_id)) = record::answers(record)
+            {
+                let fault = Fault::new(INTERNAL_ERROR, "it cannot be kept on flash");
+                *record = record::wrap(record::VERSION, &to, own, msg::error(&msg_id, &fault, &[]));
+            }
+        }
     }
 
     /// The sections of the roles that a controller has by the certificates of its links.
