@@ -13,6 +13,7 @@ use agent::Bench;
 use cpeagent::agent::local::Request;
 use cpeagent::agent::{Action, Agent, Event, KEEP_WAIT, MAX_JOBS};
 use cpeagent::cwmp::events::Ledger;
+use cpeagent::dm::source::Source;
 use cpeagent::io::disk::Disk as _;
 use cpeagent::io::disk::sim::SimDisk;
 use cpeagent::rng::Rng;
@@ -214,4 +215,104 @@ fn what_lives_in_the_agents_own_package_can_be_written_before_it_has_a_file() {
     bench.event(Event::Local(3, set("Device.ManagementServer.URL", "https://acs.example.com/")));
     bench.wait(Duration::from_secs(1));
     assert!(bench.posted.iter().any(|text| has(text, "0 BOOTSTRAP")), "{}", bench.said);
+}
+
+/// What may be missing or broken around the agent on a router: a name, and how it comes about.
+type Lack = (&'static str, fn(&mut Bench));
+
+const LACKS: &[Lack] = &[
+    ("no board file", |bench| bench.disk.drop_file("/etc/board.json")),
+    ("a board file without a model", |bench| bench.disk.put("/etc/board.json", "{}")),
+    ("a board file that is none", |bench| bench.disk.put("/etc/board.json", "{\"model\":{")),
+    ("no network", |bench| bench.disk.drop_file("/etc/config/network")),
+    ("no wireless", |bench| bench.disk.drop_file("/etc/config/wireless")),
+    ("no firewall", |bench| bench.disk.drop_file("/etc/config/firewall")),
+    ("no dhcp", |bench| bench.disk.drop_file("/etc/config/dhcp")),
+    ("no system", |bench| bench.disk.drop_file("/etc/config/system")),
+    ("a package that is no UCI", |bench| bench.disk.put("/etc/config/network", "config 'x\n")),
+    ("netifd is gone", |bench| {
+        for key in NETIFD {
+            bench.sources.insert((*key).into(), Source::Absent);
+        }
+    }),
+    ("netifd hangs", |bench| {
+        for key in NETIFD {
+            bench.sources.insert((*key).into(), Source::Failed("no answer within 5 s".into()));
+        }
+    }),
+];
+const NETIFD: &[&str] =
+    &["ubus:network.interface dump", "ubus:network.device status", "ubus:network.wireless status"];
+
+//= TR-069 3.7.1.3: a session begins with an Inform, and the ACS can ask thereafter.
+#[test]
+fn a_router_that_lacks_what_others_have_meets_its_acs_and_can_be_managed() {
+    for (what, bring_about) in LACKS {
+        let mut bench = Bench::new(DEVICE);
+        bring_about(&mut bench);
+        bench.start();
+        bench.wait(Duration::from_secs(30));
+        let inform = bench.posted.first().unwrap_or_else(|| panic!("{what}: no Inform\n{}", bench.said));
+        assert!(has(inform, "0 BOOTSTRAP"), "{what}: {inform}");
+        bench.informed();
+        let names = "<cwmp:GetParameterNames><ParameterPath>Device.ManagementServer.</ParameterPath>\
+                     <NextLevel>0</NextLevel></cwmp:GetParameterNames>";
+        assert!(bench.ask(names).contains("ManagementServer.URL"), "{what}");
+        for (name, value) in [
+            ("Device.ManagementServer.PeriodicInformInterval", "7200"),
+            ("Device.DeviceInfo.ProvisioningCode", "shop"),
+        ] {
+            let set = set_lease(value).replace(LEASE, name);
+            let answer = bench.ask(&set);
+            assert!(answer.contains("SetParameterValuesResponse"), "{what}: {answer}");
+        }
+        bench.nothing();
+        assert_eq!(bench.option("cpeagent", "acs", "periodic_interval").as_deref(), Some("7200"), "{what}");
+    }
+}
+
+#[test]
+fn a_day_without_clock_and_wan_costs_little_and_ends_with_the_first_inform() {
+    let mut bench = Bench::new(DEVICE);
+    bench.now.wall = None;
+    bench.start();
+    let before = bench.disk.written().bytes;
+    let mut tries = 0;
+    for _ in 0..24 * 60 {
+        bench.wait(Duration::from_secs(60));
+        if bench.posted.pop().is_some_and(|text| !text.is_empty()) {
+            tries += 1;
+            bench.posted.clear();
+            bench.event(Event::Lost("no route to host".into()));
+        }
+    }
+    // The waits grow to an hour or more.
+    assert!((10..60).contains(&tries), "{tries} tries");
+    let written = bench.disk.written().bytes - before;
+    assert!(written <= 16 * 1024, "{written} octets");
+    let failures = bench.said.matches("session with the ACS failed: no route to host").count();
+    assert!((tries - 1..=tries).contains(&failures), "each said in one line: {failures} of {tries}");
+    // Now there are both.
+    bench.now.wall = Some(cpeagent::time::Wall::at(1_800_000_000));
+    bench.posted.clear();
+    bench.event(Event::Timer);
+    while bench.posted.is_empty() {
+        bench.timer();
+    }
+    assert!(has(&bench.posted[0], "0 BOOTSTRAP") && has(&bench.posted[0], "1 BOOT"), "{}", bench.posted[0]);
+}
+
+#[test]
+fn without_an_identity_no_other_one_is_told_and_the_log_says_why() {
+    let mut bench = Bench::new(DEVICE);
+    bench.sources.insert("ubus:system board".into(), Source::Failed("no answer within 5 s".into()));
+    bench.start();
+    bench.wait(Duration::from_secs(600));
+    assert!(bench.posted.is_empty(), "an ACS would take it for another device");
+    let told =
+        bench.said.matches("session with the ACS failed: failed: ubus:system board: no answer").count();
+    assert!((2..20).contains(&told), "once for each try, and tries grow rare: {told}");
+    bench.sources.clear();
+    bench.wait(Duration::from_secs(3_600));
+    assert!(has(&bench.posted[0], "0 BOOTSTRAP"));
 }

@@ -3,6 +3,7 @@
 //! The identity comes from the builder's settings (`cpeagent.identity`), then from what the board itself says. It
 //! must be the same at every start: an ACS that sees another one sees another device.
 
+use super::network;
 use crate::audit;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
@@ -277,7 +278,7 @@ fn device_info<'s>(view: &View<'s>, name: &str) -> Result<Option<Cow<'s, str>>, 
 ///
 /// That of the label, else the one the board gives the first network device, else that of `eth0`.
 fn base_mac(view: &View<'_>) -> Result<Option<String>, Stop> {
-    if let Some(board) = view.tree("json:/etc/board.json")? {
+    if let Some(board) = network::board_file(view)? {
         let label = board.get("system").and_then(|system| system.str("label_macaddr"));
         let device = || {
             let devices = board.get("network-device")?;

@@ -41,6 +41,17 @@ pub fn unapplied(view: &View<'_>, source: &str) -> bool {
     view.snapshot.is_unapplied(source)
 }
 
+/// What the first boot wrote down of the board. A file that cannot be read says no more than none: it is never written again,
+/// and nobody could manage a router that waits for it.
+///
+/// Source: OpenWrt's `board_detect`, which writes the file only where there is none or an empty one.
+pub fn board_file<'s>(view: &View<'s>) -> Result<Option<&'s Tree>, Stop> {
+    match view.tree("json:/etc/board.json") {
+        Err(Stop::Refused(_)) => Ok(None),
+        read => read,
+    }
+}
+
 /// The section of a package.
 pub fn section<'s>(view: &View<'s>, source: &str, name: &str) -> Result<Option<&'s Tree>, Stop> {
     Ok(view.tree(source)?.and_then(|package| package.get(name)))

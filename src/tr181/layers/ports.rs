@@ -4,6 +4,7 @@ use super::net::{cellular, dotted};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
+use crate::tr181::network;
 
 /// A port.
 pub struct Port {
@@ -28,7 +29,7 @@ pub fn board(view: &View<'_>) -> Result<Vec<Port>, Stop> {
             ports.push(Port { name: name.to_string(), wan });
         }
     };
-    let board = view.tree("json:/etc/board.json");
+    let board = network::board_file(view);
     let present = present(view);
     let (board, present) = (board?, present?);
     let networks = board.and_then(|board| board.get("network")).map_or(&[][..], Tree::entries);

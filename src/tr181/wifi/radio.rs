@@ -7,6 +7,7 @@ use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::At;
 use crate::dm::write::Draft;
+use crate::tr181::network;
 
 /// `Status`: netifd's word; Dormant while it listens for radar before it may send.
 pub fn radio_status<'s>(at: &At<'_, 's>) -> Value<'s> {
@@ -50,7 +51,7 @@ fn modes<'s>(at: &At<'_, 's>) -> Result<Vec<&'s str>, Stop> {
 
 /// What `board.json` says of the radio's phy.
 fn board<'s>(at: &At<'_, 's>) -> Result<Option<&'s Tree>, Stop> {
-    let phys = at.tree("json:/etc/board.json")?.and_then(|board| board.get("wlan"));
+    let phys = network::board_file(at.view)?.and_then(|board| board.get("wlan"));
     let path = at.opt("path");
     let mine = phys
         .map_or(&[][..], Tree::entries)
