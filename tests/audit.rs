@@ -38,6 +38,7 @@ fn recorded(bench: &mut Bench, manager: &str) -> Vec<String> {
     std::mem::take(&mut bench.audited).into_iter().map(line).collect()
 }
 
+#[cfg(feature = "cwmp")]
 fn set(values: &[(&str, &str)]) -> String {
     let rows = values.iter().map(|(name, value)| {
         format!("<ParameterValueStruct><Name>{name}</Name><Value>{value}</Value></ParameterValueStruct>")
@@ -50,11 +51,14 @@ fn set(values: &[(&str, &str)]) -> String {
     )
 }
 
+#[cfg(feature = "cwmp")]
 fn object(method: &str, path: &str) -> String {
     format!("<cwmp:{method}><ObjectName>{path}</ObjectName><ParameterKey/></cwmp:{method}>")
 }
 
+#[cfg(feature = "cwmp")]
 const REBOOT: &str = "<cwmp:Reboot><CommandKey>because</CommandKey></cwmp:Reboot>";
+#[cfg(feature = "cwmp")]
 const ACS: &str = "https://acs.example.com/";
 
 #[cfg(feature = "cwmp")]

@@ -36,7 +36,7 @@ impl Agent {
     pub(super) fn audit_job(&mut self, job: &Job) {
         let (manager, asked) = match job {
             _ if self.config.agent.audit_size == 0 => Default::default(),
-            Job::Cwmp(work) => (self.config.acs.url.clone().unwrap_or_default(), work.changes()),
+            Job::Cwmp(work) => (self.acs(), work.changes()),
             Job::Usp(ask) => (ask.manager(), ask.changes()),
             Job::Local(_, request) => local(request),
             Job::Configure | Job::Look | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {

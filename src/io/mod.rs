@@ -1,8 +1,8 @@
 //! The only place with tokio, sockets, files, clocks, randomness and processes.
 
 pub mod announce;
-#[cfg(feature = "cwmp")]
 pub mod audit;
+#[cfg(feature = "cwmp")]
 pub mod body;
 pub mod clock;
 pub mod commit;

@@ -75,6 +75,10 @@ impl Cwmp {
 }
 
 impl Agent {
+    pub(super) fn acs(&self) -> String {
+        String::new()
+    }
+
     pub(super) fn seed_cwmp(&mut self, _: &mut Rng) {}
 
     pub(super) fn start_session_soon(&mut self) {}

@@ -38,11 +38,16 @@ impl Work {
 }
 
 impl Agent {
+    /// Where the ACS is: its name among managers.
+    pub(in crate::agent) fn acs(&self) -> String {
+        self.config.acs.url.clone().unwrap_or_default()
+    }
+
     /// Notes a command that the session has answered.
     pub(super) fn audit_command(&mut self, name: &str, key: &str, fault: Option<u16>) {
         let change = Change::new(What::Command, name, Some(key));
         let change = if let Some(code) = fault { change.refused(code.into()) } else { change };
-        let manager = self.config.acs.url.clone().unwrap_or_default();
+        let manager = self.acs();
         self.audited(&manager, None, [change]);
     }
 

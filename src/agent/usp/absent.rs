@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 /// Nothing is kept.
 #[derive(Default)]
-pub struct Usp;
+pub struct Usp {}
 
 /// There is no such request.
 #[derive(Clone, Debug, PartialEq)]

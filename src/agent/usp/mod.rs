@@ -496,13 +496,18 @@ impl Agent {
     //= TR-369 R-MSG.0: instead of the response the requestor gets an Error.
     pub(super) fn usp_not_kept(&mut self) {
         let Some(own) = &self.usp.known.own else { return };
+        let mut taken_back = false;
         for action in &mut self.out {
             if let Action::Link(LinkCommand::Send { record, .. }) = action
                 && let Some((to, msg_id)) = record::answers(record)
             {
                 let fault = Fault::new(INTERNAL_ERROR, "it cannot be kept on flash");
                 *record = record::wrap(record::VERSION, &to, own, msg::error(&msg_id, &fault, &[]));
+                taken_back = true;
             }
+        }
+        if taken_back {
+            self.audit_not_kept(INTERNAL_ERROR);
         }
     }
 
