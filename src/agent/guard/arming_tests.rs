@@ -71,6 +71,7 @@ fn judge(edits: &[Edit], manager: Manager<'_>) -> (bool, bool) {
     (touched.way, touched.own)
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn what_is_on_the_way_to_the_acs_is_guarded_and_the_rest_is_not() {
     for (source, section, option, new, way) in [

@@ -277,6 +277,7 @@ fn a_call_on_an_object_of_ours_is_answered_and_never_forgotten() {
     });
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn a_call_on_the_agents_object_is_answered_by_the_loop_or_refused() {
     run(async {
