@@ -152,6 +152,7 @@ fn without_a_clock_the_time_is_unknown_and_without_a_record_nothing_is_recorded(
     }
 }
 
+#[cfg(feature = "cwmp")]
 #[test]
 fn a_local_request_is_recorded_as_local_and_what_dhcp_tells_as_settings() {
     let mut bench = Bench::new(DEVICE);

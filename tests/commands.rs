@@ -1,4 +1,5 @@
 //! Commands of the mapped objects, called on recorded routers: what is called and what is refused.
+#![cfg(feature = "usp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/device.rs"]

@@ -1,4 +1,5 @@
 //! The layers of the network as managers see them: golden text of recorded routers, and what writes come to.
+#![cfg(all(feature = "cwmp", feature = "usp"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Rows that a manager adds and deletes: what waits, what each step writes, and what is refused.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! DHCP, router advertisements, routes, DNS and time: golden text of recorded routers, and what writes come to.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod common;

@@ -1,6 +1,7 @@
 //! What `Device.WiFi.` says of each recorded router, and what writing it comes to in `/etc/config/wireless`.
 //!
 //! `BLESS=1 cargo test --test family_wifi` writes the golden texts anew; each line is to be read before it is kept.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

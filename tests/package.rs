@@ -1,4 +1,5 @@
 //! The package: what is in it and where, and its scripts, run by busybox in a folder where there is one.
+#![cfg(feature = "cwmp")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/program.rs"]

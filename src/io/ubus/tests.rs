@@ -1,8 +1,11 @@
 //! The driver against a small ubusd on a socket of its own. Time stands still unless everybody waits.
 
 use super::*;
+#[cfg(feature = "cwmp")]
 use crate::agent::local::Request;
+#[cfg(feature = "cwmp")]
 use crate::io::live;
+#[cfg(feature = "cwmp")]
 use crate::io::local::Asker;
 use crate::openwrt::json;
 use crate::openwrt::ubus::fake::Bus;
