@@ -14,6 +14,7 @@ mod device;
 use agent::Bench;
 use cpeagent::agent::Event;
 use cpeagent::agent::local::Request;
+#[cfg(feature = "cwmp")]
 use cpeagent::openwrt::json;
 
 const DEVICE: &str = "wr4000-25.12";
