@@ -365,8 +365,11 @@ impl Agent {
             Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
             Job::Local(id, _) => self.refuse_local(*id, &[error]),
             Job::Configure => {
-                self.log(log::Level::Error, format!("the settings cannot be read: {error}"));
-                self.unconfigured = Some(error.to_string());
+                let why = error.to_string();
+                if self.unconfigured.as_ref() != Some(&why) {
+                    self.log(log::Level::Error, format!("the settings cannot be read: {why}"));
+                    self.unconfigured = Some(why);
+                }
                 self.configure_at = Some(self.now.at + CONFIGURE_WAIT);
             }
             Job::Look | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {
