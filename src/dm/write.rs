@@ -412,7 +412,36 @@ fn undotted(value: &str) -> String {
     }
 }
 
-/// Whether the type a manager said fits the parameter's.
+/// Whether the type a manager said fits the parameter's: the same, or one that XML Schema derives from it.
+//= TR-069 A.3.2.1: a value is of the parameter's type.
 fn agrees(said: Type, base: Type, list: bool) -> bool {
-    said == base || said == Type::String && (list || matches!(base, Type::String))
+    match said {
+        Type::String => list || base == Type::String,
+        Type::UnsignedInt => matches!(base, Type::UnsignedInt | Type::UnsignedLong),
+        Type::Int => matches!(base, Type::Int | Type::Long),
+        said => said == base,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= TR-069 A.3.2.1: a value is of the parameter's type.
+    #[test]
+    fn a_value_may_be_said_to_be_of_its_type_or_of_a_narrower_one() {
+        for (said, base, list, fits) in [
+            (Type::UnsignedLong, Type::UnsignedLong, false, true),
+            (Type::UnsignedInt, Type::UnsignedLong, false, true),
+            (Type::UnsignedLong, Type::UnsignedInt, false, false),
+            (Type::Int, Type::Long, false, true),
+            (Type::Int, Type::UnsignedInt, false, false),
+            (Type::Boolean, Type::UnsignedInt, false, false),
+            (Type::String, Type::UnsignedInt, true, true),
+            (Type::String, Type::UnsignedInt, false, false),
+            (Type::UnsignedInt, Type::UnsignedInt, true, true),
+        ] {
+            assert_eq!(agrees(said, base, list), fits, "{said:?} for {base:?}");
+        }
+    }
 }
