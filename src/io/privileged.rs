@@ -3,7 +3,7 @@
 //! Commits, the stores, reboot and reset, files that only root may read, and the few sockets that only root may make are an
 //! [`Ask`] each, and nothing else is. In a folder, and where there is no user to run as, [`Keeper`] carries them out in this process.
 //! On a router it lives in a process of its own ([`root`]), which was started first and holds no socket of the network; the
-//! part that talks to the network runs as another user and asks it over a socket pair ([`wire`]). What is asked is judged by
+//! part that talks to the network runs as another user and asks it over a socket pair (`wire`). What is asked is judged by
 //! [`rules`], because whoever asks may have been taken over. Driven by `io::run`; nothing here is asynchronous: asking waits.
 
 pub mod root;

@@ -1,16 +1,16 @@
 //! The guard: a change that cuts the way to the manager who made it is undone.
 //!
-//! Owns when a commit is guarded ([`arming`]), what confirms it, and the clock that ends in its undo ([`way`] shows how the
+//! Owns when a commit is guarded (`arming`), what confirms it, and the clock that ends in its undo (`way` shows how the
 //! way looks). What is not confirmed is a row in the state, committed with the change, and so are the edits that undo it
 //! (`io::guard`): neither a power cut nor a restart ends a guard. Clock and attempts begin anew then.
 //!
 //! | rule | where |
 //! |---|---|
-//! | the way, or what is known of the manager, is touched | [`Agent::guarded`] |
-//! | the manager himself is asked within a minute | [`CONTACT_WAIT`], [`Agent::contact`] |
-//! | only he confirms, and only after the change is in force | [`Agent::heard`] |
-//! | the clock runs while he is away and something of the way is gone that was there before | [`runs`] |
-//! | an undo is a commit like any other | [`Agent::taken_back`] |
+//! | the way, or what is known of the manager, is touched | `Agent::guarded` |
+//! | the manager himself is asked within a minute | [`CONTACT_WAIT`], `Agent::contact` |
+//! | only he confirms, and only after the change is in force | `Agent::heard` |
+//! | the clock runs while he is away and something of the way is gone that was there before | `runs` |
+//! | an undo is a commit like any other | `Agent::taken_back` |
 
 mod arming;
 mod way;
