@@ -4,22 +4,21 @@
 #![cfg(feature = "bench")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "common/netifd.rs"]
+mod netifd;
 #[path = "common/program.rs"]
 mod program;
 
 use cpeagent::bench::acs::{Acs, Settings};
 use cpeagent::bench::rpc::{Rpc, Value};
 use cpeagent::io::pool;
-use cpeagent::openwrt::ubus::blob::{self, Entries};
-use cpeagent::openwrt::ubus::frame::{Attr, Decoder, Frame, Kind, Status};
 use cpeagent::openwrt::uci;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 const ADDRESS: &str = "Device.IP.Interface.1.IPv4Address.1.IPAddress";
@@ -59,52 +58,9 @@ fn router(acs: &str) -> TempDir {
     }
     // A folder with a ubus is asked as a router is, and what the kernel shows is that of the name space.
     fs::create_dir_all(folder.path().join("var/run/ubus")).unwrap();
-    let listener = UnixListener::bind(folder.path().join("var/run/ubus/ubus.sock")).unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(bus(stream));
-        }
-    });
-    folder
-}
-
-/// The number of the one object of [`bus`].
-const NETIFD: u32 = 1_025;
-
-/// A ubusd to which netifd alone is connected, whose `wan` is up.
-async fn bus(mut stream: UnixStream) -> Option<()> {
-    let text = |text: &str| blob::Value::text(text);
     let wan = [("interface", "wan"), ("up", "1"), ("l3_device", WIRE), ("proto", "static")];
-    let wan = blob::Value::table(wan.map(|(name, value)| (name, text(value))));
-    let dump: Entries = vec![("interface".into(), blob::Value::Array(vec![wan]))];
-    let (mut decoder, mut out) = (Decoder::default(), Vec::new());
-    Frame::new(Kind::Hello, 0, 1).write(&mut out).unwrap();
-    loop {
-        stream.write_all(&std::mem::take(&mut out)).await.ok()?;
-        let mut chunk = [0; 4_096];
-        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
-        decoder.push(&chunk[..length]);
-        while let Some(received) = decoder.next_frame().unwrap() {
-            let asked = received.frame.unwrap();
-            let answer = match asked.kind {
-                Kind::Lookup if asked.path().as_deref() == Some("network.interface") => {
-                    let found = Frame::new(Kind::Data, asked.seq, 0);
-                    let found =
-                        found.with(Attr::ObjPath("network.interface".into())).with(Attr::ObjId(NETIFD));
-                    Some(found.with(Attr::ObjType(1)).with(Attr::Signature(Vec::new())))
-                }
-                Kind::Invoke if asked.object() == Some(NETIFD) => {
-                    let data = Frame::new(Kind::Data, asked.seq, NETIFD).with(Attr::ObjId(NETIFD));
-                    Some(data.with(Attr::Data(dump.clone())))
-                }
-                _ => None,
-            };
-            let status = if answer.is_some() { Status::Ok } else { Status::NotFound };
-            answer.into_iter().for_each(|answer| answer.write(&mut out).unwrap());
-            let end = Frame::new(Kind::Status, asked.seq, asked.object().unwrap_or(asked.peer));
-            end.with(Attr::Status(status)).write(&mut out).unwrap();
-        }
-    }
+    netifd::listen(&folder.path().join("var/run/ubus/ubus.sock"), &wan);
+    folder
 }
 
 /// The address that the router's settings say.

@@ -3,11 +3,12 @@
 #![cfg(feature = "bench")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "common/netifd.rs"]
+mod netifd;
+
 use cpeagent::bench::acs::{Acs, Settings};
 use cpeagent::bench::rpc::{Rpc, Value};
 use cpeagent::io::pool;
-use cpeagent::openwrt::ubus::blob::{self, Entries};
-use cpeagent::openwrt::ubus::frame::{Attr, Decoder, Frame, Kind, Status};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +17,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::yield_now;
 
@@ -64,56 +65,9 @@ fn router(acs: &str, passwd: &str) -> TempDir {
         fs::set_permissions(folder.path().join(dir), PermissionsExt::from_mode(0o755)).unwrap();
     }
     let ubus = folder.path().join("run/ubus/ubus.sock");
-    let listener = UnixListener::bind(&ubus).unwrap();
+    netifd::listen(&ubus, &[("interface", "wan"), ("l3_device", "lo")]);
     fs::set_permissions(ubus, PermissionsExt::from_mode(0o666)).unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(bus(stream));
-        }
-    });
     folder
-}
-
-/// The number of the one object of [`bus`].
-const NETIFD: u32 = 1_025;
-
-/// A ubusd to which netifd alone is connected, with loopback as `wan`.
-async fn bus(mut stream: UnixStream) -> Option<()> {
-    let text = |text: &str| blob::Value::text(text);
-    let wan = blob::Value::table([("interface", text("wan")), ("l3_device", text("lo"))]);
-    let dump: Entries = vec![("interface".into(), blob::Value::Array(vec![wan]))];
-    let (mut decoder, mut out) = (Decoder::default(), Vec::new());
-    Frame::new(Kind::Hello, 0, 1).write(&mut out).unwrap();
-    loop {
-        stream.write_all(&std::mem::take(&mut out)).await.ok()?;
-        let mut chunk = [0; 4_096];
-        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
-        decoder.push(&chunk[..length]);
-        while let Some(received) = decoder.next_frame().unwrap() {
-            let asked = received.frame.unwrap();
-            let answer = match asked.kind {
-                Kind::Lookup if asked.path().as_deref() == Some("network.interface") => {
-                    let found =
-                        Frame::new(Kind::Data, asked.seq, 0).with(Attr::ObjPath("network.interface".into()));
-                    Some(
-                        found
-                            .with(Attr::ObjId(NETIFD))
-                            .with(Attr::ObjType(1))
-                            .with(Attr::Signature(Vec::new())),
-                    )
-                }
-                Kind::Invoke if asked.object() == Some(NETIFD) => {
-                    let data = Frame::new(Kind::Data, asked.seq, NETIFD).with(Attr::ObjId(NETIFD));
-                    Some(data.with(Attr::Data(dump.clone())))
-                }
-                _ => None,
-            };
-            let status = if answer.is_some() { Status::Ok } else { Status::NotFound };
-            answer.into_iter().for_each(|answer| answer.write(&mut out).unwrap());
-            let end = Frame::new(Kind::Status, asked.seq, asked.object().unwrap_or(asked.peer));
-            end.with(Attr::Status(status)).write(&mut out).unwrap();
-        }
-    }
 }
 
 fn start(way: &[&str], router: &TempDir) -> Child {

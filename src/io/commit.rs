@@ -10,7 +10,9 @@ use super::announce;
 use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
 use super::guard;
 use super::store::{DIR, Store};
+use crate::agent::NotCommitted;
 use crate::dm::edit::{Change, Edit};
+use crate::dm::error::Refusal;
 use crate::dm::record::STATE;
 use crate::dm::tree::Tree;
 use crate::journal::{Found, Record, Step, Sums, Target, Verdict, is_generated, steps};
@@ -87,6 +89,21 @@ impl fmt::Display for Error {
 impl From<io::Error> for Error {
     fn from(e: io::Error) -> Error {
         Error::Disk(e)
+    }
+}
+
+/// What an agent is told of a commit that was not made.
+impl From<Error> for NotCommitted {
+    fn from(error: Error) -> NotCommitted {
+        match error {
+            Error::Changed(_) => NotCommitted::Changed,
+            Error::Staged { .. } | Error::RollbackPending => {
+                NotCommitted::Refused(Refusal::Busy(error.to_string()))
+            }
+            Error::Refused(_) | Error::Disk(_) | Error::Unfinished(_) => {
+                NotCommitted::Refused(Refusal::Backend(error.to_string()))
+            }
+        }
     }
 }
 

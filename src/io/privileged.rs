@@ -22,7 +22,6 @@ use super::program;
 use super::store::{DIR, Store};
 use crate::agent::NotCommitted;
 use crate::agent::guard::Undone;
-use crate::dm::error::Refusal;
 use crate::state::State;
 use rustix::process::geteuid;
 use std::io;
@@ -223,13 +222,13 @@ impl Keeper {
                 let done = rules::judge(&request.edits, &self.packages)
                     .and_then(|()| commit::commit(disk, &mut store, &request));
                 return Answer::Committed(
-                    done.map(|done| (done.sequence, done.packages)).map_err(not_committed),
+                    done.map(|done| (done.sequence, done.packages)).map_err(NotCommitted::from),
                 );
             }
             Ask::TakeBack(manager, note) => {
                 return match guard::take_back(disk, &mut store, &manager, &note) {
                     Ok(undone) => Answer::Undone(Box::new(undone)),
-                    Err(error) => Answer::Committed(Err(not_committed(error))),
+                    Err(error) => Answer::Committed(Err(error.into())),
                 };
             }
             Ask::Release(manager) => guard::release(disk, &manager),
@@ -298,18 +297,6 @@ fn forget(disk: &dyn Disk) {
             && let Err(error) = disk.remove(&path)
         {
             log::error!("{path} is not removed: {error}");
-        }
-    }
-}
-
-fn not_committed(error: commit::Error) -> NotCommitted {
-    match error {
-        commit::Error::Changed(_) => NotCommitted::Changed,
-        commit::Error::Staged { .. } | commit::Error::RollbackPending => {
-            NotCommitted::Refused(Refusal::Busy(error.to_string()))
-        }
-        commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
-            NotCommitted::Refused(Refusal::Backend(error.to_string()))
         }
     }
 }

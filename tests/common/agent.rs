@@ -17,7 +17,6 @@ use cpeagent::cwmp::events::Record;
 #[cfg(feature = "cwmp")]
 use cpeagent::cwmp::soap::writer::Outgoing;
 use cpeagent::dm::edit::Edit;
-use cpeagent::dm::error::Refusal;
 use cpeagent::dm::instance;
 use cpeagent::dm::schema::Model;
 use cpeagent::dm::source::Source;
@@ -409,7 +408,7 @@ impl Bench {
             }
             Err(error) => {
                 self.say(&format!("not committed: {error}"));
-                Err(not_committed(error))
+                Err(error.into())
             }
         }
     }
@@ -427,7 +426,7 @@ impl Bench {
             }
             Err(error) => {
                 self.say(&format!("not taken back: {error}"));
-                Err(not_committed(error))
+                Err(error.into())
             }
         }
     }
@@ -565,18 +564,6 @@ fn ledger(store: &Store) -> Ledger {
     {
         let _ = store;
         Ledger
-    }
-}
-
-fn not_committed(error: commit::Error) -> NotCommitted {
-    match error {
-        commit::Error::Changed(_) => NotCommitted::Changed,
-        commit::Error::Staged { .. } | commit::Error::RollbackPending => {
-            NotCommitted::Refused(Refusal::Busy(error.to_string()))
-        }
-        commit::Error::Refused(_) | commit::Error::Disk(_) | commit::Error::Unfinished(_) => {
-            NotCommitted::Refused(Refusal::Backend(error.to_string()))
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 use super::root::{serve, user};
 use super::*;
 use crate::dm::edit::{Change, Edit};
+use crate::dm::error::Refusal;
 use crate::dm::record::{STATE, any};
 use crate::dm::tree::Tree;
 use proptest::prelude::*;
