@@ -30,7 +30,7 @@ fn operate(local: &Local, path: &str) -> Result<Vec<String>, Refusal> {
         Ok(())
     });
     match plan {
-        Ok(plan) => Ok(plan.calls.into_iter().chain(own.into_inner()).collect()),
+        Ok(plan) => Ok(plan.calls.iter().map(|call| call.to_string()).chain(own.into_inner()).collect()),
         Err(errors) => Err(errors.into_iter().next().unwrap().why),
     }
 }

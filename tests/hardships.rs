@@ -28,11 +28,15 @@ const REBOOT: &str = "<cwmp:Reboot><CommandKey>because</CommandKey></cwmp:Reboot
 const HOSTS: &str = "<cwmp:GetParameterNames><ParameterPath>Device.DHCPv4.Server.Pool.1.StaticAddress.</ParameterPath>\
                      <NextLevel>1</NextLevel></cwmp:GetParameterNames>";
 
-fn set_lease(value: &str) -> String {
+fn set(path: &str, value: &str) -> String {
     format!(
         "<cwmp:SetParameterValues><ParameterList soapenc:arrayType=\"cwmp:ParameterValueStruct[1]\"><ParameterValueStruct>\
-         <Name>{LEASE}</Name><Value>{value}</Value></ParameterValueStruct></ParameterList><ParameterKey/></cwmp:SetParameterValues>"
+         <Name>{path}</Name><Value>{value}</Value></ParameterValueStruct></ParameterList><ParameterKey/></cwmp:SetParameterValues>"
     )
+}
+
+fn set_lease(value: &str) -> String {
+    set(LEASE, value)
 }
 
 fn get_lease() -> String {
@@ -68,6 +72,26 @@ fn a_change_whose_agent_was_killed_before_the_session_ended_is_announced_by_the_
         bench.said.clear();
         bench.start();
         assert!(!bench.said.contains("announced"), "once");
+    }
+}
+
+//= TR-069 A.3.2.1
+#[test]
+fn a_renewal_whose_agent_was_killed_before_the_session_ended_is_asked_for_by_the_next_one_in_this_boot() {
+    let called = "called ubus:network.interface.wan renew";
+    for boot in [false, true] {
+        let mut bench = Bench::in_session(DEVICE);
+        assert!(bench.ask(&set("Device.DHCPv4.Client.1.Renew", "1")).contains("SetParameterValuesResponse"));
+        assert!(!bench.said.contains("called"), "not while the session lasts");
+        if boot {
+            bench.reboot(0);
+        }
+        bench.said.clear();
+        bench.start();
+        assert_eq!(bench.said.contains(called), !boot, "a boot renews anyway: {}", bench.said);
+        bench.said.clear();
+        bench.start();
+        assert!(!bench.said.contains("called"), "once");
     }
 }
 

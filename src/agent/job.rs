@@ -106,7 +106,7 @@ pub(super) struct Committing {
     /// For whom it is kept how to undo it.
     pub(super) keep: Option<Box<str>>,
     /// What is to be called after the session.
-    pub(super) calls: Vec<String>,
+    pub(super) calls: Vec<Box<str>>,
     /// Diagnostics that it starts or ends.
     pub(super) touched: Touched,
     pub(super) done: Done,
@@ -273,13 +273,14 @@ impl Agent {
         };
         edits.extend(self.state.difference(&next));
         let committing = Committing { state: next, instances, keep, calls: plan.calls, touched, done };
-        if edits.is_empty() {
+        if edits.is_empty() && committing.calls.is_empty() {
             self.finish(committing);
             return Step::Over;
         }
         // What earlier jobs have read is no concern of this one.
         let read = running.snapshot.keys().filter(|key| key.starts_with("uci:")).map(Box::from).collect();
-        self.out.push_back(Action::Commit(edits, read, committing.keep.clone()));
+        let (calls, keep) = (committing.calls.clone(), committing.keep.clone());
+        self.out.push_back(Action::Commit { edits, read, calls, keep });
         running.commit = Some(committing);
         Step::Committing
     }
@@ -301,7 +302,8 @@ impl Agent {
                 if let Some(manager) = committing.keep.take() {
                     self.guard(manager);
                 }
-                self.audit.commit = Some(sequence);
+                // Calls alone change nothing.
+                self.audit.commit = (sequence > self.state.commit()).then_some(sequence);
                 self.finish(committing);
             }
             Err(NotCommitted::Changed) if running.replans < MAX_REPLANS => {
@@ -324,7 +326,11 @@ impl Agent {
         let mut instances = committing.instances;
         instances.take_dirty();
         *self.instances.borrow_mut() = instances;
-        self.calls.extend(committing.calls);
+        for call in committing.calls {
+            // What is asked for again is done once, at the end.
+            self.calls.retain(|other| *other != call);
+            self.calls.push(call);
+        }
         let subscribed = self.subscribed();
         self.touch_diagnoses(committing.touched);
         self.audit_done();

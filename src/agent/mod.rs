@@ -119,9 +119,17 @@ pub enum NotCommitted {
 pub enum Action {
     /// Read these sources.
     Fetch(Set<Box<str>>),
-    /// Make these edits durable, all or none, where these sources still are what was read of them last. For the manager
-    /// in the last it is kept how to undo them.
-    Commit(Vec<Edit>, Set<Box<str>>, Option<Box<str>>),
+    /// Make edits durable, all or none, and note what is to be called.
+    Commit {
+        /// What to edit.
+        edits: Vec<Edit>,
+        /// The sources that still have to be what was read of them last.
+        read: Set<Box<str>>,
+        /// What [`Action::Announce`] will say is to be called.
+        calls: Vec<Box<str>>,
+        /// For whom it is kept how to undo the edits.
+        keep: Option<Box<str>>,
+    },
     /// Undo all commits kept for this manager, as one; the second is for [`State::undone`].
     TakeBack(Box<str>, String),
     /// Keep no longer how to undo the commits of this manager.
@@ -138,8 +146,9 @@ pub enum Action {
     /// Close the connection to the ACS and forget its cookies.
     #[cfg(feature = "cwmp")]
     Close,
-    /// Tell the services that these packages changed.
-    Announce(Vec<Box<str>>),
+    /// Tell the services that these packages changed, then make these calls, such as
+    /// `ubus:network.interface.wan renew`, in order.
+    Announce(Vec<Box<str>>, Vec<Box<str>>),
     /// Take these settings up.
     Configure(Box<Config>),
     /// Answer a local request.
@@ -152,8 +161,6 @@ pub enum Action {
     Reboot,
     /// Reset the device to its factory state and restart it.
     FactoryReset,
-    /// Call these, such as `ubus:network.interface.wan renew`, in order.
-    Call(Vec<String>),
     /// Run a diagnostic; [`Event::Diagnosed`] tells what it came to.
     Diagnose(Box<Order>),
     /// End the diagnostic of this number; nothing is told of it.
@@ -198,7 +205,7 @@ pub struct Agent {
     /// What to add to the time for reads: a recorded router lives at the time of its recording.
     reading_skew: i64,
     /// Calls that wait until the answer has left and the session is over.
-    calls: Vec<String>,
+    calls: Vec<Box<str>>,
     diagnoses: diag::Diagnoses,
     /// What managers have not confirmed yet.
     guards: guard::Guards,
@@ -245,10 +252,11 @@ impl Agent {
         agent
     }
 
-    /// These packages were committed before the start, and their services were not told. To be said before
-    /// [`Event::Started`].
-    pub fn resume(&mut self, packages: impl IntoIterator<Item = Box<str>>) {
+    /// These packages were committed before the start, and their services were not told; these calls were not made. To
+    /// be said before [`Event::Started`].
+    pub fn resume(&mut self, packages: Vec<Box<str>>, calls: Vec<Box<str>>) {
         self.unannounced.extend(packages);
+        self.calls = calls;
     }
 
     /// The next thing to do; all are to be taken out, in order, before the next event.
@@ -444,10 +452,7 @@ impl Agent {
         self.guards_told();
         let calls = std::mem::take(&mut self.calls);
         let packages: Vec<Box<str>> = std::mem::take(&mut self.unannounced).into_iter().collect();
-        if packages.is_empty() {
-            if !calls.is_empty() {
-                self.out.push_back(Action::Call(calls));
-            }
+        if packages.is_empty() && calls.is_empty() {
             return;
         }
         if packages.iter().any(|package| &**package == "cpeagent") {
@@ -456,10 +461,7 @@ impl Agent {
         for package in &packages {
             self.settling.insert(format!("uci:{package}").into(), self.now.at + SETTLING);
         }
-        self.out.push_back(Action::Announce(packages));
-        if !calls.is_empty() {
-            self.out.push_back(Action::Call(calls));
-        }
+        self.out.push_back(Action::Announce(packages, calls));
     }
 
     fn log(&mut self, level: log::Level, text: String) {

@@ -170,12 +170,13 @@ impl Router {
         if let Some(instances) = &plan.instances {
             next.set_instances(instances).map_err(full)?;
         }
-        if edits.is_empty() {
+        if edits.is_empty() && plan.calls.is_empty() {
             self.store.save(&*self.disk, next)?;
             return Ok(Vec::new());
         }
         edits.extend(self.store.state().difference(&next));
-        let request = Request { edits, read: self.sums.borrow().clone(), keep: None };
+        let (read, calls) = (self.sums.borrow().clone(), plan.calls.clone());
+        let request = Request { edits, read, calls, keep: None };
         commit::commit(&*self.disk, &mut self.store, &request).map(|done| done.packages)
     }
 

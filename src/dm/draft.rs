@@ -29,7 +29,7 @@ pub struct Draft {
     pub(super) gone: Vec<(String, String)>,
     /// What is to be called once the change is made and its answer has left, each as a key such as
     /// `ubus:network.interface.wan renew`.
-    pub calls: Vec<String>,
+    pub calls: Vec<Box<str>>,
     /// A setter says that it kept what was written in a form that does not give it back, such as a password's hash.
     pub sealed: bool,
 }

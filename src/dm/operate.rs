@@ -85,7 +85,7 @@ impl Planner<'_> {
                     if text.split([' ', '.']).any(str::is_empty) {
                         return Err(Refusal::Backend(format!("nothing to call: {text:?}")).into());
                     }
-                    self.draft.calls.push(text);
+                    self.draft.calls.push(text.into());
                 }
                 Ok(Operated::Planned(Arguments::new()))
             }

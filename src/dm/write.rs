@@ -51,7 +51,7 @@ pub struct Plan {
     pub deleted: Vec<String>,
     /// What is to be called once the change is made and its answer has left, such as
     /// `ubus:network.interface.wan renew`.
-    pub calls: Vec<String>,
+    pub calls: Vec<Box<str>>,
 }
 
 impl Plan {

@@ -36,6 +36,8 @@ pub struct Request {
     pub edits: Vec<Edit>,
     /// By source, the [`checksum`] of the text the edits were planned on.
     pub read: Map<Box<str>, Box<str>>,
+    /// What is to be called once the answer has left; without edits they are all there is to be noted.
+    pub calls: Vec<Box<str>>,
     /// For whom its record is kept so that the guard can undo it; `None` if it is not.
     pub keep: Option<Box<str>>,
 }
@@ -141,9 +143,17 @@ impl fmt::Display for Recovered {
 pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<Committed, Error> {
     let before = match recover(disk, store)? {
         // Those that had been written before the interruption are noted, but not among these.
-        Recovered::Finished(packages) => packages.into_iter().chain(announce::left(disk)).collect(),
+        Recovered::Finished(packages) => packages.into_iter().chain(announce::left(disk).0).collect(),
         Recovered::Nothing | Recovered::TakenBack(_) | Recovered::Unreadable(_) => Vec::new(),
     };
+    if !announce::are_calls(&request.calls) {
+        return Err(Error::Refused("not to be called".into()));
+    }
+    if request.edits.is_empty() {
+        let sequence = store.state().commit();
+        expect(disk, sequence, &request.calls);
+        return Ok(Committed { sequence, packages: before });
+    }
     let sources: Set<Box<str>> =
         request.edits.iter().map(|edit| &edit.source).filter(|source| &***source != STATE).cloned().collect();
     if !sources.is_empty() && disk.list(SNAPSHOT).is_ok_and(|names| !names.is_empty()) {
@@ -165,17 +175,23 @@ pub fn commit(disk: &dyn Disk, store: &mut Store, request: &Request) -> Result<C
         return Err(Error::Refused("too many changes wait to be confirmed".into()));
     }
     let changed = plan.changed();
-    // A few octets in memory, without which the change is as good; one package too many is told of in vain.
-    if !changed.is_empty()
-        && let Err(error) = announce::expect(disk, plan.record.sequence, &changed)
-    {
-        log::warn!("{}: {error}", announce::UNANNOUNCED);
-    }
+    // One package too many is told of in vain; a call of what was not done would do something.
+    expect(disk, plan.record.sequence, &changed);
     let mut done = plan.execute(disk, store, request)?;
+    expect(disk, done.sequence, &request.calls);
     done.packages.extend(before);
     done.packages.sort();
     done.packages.dedup();
     Ok(done)
+}
+
+/// Notes what the services have to be told: a few octets in memory, without which the change is as good.
+fn expect(disk: &dyn Disk, sequence: u64, items: &[Box<str>]) {
+    if !items.is_empty()
+        && let Err(error) = announce::expect(disk, sequence, items)
+    {
+        log::warn!("{}: {error}", announce::UNANNOUNCED);
+    }
 }
 
 /// Finishes the commit that an interrupted run left behind, or takes it back where somebody changed the same

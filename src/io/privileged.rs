@@ -143,6 +143,8 @@ pub struct Opened {
     pub events: Vec<String>,
     /// The packages of which the services have not been told.
     pub unannounced: Vec<Box<str>>,
+    /// The calls that were asked for and not made.
+    pub calls: Vec<Box<str>>,
 }
 
 /// What does the work: the only one who writes the stores, and the packages while it lives.
@@ -153,6 +155,7 @@ pub struct Keeper {
     /// The packages that may be written.
     packages: Vec<String>,
     unannounced: Vec<Box<str>>,
+    calls: Vec<Box<str>>,
     /// Held by one piece of work at a time.
     store: Mutex<Store>,
     trail: Mutex<Trail>,
@@ -171,7 +174,7 @@ impl Keeper {
             log::warn!("{fault}");
         }
         log::debug!("state: {origin:?}");
-        let mut unannounced = announce::left(&*disk);
+        let (mut unannounced, calls) = announce::left(&*disk);
         match commit::recover(&*disk, &mut store) {
             Ok(commit::Recovered::Nothing) => {}
             Ok(done) => {
@@ -191,6 +194,7 @@ impl Keeper {
             folder,
             packages,
             unannounced,
+            calls,
             store: Mutex::new(store),
             trail: Mutex::default(),
             _alone: alone,
@@ -216,6 +220,7 @@ impl Keeper {
                     state: store.state().clone(),
                     events: store.events().iter().map(|(_, text)| text.to_string()).collect(),
                     unannounced: self.unannounced.clone(),
+                    calls: self.calls.clone(),
                 }));
             }
             Ask::Commit(request) => {

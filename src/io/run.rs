@@ -89,7 +89,7 @@ struct Loop {
 /// Fails where its stores cannot be read at all; everything else is logged and lived with.
 pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, String> {
     let privileged = Privileged::open(device.disk(), device.is_folder())?;
-    let Opened { mut state, events, unannounced } = match privileged.ask(Ask::Open) {
+    let Opened { mut state, events, unannounced, calls } = match privileged.ask(Ask::Open) {
         Answer::Opened(opened) => *opened,
         other => return Err(format!("the stores cannot be opened: {}", other.failure())),
     };
@@ -102,7 +102,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     }
     let mut agent = Agent::new(model, state, acs::ledger(&events), Rng::new(rng.bytes()));
     agent.set_reading_skew(device.reading_skew());
-    agent.resume(unannounced);
+    agent.resume(unannounced, calls);
     let (told, mut told_rx) = mpsc::channel(QUEUE);
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
     let mut notice = Notice::open(&device);
@@ -239,10 +239,10 @@ impl Loop {
     async fn act(&mut self, action: Action) -> Next {
         match action {
             Action::Fetch(keys) => self.fetch(keys),
-            Action::Commit(edits, sources, keep) => {
-                let read = self.read.iter().filter(|(key, _)| sources.contains(*key));
+            Action::Commit { edits, read, calls, keep } => {
+                let read = self.read.iter().filter(|(key, _)| read.contains(*key));
                 let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
-                let request = Request { edits, read, keep };
+                let request = Request { edits, read, calls, keep };
                 let done = match self.ask(Ask::Commit(request)).await {
                     Answer::Committed(done) => done,
                     other => Err(NotCommitted::Refused(Refusal::Backend(other.failure().to_string()))),
@@ -273,8 +273,9 @@ impl Loop {
             action @ (Action::Note(..) | Action::Post(_) | Action::Close) => {
                 return self.act_for_acs(action).await;
             }
-            Action::Announce(packages) => self.hands.give(Order::Announce(self.sequence, packages)),
-            Action::Call(calls) => self.hands.give(Order::Call(calls)),
+            Action::Announce(packages, calls) => {
+                self.hands.give(Order::Announce(self.sequence, packages, calls));
+            }
             Action::Configure(config) => {
                 log::set_max_level(config.agent.log_level);
                 let mut facts = self.configure_sockets(&config);

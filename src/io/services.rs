@@ -36,17 +36,15 @@ pub struct Services {
 
 /// What is to be done.
 pub(super) enum Order {
-    /// Tell of packages as they are after this commit.
-    Announce(u64, Vec<Box<str>>),
-    /// Make these calls.
-    Call(Vec<String>),
+    /// Tell of packages as they are after this commit, then make these calls.
+    Announce(u64, Vec<Box<str>>, Vec<Box<str>>),
     /// Have the firewall opened like this, and no other way.
     Openings(Privileged, Vec<Opening>),
 }
 
 impl Services {
-    /// Tells of packages and makes calls, in order, each once; the packages that were heard of.
-    pub async fn tell(&self, packages: &[Box<str>], calls: &[String]) -> Vec<Box<str>> {
+    /// Tells of packages and makes calls, in order, each once; the packages that were heard of, and the calls.
+    pub async fn tell(&self, packages: &[Box<str>], calls: &[Box<str>]) -> Vec<Box<str>> {
         let mut heard = Vec::new();
         for package in packages {
             if self.announce(package).await {
@@ -55,6 +53,7 @@ impl Services {
         }
         for call in calls {
             self.call_named(call).await;
+            heard.push(call.clone());
         }
         heard
     }
@@ -107,20 +106,12 @@ impl Services {
 
     async fn carry_out(&self, order: Order, told: &mpsc::Sender<Told>) {
         match order {
-            Order::Announce(upto, mut packages) => {
-                for _ in 0..MAX_TRIES {
-                    let mut deaf = Vec::new();
-                    for package in std::mem::take(&mut packages) {
-                        match self.announce(&package).await {
-                            true => drop(told.send(Told::Announced(upto, vec![package])).await),
-                            false => deaf.push(package),
-                        }
-                    }
-                    packages = deaf;
-                    if packages.is_empty() {
-                        return;
-                    }
-                    sleep(RETRY_WAIT).await;
+            Order::Announce(upto, packages, calls) => {
+                self.announce_all(upto, packages, told).await;
+                // One that is refused is so the next time, too.
+                for call in calls {
+                    self.call_named(&call).await;
+                    let _ = told.send(Told::Announced(upto, vec![call])).await;
                 }
             }
             Order::Openings(privileged, openings) if self.folder.is_none() => {
@@ -129,11 +120,23 @@ impl Services {
             }
             Order::Openings(_, openings) if openings.is_empty() => {}
             Order::Openings(_, openings) => self.log(&format!("service data {}", firewall::data(&openings))),
-            Order::Call(calls) => {
-                for call in calls {
-                    self.call_named(&call).await;
+        }
+    }
+
+    async fn announce_all(&self, upto: u64, mut packages: Vec<Box<str>>, told: &mpsc::Sender<Told>) {
+        for tried in 1.. {
+            let mut deaf = Vec::new();
+            for package in std::mem::take(&mut packages) {
+                match self.announce(&package).await {
+                    true => drop(told.send(Told::Announced(upto, vec![package])).await),
+                    false => deaf.push(package),
                 }
             }
+            packages = deaf;
+            if packages.is_empty() || tried == MAX_TRIES {
+                return;
+            }
+            sleep(RETRY_WAIT).await;
         }
     }
 }

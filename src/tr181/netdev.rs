@@ -118,7 +118,7 @@ pub fn last_change<'s>(at: &At<'_, 's>, device: &str) -> Value<'s> {
 pub fn restart(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let name = at.bound()?.name;
     for method in ["down", "up"] {
-        draft.calls.push(format!("ubus:network.interface.{name} {method}"));
+        draft.calls.push(format!("ubus:network.interface.{name} {method}").into());
     }
     Ok(())
 }

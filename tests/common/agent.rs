@@ -173,7 +173,7 @@ impl Bench {
         for fault in faults {
             self.say(&format!("log WARN {fault}"));
         }
-        let mut unannounced = announce::left(&self.disk);
+        let (mut unannounced, calls) = announce::left(&self.disk);
         match commit::recover(&self.disk, &mut store).expect("an interrupted commit can be dealt with") {
             commit::Recovered::Nothing => {}
             done => {
@@ -188,7 +188,7 @@ impl Bench {
         state.note_start(&store::boot_id(&self.disk));
         self.starts += 1;
         let mut agent = Agent::new(model(), state, ledger(&store), Rng::new([self.starts; 32]));
-        agent.resume(unannounced);
+        agent.resume(unannounced, calls);
         self.agent = Some(agent);
         self.store = Some(store);
         self.event(Event::Started);
@@ -273,8 +273,8 @@ impl Bench {
                 let sources = keys.into_iter().map(|key| self.fetch(key)).collect();
                 return Some(Event::Fetched(sources));
             }
-            Action::Commit(edits, sources, keep) => {
-                return Some(Event::Committed(self.commit(edits, &sources, keep)));
+            Action::Commit { edits, read, calls, keep } => {
+                return Some(Event::Committed(self.commit(edits, &read, calls, keep)));
             }
             Action::TakeBack(manager, note) => {
                 return Some(Event::TakenBack(self.take_back(&manager, &note)));
@@ -317,12 +317,16 @@ impl Bench {
             }
             #[cfg(feature = "cwmp")]
             Action::Close => self.say("closed"),
-            Action::Announce(packages) => {
-                self.say(&format!("announced {}", packages.join(" ")));
+            Action::Announce(packages, calls) => {
+                if !packages.is_empty() {
+                    self.say(&format!("announced {}", packages.join(" ")));
+                }
+                if !calls.is_empty() {
+                    self.say(&format!("called {}", calls.join(", ")));
+                }
                 let upto = self.store.as_ref().unwrap().state().commit();
-                let _ = announce::told(&self.disk, upto, &packages);
+                let _ = announce::told(&self.disk, upto, &[packages, calls].concat());
             }
-            Action::Call(calls) => self.say(&format!("called {}", calls.join(", "))),
             #[cfg(not(feature = "cwmp"))]
             Action::Configure(_) => return Some(Event::Runtime(Vec::new())),
             #[cfg(feature = "cwmp")]
@@ -389,6 +393,7 @@ impl Bench {
         &mut self,
         edits: Vec<Edit>,
         sources: &Set<Box<str>>,
+        calls: Vec<Box<str>>,
         keep: Option<Box<str>>,
     ) -> Result<(u64, Vec<Box<str>>), NotCommitted> {
         let files = self.packages();
@@ -399,7 +404,7 @@ impl Bench {
         let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
         let store = self.store.as_mut().unwrap();
         let before = store.state().clone();
-        match commit::commit(&self.disk, store, &Request { edits, read, keep }) {
+        match commit::commit(&self.disk, store, &Request { edits, read, calls, keep }) {
             Ok(done) => {
                 let told = state_changes(&before, self.store.as_ref().unwrap().state());
                 let now = self.packages();

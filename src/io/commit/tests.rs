@@ -38,7 +38,8 @@ fn request(disk: &SimDisk, store: &Store, keep: bool) -> Request {
     next.set_parameter_key("new").unwrap();
     edits.extend(store.state().difference(&next));
     let sum = |package: &&str| (source(package).into(), read_package(disk, package).unwrap().1.into());
-    Request { edits, read: PACKAGES.iter().map(sum).collect(), keep: keep.then(|| "acs".into()) }
+    let read = PACKAGES.iter().map(sum).collect();
+    Request { edits, read, keep: keep.then(|| "acs".into()), ..Request::default() }
 }
 
 fn start(disk: &SimDisk) -> (Store, Recovered) {
@@ -357,7 +358,7 @@ fn first_section(disk: &SimDisk, store: &Store) -> Request {
     next.set_parameter_key("new").unwrap();
     edits.extend(store.state().difference(&next));
     let sum = |package: &str| (format!("uci:{package}").into(), package_sum(disk, package).unwrap());
-    Request { edits, read: ["cpeagent", "dhcp"].map(sum).into(), keep: None }
+    Request { edits, read: ["cpeagent", "dhcp"].map(sum).into(), ..Request::default() }
 }
 
 /// Whether the section is there, `o` of dhcp is new, and the ParameterKey.

@@ -75,9 +75,9 @@ fn what_is_asked_over_the_socket_pair_is_done_to_the_files_and_kept() {
     let (store, ..) = Store::load(&disk).unwrap();
     assert_eq!(store.state().parameter_key(), "k");
     assert_eq!(store.events().iter().map(|(_, text)| text).collect::<Vec<_>>(), ["a"]);
-    assert_eq!(announce::left(&disk), [Box::from("dhcp")]);
+    assert_eq!(announce::left(&disk).0, [Box::from("dhcp")]);
     client.ask(&Ask::Announced(1, vec!["dhcp".into()])).done().unwrap();
-    assert!(announce::left(&disk).is_empty());
+    assert!(announce::left(&disk).0.is_empty());
     client.ask(&Ask::FactoryReset).done().unwrap();
     assert!(!dir.path().join("etc/cpeagent/state.0").exists());
 }
@@ -285,9 +285,14 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         0..3,
     );
     prop_oneof![
-        (prop::collection::vec(any::edit(), 0..5), sums, prop::option::of("[a-z ]{0,9}".prop_map(Box::from)))
-            .prop_map(|(edits, read, keep)| {
-                Ask::Commit(Request { edits, read: read.into_iter().collect(), keep })
+        (
+            prop::collection::vec(any::edit(), 0..5),
+            sums,
+            names.clone(),
+            prop::option::of("[a-z ]{0,9}".prop_map(Box::from))
+        )
+            .prop_map(|(edits, read, calls, keep)| {
+                Ask::Commit(Request { edits, read: read.into_iter().collect(), calls, keep })
             }),
         "[a-z]{0,9}".prop_map(|key| {
             let mut state = State::factory();
@@ -355,7 +360,7 @@ proptest! {
         for answer in [
             Answer::Done,
             Answer::Failed(io::Error::from_raw_os_error(error)),
-            Answer::Opened(Box::new(Opened { state: State::factory(), events: texts.clone(), unannounced: boxed() })),
+            Answer::Opened(Box::new(Opened { state: State::factory(), events: texts.clone(), unannounced: boxed(), calls: vec!["c".into()] })),
             Answer::Committed(Ok((number, boxed()))),
             Answer::Undone(Box::new(Undone { sequence: number, packages: boxed(), state: State::factory(), stayed: texts.clone() })),
             Answer::Committed(Err(NotCommitted::Changed)),

@@ -170,7 +170,8 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
             let mut edits = String::new();
             request.edits.iter().try_for_each(|edit| record::write_edit(edit, &mut edits)).ok()?;
             let read: Vec<&str> = request.read.iter().flat_map(|(source, sum)| [&**source, &**sum]).collect();
-            Out::kind(1).octets(edits.as_bytes()).texts(&read).texts(request.keep.as_slice())
+            let out = Out::kind(1).octets(edits.as_bytes()).texts(&read);
+            out.texts(&request.calls).texts(request.keep.as_slice())
         }
         Ask::Save(next) => Out::kind(2).octets(state(next)?.as_bytes()),
         Ask::Note(texts, whole) => Out::kind(3).texts(texts).texts(whole),
@@ -208,7 +209,7 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
             let texts: Vec<&str> = fields.texts()?;
             let (pairs, []) = texts.as_chunks() else { return None };
             let read = pairs.iter().map(|[source, sum]| ((*source).into(), (*sum).into())).collect();
-            Ask::Commit(Request { edits, read, keep: fields.texts()?.pop() })
+            Ask::Commit(Request { edits, read, calls: fields.texts()?, keep: fields.texts()?.pop() })
         }
         2 => Ask::Save(Box::new(fields.state()?)),
         3 => Ask::Note(fields.texts()?, fields.texts()?),
@@ -240,7 +241,8 @@ fn write_answer(answer: &Answer) -> Option<Vec<u8>> {
         Answer::Opened(opened) => Out::kind(2)
             .octets(state(&opened.state)?.as_bytes())
             .texts(&opened.events)
-            .texts(&opened.unannounced),
+            .texts(&opened.unannounced)
+            .texts(&opened.calls),
         Answer::Committed(Ok((sequence, packages))) => Out::kind(3).number(*sequence).texts(packages),
         Answer::Committed(Err(NotCommitted::Changed)) => Out::kind(4),
         Answer::Committed(Err(NotCommitted::Refused(why))) => match why {
@@ -276,8 +278,9 @@ fn read_answer(frame: &[u8], beside: Option<OwnedFd>) -> Option<Answer> {
         0 => Answer::Done,
         1 => Answer::Failed(io::Error::from_raw_os_error(fields.number()?.try_into().ok()?)),
         2 => {
-            let (state, events, unannounced) = (fields.state()?, fields.texts()?, fields.texts()?);
-            Answer::Opened(Box::new(Opened { state, events, unannounced }))
+            let (state, events) = (fields.state()?, fields.texts()?);
+            let (unannounced, calls) = (fields.texts()?, fields.texts()?);
+            Answer::Opened(Box::new(Opened { state, events, unannounced, calls }))
         }
         3 => Answer::Committed(Ok((fields.number()?, fields.texts()?))),
         4 => Answer::Committed(Err(NotCommitted::Changed)),

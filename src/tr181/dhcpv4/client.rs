@@ -268,7 +268,7 @@ pub fn client_lease_remaining<'s>(at: &At<'_, 's>) -> Value<'s> {
 
 /// `Renew` is carried out as a command; there is nothing to store.
 pub fn client_renew(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name));
+    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name).into());
     Ok(())
 }
 

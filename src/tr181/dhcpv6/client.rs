@@ -265,7 +265,7 @@ pub fn set_prefixes(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(
 
 /// `Renew` is carried out as a command; there is nothing to store.
 pub fn renew(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name));
+    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name).into());
     Ok(())
 }
 
