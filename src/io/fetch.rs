@@ -13,11 +13,11 @@ use super::ubus::Ubus;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::sorted::Set;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 /// The longest that one source may take; most take a few milliseconds, an `iwinfo scan` some seconds.
 pub const SOURCE_WAIT: Duration = Duration::from_secs(10);
@@ -95,23 +95,22 @@ impl Fetch {
         if keys.is_empty() {
             return Vec::new();
         }
-        let deadline = Instant::now() + SOURCE_WAIT;
-        // Bounded by the keys asked for.
-        let (send, mut receive) = mpsc::unbounded_channel();
-        let (files, wanted) = (self.files.clone(), keys.clone());
-        tokio::task::spawn_blocking(move || {
+        // All at once, or the loop would be woken for each of them; nothing any more for who has given up.
+        let read = Arc::new(std::sync::Mutex::new(Some(Vec::with_capacity(keys.len()))));
+        let (files, wanted, reading) = (self.files.clone(), keys.clone(), read.clone());
+        let done = tokio::task::spawn_blocking(move || {
             for key in wanted {
-                if send.send(files.fetch(&key)).is_err() {
-                    return;
+                let source = files.fetch(&key);
+                match &mut *reading.lock().unwrap_or_else(PoisonError::into_inner) {
+                    Some(sources) => sources.push(source),
+                    None => return,
                 }
             }
         });
-        let mut sources = Vec::with_capacity(keys.len());
-        for key in keys {
-            let source = timeout_at(deadline, receive.recv()).await.ok().flatten();
-            sources.push((key, source.unwrap_or_else(late)));
-        }
-        sources
+        let _ = timeout(SOURCE_WAIT, done).await;
+        let read = read.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let mut read = read.into_iter();
+        keys.into_iter().map(|key| (key, read.next().unwrap_or_else(late))).collect()
     }
 }
 

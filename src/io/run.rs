@@ -10,7 +10,7 @@ use super::commit::Request;
 use super::device::{Device, Exit, package};
 use super::firewall::Firewall;
 use super::local::{Asked, Local};
-use super::notice::Notice;
+use super::notice::{Edition, Notice, OWN};
 use super::pool;
 use super::privileged::{Answer, Ask, Opened, Privileged};
 use super::services::{Hands, Order};
@@ -53,8 +53,8 @@ pub(super) enum Told {
     Posted(Posted),
     /// The services were told of packages as they were after this commit.
     Announced(u64, Vec<Box<str>>),
-    /// Sources were read, packages with the checksums of their texts.
-    Fetched(Vec<(Box<str>, Source)>, Sums),
+    /// Sources were read, packages with the checksums of their texts; the agent's own one was of this edition, or a later one.
+    Fetched(Vec<(Box<str>, Source)>, Sums, Option<Edition>),
     /// The diagnostic of this number came to this.
     Diagnosed(u64, Verdict),
 }
@@ -70,6 +70,9 @@ struct Loop {
     rng: Rng,
     /// Checksums of the packages as they were last read.
     read: Map<Box<str>, Box<str>>,
+    /// The agent's own package as it was read last.
+    own: Option<(Edition, Source)>,
+    notice: Notice,
     told: mpsc::Sender<Told>,
     acs: Acs,
     local: Local,
@@ -105,7 +108,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     agent.resume(unannounced, calls);
     let (told, mut told_rx) = mpsc::channel(QUEUE);
     let (asks, mut asks_rx) = mpsc::channel(QUEUE);
-    let mut notice = Notice::open(&device);
+    let notice = Notice::open(&device);
     let (changes, mut changes_rx) = mpsc::channel(QUEUE);
     let local = Local::open(&device, asks);
     if let Some((ubus, events)) = device.take_events() {
@@ -121,6 +124,8 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         privileged,
         rng,
         read: Map::new(),
+        own: None,
+        notice,
         told,
         acs,
         local,
@@ -156,7 +161,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
                 None => continue,
             },
             Some(Asked { request, id }) = asks_rx.recv() => Event::Local(id, request),
-            changed = notice.changed() => Event::Changed(changed),
+            changed = this.notice.changed() => Event::Changed(changed),
             event = this.links.event() => this.linked(event),
             Some(changed) = changes_rx.recv() => Event::Changed(changed),
             () = tokio::time::sleep(wait) => match timer {
@@ -238,7 +243,7 @@ impl Loop {
 
     async fn act(&mut self, action: Action) -> Next {
         match action {
-            Action::Fetch(keys) => self.fetch(keys),
+            Action::Fetch(keys) => return self.fetch(keys),
             Action::Commit { edits, read, calls, keep } => {
                 let read = self.read.iter().filter(|(key, _)| read.contains(*key));
                 let read = read.map(|(key, sum)| (key.clone(), sum.clone())).collect();
@@ -315,24 +320,45 @@ impl Loop {
         Next::Nothing
     }
 
-    /// Reads sources in a task of its own.
-    fn fetch(&mut self, mut keys: Set<Box<str>>) {
-        let own = keys.remove(LINKS).then(|| (LINKS.into(), self.links.counts()));
+    /// Reads sources in a task of its own. What is known here is there at once.
+    fn fetch(&mut self, mut keys: Set<Box<str>>) -> Next {
+        let mut sources = Vec::new();
+        if keys.remove(LINKS) {
+            sources.push((LINKS.into(), self.links.counts()));
+        }
+        let edition = if keys.contains(OWN) { self.notice.edition() } else { None };
+        if let Some((known, source)) = &self.own
+            && edition.as_ref() == Some(known)
+        {
+            keys.remove(OWN);
+            sources.push((OWN.into(), source.clone()));
+        }
+        if keys.is_empty() {
+            return Next::Event(Box::new(Event::Fetched(sources)));
+        }
         let (packages, others): (Set<_>, Set<_>) = keys.into_iter().partition(|key| key.starts_with("uci:"));
         let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
         tokio::spawn(async move {
-            let read = pool::run(move || {
-                let read = packages.into_iter().map(|key| {
-                    let (source, sum) = package(&*disk, key.trim_start_matches("uci:"));
-                    ((key.clone(), source), (key, sum))
-                });
-                read.unzip::<_, _, Vec<_>, Sums>()
-            });
-            let ((mut sources, sums), others) = tokio::join!(read, fetch.fetch_all(others));
+            let read = async {
+                // Without work no thread is woken.
+                if packages.is_empty() {
+                    return Default::default();
+                }
+                pool::run(move || {
+                    let read = packages.into_iter().map(|key| {
+                        let (source, sum) = package(&*disk, key.trim_start_matches("uci:"));
+                        ((key.clone(), source), (key, sum))
+                    });
+                    read.unzip::<_, _, Vec<_>, Sums>()
+                })
+                .await
+            };
+            let ((read, sums), others) = tokio::join!(read, fetch.fetch_all(others));
+            sources.extend(read);
             sources.extend(others);
-            sources.extend(own);
-            let _ = told.send(Told::Fetched(sources, sums)).await;
+            let _ = told.send(Told::Fetched(sources, sums, edition)).await;
         });
+        Next::Nothing
     }
 
     async fn told(&mut self, told: Told) -> Option<Event> {
@@ -343,12 +369,16 @@ impl Loop {
                 // A connection request may have come meanwhile.
                 self.acs.woken()
             }
-            Told::Fetched(sources, sums) => {
+            Told::Fetched(sources, sums, edition) => {
                 for (key, sum) in sums {
                     match sum {
                         Some(sum) => drop(self.read.insert(key, sum)),
                         None => drop(self.read.remove(&key)),
                     }
+                }
+                if let Some(edition) = edition {
+                    let own = sources.iter().find(|(key, _)| &**key == OWN);
+                    self.own = own.map(|(_, source)| (edition, source.clone()));
                 }
                 for (key, source) in &sources {
                     if let Some(news) = self.failing.news(key, source) {
