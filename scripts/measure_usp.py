@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import time
 
 ROUTER = "tests/devices/wr4000-25.12"
 OWN = "self::agent"
-SMALL, LARGE, COMMITS = 2000, 20, 11
+SMALL, LARGE, COMMITS, UNDER_WAY = 2000, 20, 11, 16
 ONE, ALL = "Device.DeviceInfo.SerialNumber", "Device."
 SSID = "Device.WiFi.SSID.1.SSID"
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -52,6 +53,21 @@ config permission 'full_all'
 	option command 'r-xn'
 """
 
+# Behind SETTINGS: the broker vouches for who speaks through it.
+TRUST = """
+config usp 'usp'
+	option ca_file '/etc/ca.pem'
+
+config certificate 'ca'
+	option enable '1'
+	option file '/etc/ca.pem'
+
+config credential 'vouches'
+	option enable '1'
+	option certificate 'ca'
+	option uses 'MTP-and-broker'
+"""
+
 
 # --- messages ---------------------------------------------------------------------------------------------------------------------------------------
 
@@ -76,6 +92,10 @@ def record(sender, msg_id, kind, tag, request):
 
 def get(sender, msg_id, path):
     return record(sender, msg_id, 1, 1, field(1, path))
+
+
+def supported(sender, msg_id):
+    return record(sender, msg_id, 12, 2, field(1, ALL) + b"\x18\x01\x20\x01\x28\x01")
 
 
 def subscribe(sender, msg_id):
@@ -112,21 +132,45 @@ class Stream:
         return self.take(self.buffer.index(b"\r\n\r\n") + 4)
 
 
+class Authority:
+    """Signs for the controller of a WebSocket and for the broker; its files are in a folder."""
+
+    def __init__(self, folder):
+        self.ca, self.key, self.leaf = (os.path.join(folder, name) for name in ("ca.pem", "key.pem", "leaf.pem"))
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        self.make("-x509", *curve, "-subj", "/CN=authority", "-keyout", self.key + ".ca", "-out", self.ca)
+        names = "subjectAltName=URI:urn:bbf:usp:id:self::ws,IP:127.0.0.1"
+        self.make("-x509", *curve, "-subj", "/CN=leaf", "-CA", self.ca, "-CAkey", self.key + ".ca", "-addext", names,
+                  "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", self.key, "-out", self.leaf)
+
+    def make(self, *arguments):
+        subprocess.run(["openssl", "req", *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.leaf, self.key)
+        return context
+
+
 class WebSocket:
     """The controller's end of a session that the agent opens."""
 
     name, words = "self::ws", "a WebSocket"
 
-    def __init__(self):
+    def __init__(self, authority=None):
+        self.authority = authority
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(30)
 
     def settings(self):
         port = self.listener.getsockname()[1]
-        return CONTROLLER.format("ws") + f"\toption host '127.0.0.1'\n\toption port '{port}'\n\toption path '/usp'\n\toption encryption '0'\n"
+        return CONTROLLER.format("ws") + f"\toption host '127.0.0.1'\n\toption port '{port}'\n\toption path '/usp'\n\toption encryption '{int(bool(self.authority))}'\n"
 
     def open(self):
-        self.stream = Stream(self.listener.accept()[0])
+        stream = self.listener.accept()[0]
+        if self.authority:
+            stream = self.authority.context().wrap_socket(stream, server_side=True)
+        self.stream = Stream(stream)
         key = re.search(rb"(?i)sec-websocket-key: *(\S+)", self.stream.head()).group(1)
         accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
         self.stream.stream.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept
@@ -158,13 +202,17 @@ class Mqtt:
 
     name, words = "self::mqtt", "MQTT 5.0"
 
-    def __init__(self):
+    def __init__(self, authority=None):
+        self.authority = authority
         self.folder = tempfile.mkdtemp(prefix="cpeagent-measure-")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+            self.port, self.tls = free.getsockname()[1], other.getsockname()[1]
         path = os.path.join(self.folder, "mosquitto.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
+            if authority:
+                # The device alone is behind TLS. The broker may drop root before it reads its key.
+                file.write(f"listener {self.tls} 127.0.0.1\ncertfile {authority.leaf}\nkeyfile {authority.key}\nuser root\n")
         program = next(path for path in MOSQUITTO if os.path.exists(path))
         self.broker = subprocess.Popen([program, "-c", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
@@ -182,7 +230,8 @@ class Mqtt:
     def settings(self):
         return (CONTROLLER.format("mqtt") + "\toption protocol 'MQTT'\n\toption mtp 'broker'\n\toption topic 'controllers'\n\n"
                 "config mtp 'broker'\n\toption enable '1'\n\toption protocol 'MQTT'\n\toption mqtt 'net'\n\toption response_topic 'agents'\n\n"
-                f"config mqtt 'net'\n\toption enable '1'\n\toption broker '127.0.0.1'\n\toption port '{self.port}'\n")
+                f"config mqtt 'net'\n\toption enable '1'\n\toption broker '127.0.0.1'\n\toption port '{self.tls if self.authority else self.port}'\n"
+                f"\toption transport '{'TLS' if self.authority else 'TCP/IP'}'\n")
 
     def packet(self, first, content):
         self.stream.stream.sendall(bytes([first]) + number(len(content)) + content)
@@ -222,17 +271,22 @@ class Mqtt:
 
 # --- figures ----------------------------------------------------------------------------------------------------------------------------------------
 
-def asked(peer, path, count):
-    """Milliseconds of each of so many requests, one after the other."""
-    times = []
-    for at in range(count):
-        octets = get(peer.name, f"{path}{at}", path)
-        began = time.perf_counter()
-        peer.send(octets)
-        answer, came = peer.receive()
-        times.append((came - began) * 1000)
-        assert f"{path}{at}".encode() in answer, answer[:200]
-    return times
+def asked(peer, path, count, under_way=1):
+    """Milliseconds of each of so many requests, so many of them under way, and how many there are in a second."""
+    times, sent = [], {}
+    began = time.perf_counter()
+    for at in range(count + under_way):
+        if at >= under_way:
+            answer, came = peer.receive()
+            # The links of an agent answer in the order of the questions.
+            msg_id = f"{path}{at - under_way}"
+            assert msg_id.encode() in answer, answer[:200]
+            times.append((came - sent.pop(msg_id)) * 1000)
+        if at < count:
+            octets = get(peer.name, f"{path}{at}", path)
+            sent[f"{path}{at}"] = time.perf_counter()
+            peer.send(octets)
+    return sorted(times), count / (time.perf_counter() - began)
 
 
 def notified(peer, folder):
@@ -256,43 +310,95 @@ def notified(peer, folder):
     return statistics.median(waits)
 
 
-def memory(process, name):
-    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
-        return int(re.search(rf"^{name}:\s+(\d+)", file.read(), re.MULTILINE).group(1))
+class Router:
+    """The agent on a copy of the recorded router, with these controllers."""
+
+    def __init__(self, program, peers, authority=None):
+        self.peers, self.root = peers, tempfile.mkdtemp(prefix="cpeagent-measure-")
+        self.folder = os.path.join(self.root, "router")
+        shutil.copytree(ROUTER, self.folder)
+        with open(os.path.join(self.folder, "etc/config/cpeagent"), "w", encoding="utf-8") as file:
+            file.write(SETTINGS + (TRUST if authority else "") + "".join(peer.settings() for peer in peers))
+        if authority:
+            shutil.copy(authority.ca, os.path.join(self.folder, "etc/ca.pem"))
+        self.process = subprocess.Popen([program, "--root", self.folder, "run"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        for peer in self.peers:
+            peer.open()
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        for peer in self.peers[1:]:
+            peer.stop()
+        shutil.rmtree(self.root)
+
+    def memory(self, name):
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
+            return int(re.search(rf"^{name}:\s+(\d+)", file.read(), re.MULTILINE).group(1))
+
+    def peak(self, work):
+        """The most heap and stacks while something is done: what the process grew by, beside what it had."""
+        before, own = self.memory("VmRSS"), self.memory("RssAnon")
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="utf-8") as file:
+            file.write("5")
+        work()
+        return own + max(0, self.memory("VmHWM") - before)
+
+
+def speed(program, peers):
+    """How fast, without TLS: what is measured is the agent."""
+    made = []
+    with Router(program, peers) as router:
+        for peer in peers:
+            for path, count, under_way, words in ((ONE, SMALL, 1, "one parameter"), (ONE, SMALL, UNDER_WAY, f"one parameter, {UNDER_WAY} under way"),
+                                                  (ALL, LARGE, 1, "`Device.`"), (ALL, 2 * LARGE, UNDER_WAY, f"`Device.`, {UNDER_WAY} under way")):
+                times, rate = asked(peer, path, count, under_way)
+                made.append((f"USP over {peer.words}: Get of {words}, median, 99th percentile, a second",
+                             f"{statistics.median(times):.2f} ms, {times[int(len(times) * 0.99)]:.2f} ms, {rate:.0f}"))
+        made.append(("USP: from a UCI commit to its Notify at the controller", f"{notified(peers[0], router.folder):.1f} ms"))
+    return made
+
+
+def held(program, authority):
+    """How much memory, with a controller over each transport, over TLS."""
+    peers = [kind(authority) for kind in kinds()]
+    with Router(program, peers, authority) as router:
+        asked(peers[0], ONE, 50)
+        words = " and ".join(f"{peer.words} with TLS" for peer in peers)
+        made = [(f"USP over {words}: memory, of that heap and stacks", f"{router.memory('VmRSS')} KiB, {router.memory('RssAnon')} KiB")]
+        for peer in peers:
+            tops = [router.peak(lambda: asked(peer, ALL, 1))]
+            peer.send(supported(peer.name, "supported"))
+            tops.append(router.peak(peer.receive))
+            made.append((f"USP over {peer.words} with TLS: heap and stacks at the peak of the first Get of `Device.`, of GetSupportedDM",
+                         ", ".join(f"{top} KiB" for top in tops)))
+        for peer in peers:
+            asked(peer, ONE, SMALL, UNDER_WAY)
+            asked(peer, ALL, LARGE, UNDER_WAY)
+        made.append((f"USP over {words}: memory after that and {2 * LARGE} times `Device.`, of that heap and stacks",
+                     f"{router.memory('VmRSS')} KiB, {router.memory('RssAnon')} KiB"))
+    return made
+
+
+def kinds():
+    """The transports that can be measured here."""
+    return [WebSocket] + ([Mqtt] if any(map(os.path.exists, MOSQUITTO)) else [])
 
 
 def rows(program):
-    """The rows of the table; fewer where there is no mosquitto, none where the program does not speak USP."""
+    """The rows of the table; fewer where there is no mosquitto or openssl, none where the program does not speak USP."""
     with open(program, "rb") as file:
         if b"Sec-WebSocket-Protocol" not in file.read():
             return []
-    peers = [WebSocket()] + ([Mqtt()] if any(map(os.path.exists, MOSQUITTO)) else [])
-    root = tempfile.mkdtemp(prefix="cpeagent-measure-")
-    folder = os.path.join(root, "router")
-    shutil.copytree(ROUTER, folder)
-    with open(os.path.join(folder, "etc/config/cpeagent"), "w", encoding="utf-8") as file:
-        file.write(SETTINGS + "".join(peer.settings() for peer in peers))
-    process = subprocess.Popen([program, "--root", folder, "run"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    made = []
-    try:
-        for peer in peers:
-            peer.open()
-        time.sleep(0.5)
-        both = " and ".join(peer.words for peer in peers)
-        made.append((f"USP: memory with controllers over {both}, of that heap and stacks",
-                     f"{memory(process, 'VmRSS')} KiB, {memory(process, 'RssAnon')} KiB"))
-        for peer in peers:
-            for path, count, words in ((ONE, SMALL, "one parameter"), (ALL, LARGE, "`Device.`")):
-                times = sorted(asked(peer, path, count))
-                made.append((f"USP over {peer.words}: Get of {words}, median, 99th percentile, a second",
-                             f"{statistics.median(times):.2f} ms, {times[int(len(times) * 0.99)]:.2f} ms, {1000 / statistics.mean(times):.0f}"))
-        made.append(("USP: from a UCI commit to its Notify at the controller", f"{notified(peers[0], folder):.1f} ms"))
-        made.append(("USP: memory after that, of that heap and stacks",
-                     f"{memory(process, 'VmRSS')} KiB, {memory(process, 'RssAnon')} KiB"))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        for peer in peers[1:]:
-            peer.stop()
-        shutil.rmtree(root)
+    made = speed(program, [kind() for kind in kinds()])
+    if shutil.which("openssl"):
+        folder = tempfile.mkdtemp(prefix="cpeagent-measure-")
+        os.chmod(folder, 0o755)
+        made += held(program, Authority(folder))
+        shutil.rmtree(folder)
     return made
