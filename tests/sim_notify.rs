@@ -13,7 +13,10 @@ mod cwmp_schema;
 mod device;
 
 use agent::Bench;
-use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, id};
+use controller::{
+    CONTROLLER, Controller, MQTT, OWN, SETTINGS, SUBSCRIPTIONS, created, delete, id, set, subscribe, told,
+    word, words,
+};
 use cpeagent::agent::Event;
 use cpeagent::dm::source::Source;
 use cpeagent::io::disk::Disk;
@@ -32,7 +35,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DEVICE: &str = "wr4000-25.12";
-const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
 const SSID: &str = "Device.WiFi.SSID.1.SSID";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,81 +71,6 @@ fn lose(bench: &mut Bench, link: u64) {
         failures: 1,
         retry_in: None,
     }));
-}
-
-/// Subscribes; the path of the row.
-fn subscribe(
-    bench: &mut Bench,
-    who: &mut Controller,
-    kind: &str,
-    paths: &str,
-    more: &[(&str, &str)],
-) -> String {
-    let id = format!("{kind} {paths}");
-    let settings = [("Enable", "true"), ("ID", &id), ("NotifType", kind), ("ReferenceList", paths)];
-    let settings = settings.iter().chain(more).map(|(param, value)| pb::add::CreateParamSetting {
-        param: (*param).into(),
-        value: (*value).into(),
-        required: true,
-    });
-    let object = pb::add::CreateObject { obj_path: SUBSCRIPTIONS.into(), param_settings: settings.collect() };
-    let add = ReqType::Add(pb::Add { allow_partial: false, create_objs: vec![object] });
-    created(who.ask(bench, &format!("add {id}"), add))
-}
-
-fn created(answer: Result<RespType, pb::Error>) -> String {
-    let RespType::AddResp(answer) = answer.unwrap() else { panic!("no AddResp") };
-    let status = answer.created_obj_results[0].oper_status.clone().unwrap().oper_status.unwrap();
-    let pb::add_resp::created_object_result::operation_status::OperStatus::OperSuccess(done) = status else {
-        panic!("{status:?}")
-    };
-    done.instantiated_path
-}
-
-fn set(path: &str, value: &str) -> ReqType {
-    let (object, name) = path.rsplit_once('.').unwrap();
-    let setting = pb::set::UpdateParamSetting { param: name.into(), value: value.into(), required: true };
-    let object = pb::set::UpdateObject { obj_path: format!("{object}."), param_settings: vec![setting] };
-    ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
-}
-
-fn delete(path: &str) -> ReqType {
-    ReqType::Delete(pb::Delete { allow_partial: false, obj_paths: vec![path.into()] })
-}
-
-/// The notices that were sent to an endpoint on any link and not taken yet: msg_id and content.
-fn told(bench: &mut Bench, endpoint: &str) -> Vec<(String, pb::Notify)> {
-    let mut out = Vec::new();
-    bench.commands.retain(|command| {
-        let LinkCommand::Send { record, .. } = command else { return true };
-        let record = pb::record::Record::decode(record.as_slice()).unwrap();
-        let Some(RecordType::NoSessionContext(context)) = &record.record_type else { return true };
-        let message = read(&context.payload).unwrap();
-        match message.said {
-            Said::Request(ReqType::Notify(notify)) if record.to_id == endpoint => {
-                out.push((message.msg_id, notify));
-                false
-            }
-            _ => true,
-        }
-    });
-    out
-}
-
-/// The same, in words.
-fn words(bench: &mut Bench, endpoint: &str) -> Vec<String> {
-    told(bench, endpoint).into_iter().map(|(_, notify)| word(&notify)).collect()
-}
-
-fn word(notify: &pb::Notify) -> String {
-    match notify.notification.as_ref().unwrap() {
-        Notification::ValueChange(it) => format!("{} = {}", it.param_path, it.param_value),
-        Notification::ObjCreation(it) => format!("+{}", it.obj_path),
-        Notification::ObjDeletion(it) => format!("-{}", it.obj_path),
-        Notification::Event(it) => format!("{}{}", it.obj_path, it.event_name),
-        Notification::OperComplete(it) => format!("{}{} {}", it.obj_path, it.command_name, it.command_key),
-        Notification::OnBoardReq(_) => "on board".into(),
-    }
 }
 
 /// The controller answers a notice.

@@ -164,19 +164,11 @@ fn local(request: &Request) -> (String, Vec<Change>) {
     ("local".into(), asked)
 }
 
-/// Whether a parameter is a secret; also one whose path leads who knows where.
+/// Whether a parameter is a secret; also one whose path cannot be told.
 fn is_secret(model: &Model, path: &str) -> bool {
     let Ok(pattern) = Pattern::parse(path) else { return true };
-    let Some((Step::Name(name), above)) = pattern.steps().split_last() else { return false };
-    let mut object = String::new();
-    for step in above {
-        match step {
-            Step::Name(name) => object.extend([name, "."]),
-            Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => object.push_str("{i}."),
-            Step::Follow { .. } => return true,
-        }
-    }
-    let object = model.find(&object).and_then(|at| model.object(at).ok());
-    let param = object.and_then(|object| object.param(name));
-    audit::is_secret(name) || param.is_some_and(|(_, param)| param.flags.is_secret())
+    // Whatever follows a reference leads who knows where.
+    let follows = pattern.steps().iter().any(|step| matches!(step, Step::Follow { .. }));
+    let name = path.rsplit('.').next().unwrap_or_default();
+    follows || audit::is_secret(name) || model.param_of(&pattern).is_some_and(|param| param.flags.is_secret())
 }

@@ -503,6 +503,16 @@ pub fn is_alias(text: &str) -> bool {
         && !["==", "!=", "~="].iter().any(|op| text.contains(op))
 }
 
+/// The items of a list of paths, with what may follow each: split at commas outside of searches, without empty ones.
+pub fn list(text: &str) -> Vec<&str> {
+    let mut depth = 0i32;
+    let items = text.split(|c| {
+        depth += i32::from(c == '[') - i32::from(c == ']');
+        c == ',' && depth == 0
+    });
+    items.filter(|item| !item.trim().is_empty()).collect()
+}
+
 /// The text without what follows the last name.
 fn bare(text: &str) -> &str {
     let end = Kind::of(text).suffix();

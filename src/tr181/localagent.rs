@@ -1,30 +1,29 @@
 //! Device.LocalAgent.: what its lines cannot say.
 
 mod certificates;
+mod rows;
 
 pub use certificates::{
     add_certificate, add_my_certificate, delete_certificate, fingerprint_algorithms, get_fingerprint, issuer,
     serial,
 };
+pub use rows::{
+    MAX_SUBSCRIPTIONS, MAX_THRESHOLDS, add_subscription, add_threshold, most_subscriptions,
+    set_reference_path, set_references, set_threshold_param, set_threshold_value,
+};
 
 use super::deviceinfo;
 use crate::dm::acl;
 use crate::dm::error::Refusal;
-use crate::dm::path::Pattern;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::{At, KEPT};
 use crate::dm::write::Draft;
-use crate::time::UNKNOWN;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 const PACKAGE: &str = "uci:cpeagent";
-/// The most subscriptions, of all controllers together.
-pub const MAX_SUBSCRIPTIONS: usize = 128;
-/// The type of sections that hold subscriptions.
-const SUBSCRIPTION: &str = "subscription";
 /// Longest instance part of an endpoint id, in characters.
 //= TR-369 R-ARC.6: an instance-id has at most 50 characters.
 const MAX_INSTANCE: usize = 50;
@@ -79,11 +78,6 @@ pub fn protocols<'s>(_: &At<'_, 's>) -> Value<'s> {
     })))
 }
 
-/// The bound of the table of subscriptions.
-pub fn most_subscriptions<'s>(_: &At<'_, 's>) -> Value<'s> {
-    Ok(Some(Cow::Owned(MAX_SUBSCRIPTIONS.to_string())))
-}
-
 /// The name of a row: the option `name`, else the section's.
 pub fn title<'s>(at: &At<'_, 's>) -> Value<'s> {
     let own = at.opt("name").filter(|name| !name.is_empty());
@@ -107,14 +101,15 @@ pub fn set_targets(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<()
     draft.set(&bound.source, bound.name, "target", (!targets.is_empty()).then_some(list))
 }
 
-/// Deletes a controller with the sections that are part of it and what it subscribed to.
+/// Deletes a controller with the sections that are part of it, what it subscribed to and its thresholds.
 //= TR-369 R-ARC.12: what referred to a row that goes refers to nothing.
 pub fn delete_controller(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let name = at.bound()?.name;
     for kind in ["controller_mtp", "boot_parameter"] {
         delete_parts(at, draft, (PACKAGE, kind, "controller"), name)?;
     }
-    delete_parts(at, draft, (KEPT, SUBSCRIPTION, "Recipient"), name)?;
+    delete_parts(at, draft, (KEPT, rows::SUBSCRIPTION, "Recipient"), name)?;
+    delete_parts(at, draft, (KEPT, rows::THRESHOLD, "Controller"), name)?;
     draft.remove(PACKAGE, name)
 }
 
@@ -138,42 +133,6 @@ pub fn delete_parts(
         }
     }
     Ok(())
-}
-
-/// Makes a subscription of the controller that asks for it.
-//= TR-369 12: Recipient and CreationDate are set by the agent; the recipient is who made it.
-pub fn add_subscription(at: &At<'_, '_>, number: u32, draft: &mut Draft) -> Result<(), Stop> {
-    let caller = at.tree("agent:caller")?.and_then(|caller| caller.str("Controller")).unwrap_or_default();
-    let controller = at.view.row_at("Device.LocalAgent.Controller", caller)?;
-    let bound = controller.as_ref().and_then(|row| row.section.as_ref());
-    let Some(bound) = bound else {
-        return Err(Refusal::Denied("only a controller can subscribe".into()).into());
-    };
-    if at.view.sections(KEPT, SUBSCRIPTION)?.len() >= MAX_SUBSCRIPTIONS {
-        return Err(Refusal::Exhausted("subscriptions".into()).into());
-    }
-    let name = format!("{SUBSCRIPTION}{number}");
-    draft.add(KEPT, &name, SUBSCRIPTION)?;
-    let now = at.view.snapshot.now.wall.map_or_else(|| UNKNOWN.to_string(), |now| now.to_string());
-    let id = format!("cpe-{number}");
-    for (option, value) in [("Recipient", bound.name), ("ID", &id), ("CreationDate", &now)] {
-        draft.set_text(KEPT, &name, option, value)?;
-    }
-    Ok(())
-}
-
-/// Sets what a subscription is about, once; refuses what is no path.
-//= TR-369 12: ReferenceList cannot be changed once it is set.
-pub fn set_references(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    let bound = at.bound()?;
-    let before = bound.tree.str("ReferenceList").unwrap_or_default();
-    if !before.is_empty() && before != value {
-        return Err(Refusal::NotWritable.into());
-    }
-    if value.split(',').any(|path| !value.is_empty() && Pattern::parse_reference(path).is_err()) {
-        return Err(Refusal::OutOfRange { allowed: "paths of the data model".into() }.into());
-    }
-    draft.set_text(&bound.source, bound.name, "ReferenceList", value)
 }
 
 #[cfg(test)]

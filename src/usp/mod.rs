@@ -11,4 +11,5 @@ pub mod notice;
 pub mod pb;
 pub mod record;
 pub mod subscription;
+pub mod threshold;
 pub mod wire;

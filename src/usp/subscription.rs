@@ -7,7 +7,7 @@ use super::msg::add::keys_of_row;
 use super::msg::notify::{Notification, created, deleted, value_change};
 use crate::dm::acl::{self, Rights, Rwxn};
 use crate::dm::error::Refusal;
-use crate::dm::path::Pattern;
+use crate::dm::path::{self, Pattern};
 use crate::dm::read::{Cursor, Node};
 use crate::dm::schema::Notify;
 use crate::dm::source::Stop;
@@ -74,6 +74,8 @@ pub struct Looked {
     pub seen: Seen,
     /// Whether there was no room for all that it is about.
     pub cut: bool,
+    /// Whether it is about what announces no change, whatever its source does.
+    pub restless: bool,
 }
 
 /// For whom and on what a subscription looks.
@@ -177,7 +179,7 @@ impl Subscription {
     //= TR-369 12: ValueChange compares with the state at subscription and at each change.
     //= TR-369 12: wildcards and searches mean rows that come later, too.
     pub fn look(&self, at: &Looking<'_, '_>, before: Option<&Seen>) -> Result<Looked, Stop> {
-        let mut look = Look { at, before, now: Looked::default(), wait: false, failed: false };
+        let mut look = Look::new(at, before);
         for reference in &self.references {
             match self.kind {
                 NotifType::ValueChange => look.values(reference),
@@ -186,53 +188,43 @@ impl Subscription {
                 NotifType::OperationComplete | NotifType::Event => {}
             }
         }
-        if look.wait {
-            return Err(Stop::Wait);
-        }
-        if let Some(before) = before {
-            look.gone(before, self.kind)?;
-        }
-        Ok(look.now)
+        look.over(Some(self.kind))
     }
 }
 
 /// The paths of a reference list; what is no path is left out.
 fn acl_paths(list: &str) -> Vec<Pattern> {
-    let paths = split(list).into_iter();
-    paths.filter_map(|path| acl::target(path.trim()).ok()).collect()
-}
-
-/// Splits at commas outside of searches.
-fn split(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut out) = (0i32, 0, Vec::new());
-    for (at, c) in list.char_indices() {
-        match c {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            ',' if depth == 0 => {
-                out.extend(list.get(start..at));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    out.extend(list.get(start..));
-    out.retain(|path| !path.trim().is_empty());
-    out
+    path::list(list).into_iter().filter_map(|path| acl::target(path.trim()).ok()).collect()
 }
 
 /// A look under way.
-struct Look<'a, 's> {
-    at: &'a Looking<'a, 's>,
+pub(super) struct Look<'a, 's> {
+    pub at: &'a Looking<'a, 's>,
     before: Option<&'a Seen>,
-    now: Looked,
+    pub now: Looked,
     wait: bool,
     failed: bool,
 }
 
-impl<'s> Look<'_, 's> {
+impl<'a, 's> Look<'a, 's> {
+    /// Begins one.
+    pub fn new(at: &'a Looking<'a, 's>, before: Option<&'a Seen>) -> Look<'a, 's> {
+        Look { at, before, now: Looked::default(), wait: false, failed: false }
+    }
+
+    /// What it came to; with what is gone by now, if that is told.
+    pub fn over(mut self, kind: Option<NotifType>) -> Result<Looked, Stop> {
+        if self.wait {
+            return Err(Stop::Wait);
+        }
+        if let Some(before) = self.before {
+            self.gone(before, kind)?;
+        }
+        Ok(self.now)
+    }
+
     /// What a reference means now; an object may be written without its dot.
-    fn nodes(&mut self, pattern: &Pattern) -> Vec<Node<'s>> {
+    pub fn nodes(&mut self, pattern: &Pattern) -> Vec<Node<'s>> {
         let (view, rights) = (self.at.view, self.at.rights);
         let may = |path: &str| Ok(rights.at(view, path)?.param.has(Rwxn::R));
         let may: crate::dm::search::MayRead<'_> = if rights.is_all() { None } else { Some(&may) };
@@ -249,7 +241,8 @@ impl<'s> Look<'_, 's> {
         }
     }
 
-    fn stopped(&mut self, stop: &Stop) {
+    /// Notes why something could not be read.
+    pub fn stopped(&mut self, stop: &Stop) {
         match stop {
             Stop::Wait => self.wait = true,
             Stop::Refused(Refusal::UnknownPath) => {}
@@ -258,7 +251,7 @@ impl<'s> Look<'_, 's> {
     }
 
     /// Notes what is seen; whether there was room for it, and it was not seen already.
-    fn note(&mut self, path: &str, mark: u64) -> bool {
+    pub fn note(&mut self, path: &str, mark: u64) -> bool {
         if self.now.seen.0.len() >= self.at.room && !self.now.seen.0.contains_key(path) {
             self.now.cut = true;
             return false;
@@ -266,7 +259,8 @@ impl<'s> Look<'_, 's> {
         self.now.seen.0.insert(path.into(), mark).is_none()
     }
 
-    fn mark(&self, path: &str) -> Option<u64> {
+    /// What was noted the last time.
+    pub fn mark(&self, path: &str) -> Option<u64> {
         self.before?.0.get(path).copied()
     }
 
@@ -397,7 +391,7 @@ impl<'s> Look<'_, 's> {
     }
 
     /// What was seen before and is not there now.
-    fn gone(&mut self, before: &Seen, kind: NotifType) -> Result<(), Stop> {
+    fn gone(&mut self, before: &Seen, kind: Option<NotifType>) -> Result<(), Stop> {
         let view = self.at.view;
         let mut wait = false;
         for (path, mark) in &before.0 {
@@ -408,7 +402,7 @@ impl<'s> Look<'_, 's> {
                 self.now.seen.0.insert(path.clone(), *mark);
                 continue;
             }
-            if kind != NotifType::ObjectDeletion {
+            if kind != Some(NotifType::ObjectDeletion) {
                 continue;
             }
             //= TR-369 17: InstantiatedObj n: whoever lacks it is told of no row that went.
@@ -445,4 +439,4 @@ fn checksum(value: &str) -> u64 {
 
 #[cfg(test)]
 #[path = "subscription_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -13,14 +13,14 @@ use proptest::prelude::*;
 use std::cell::RefCell;
 
 /// A router: pools by section, with name, whether enabled, and speed; and what `acme stats` gives.
-struct Router {
+pub struct Router {
     model: Model,
     instances: RefCell<Instances>,
-    pools: Map<&'static str, (String, bool, String)>,
-    stats: Source,
+    pub pools: Map<&'static str, (String, bool, String)>,
+    pub stats: Source,
 }
 
-fn router() -> Router {
+pub fn router() -> Router {
     let pool = |name: &str, on| (name.to_string(), on, "5".to_string());
     let mut instances = Instances::default();
     for section in ["lan", "guest"] {
@@ -58,8 +58,18 @@ impl Router {
     }
 
     fn doubting(&self, one: &Subscription, rights: &Rights, before: Option<&Seen>, doubt: bool) -> Looked {
+        self.seen(rights, doubt, |at| one.look(at, before))
+    }
+
+    /// What a look with these rights comes to.
+    pub fn seen(
+        &self,
+        rights: &Rights,
+        doubt: bool,
+        look: impl Fn(&Looking<'_, '_>) -> Result<Looked, Stop>,
+    ) -> Looked {
         let done = attempt(&self.model, &mut self.snapshot(), &self.instances, |view| {
-            one.look(&Looking { view, rights, doubt, room: 1000 }, before)
+            look(&Looking { view, rights, doubt, room: 1000 })
         });
         match done {
             Ok(looked) => looked,

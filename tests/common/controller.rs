@@ -7,7 +7,9 @@ use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
 use cpeagent::usp::mtp::{Certified, Details, LinkCommand, LinkEvent, MqttVersion, Up};
 use cpeagent::usp::pb;
+use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
+use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use cpeagent::usp::record::{self, VERSION};
@@ -198,9 +200,7 @@ impl Controller {
     pub fn ask(&mut self, bench: &mut Bench, msg_id: &str, request: ReqType) -> Result<RespType, pb::Error> {
         self.send_as(bench, &self.endpoint.clone(), OWN, msg_id, request);
         let record = self.record(bench);
-        let Some(pb::record::record::RecordType::NoSessionContext(context)) = record.record_type else {
-            panic!("{record:?}")
-        };
+        let Some(RecordType::NoSessionContext(context)) = record.record_type else { panic!("{record:?}") };
         let message = msg::read(&context.payload).unwrap();
         assert_eq!(message.msg_id, msg_id);
         match message.said {
@@ -268,5 +268,100 @@ pub fn answered(answer: Result<RespType, pb::Error>) -> Result<Vec<(String, Stri
         }
         OperationResp::CmdFailure(failure) => Err(failure.err_code),
         OperationResp::ReqObjPath(path) => panic!("{path}"),
+    }
+}
+
+/// The table of subscriptions.
+pub const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+
+/// An Add of one row.
+pub fn add(table: &str, settings: &[(&str, &str)]) -> ReqType {
+    let settings = settings.iter().map(|(param, value)| pb::add::CreateParamSetting {
+        param: (*param).into(),
+        value: (*value).into(),
+        required: true,
+    });
+    let object = pb::add::CreateObject { obj_path: table.into(), param_settings: settings.collect() };
+    ReqType::Add(pb::Add { allow_partial: false, create_objs: vec![object] })
+}
+
+/// The path of the row that an Add made.
+pub fn created(answer: Result<RespType, pb::Error>) -> String {
+    let RespType::AddResp(answer) = answer.unwrap() else { panic!("no AddResp") };
+    let status = answer.created_obj_results[0].oper_status.clone().unwrap().oper_status.unwrap();
+    let pb::add_resp::created_object_result::operation_status::OperStatus::OperSuccess(done) = status else {
+        panic!("{status:?}")
+    };
+    done.instantiated_path
+}
+
+/// Subscribes; the path of the row.
+pub fn subscribe(
+    bench: &mut Bench,
+    who: &mut Controller,
+    kind: &str,
+    paths: &str,
+    more: &[(&str, &str)],
+) -> String {
+    let id = format!("{kind} {paths}");
+    let mut settings = vec![("Enable", "true"), ("ID", &id), ("NotifType", kind), ("ReferenceList", paths)];
+    settings.extend(more);
+    created(who.ask(bench, &format!("add {id}"), add(SUBSCRIPTIONS, &settings)))
+}
+
+/// A Set of one value.
+pub fn set(path: &str, value: &str) -> ReqType {
+    let (object, name) = path.rsplit_once('.').unwrap();
+    let setting = pb::set::UpdateParamSetting { param: name.into(), value: value.into(), required: true };
+    let object = pb::set::UpdateObject { obj_path: format!("{object}."), param_settings: vec![setting] };
+    ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
+}
+
+/// A Delete of one row.
+pub fn delete(path: &str) -> ReqType {
+    ReqType::Delete(pb::Delete { allow_partial: false, obj_paths: vec![path.into()] })
+}
+
+/// The value of one parameter, as a controller reads it; `None` where it sees none.
+pub fn value(bench: &mut Bench, who: &mut Controller, path: &str) -> Option<String> {
+    let get = ReqType::Get(pb::Get { param_paths: vec![path.into()], max_depth: 0 });
+    let Ok(RespType::GetResp(answer)) = who.ask(bench, &format!("get {path}"), get) else { panic!("{path}") };
+    let found = answer.req_path_results.into_iter().next()?.resolved_path_results.into_iter().next()?;
+    found.result_params.into_values().next()
+}
+
+/// The notices that were sent to an endpoint on any link and not taken yet: msg_id and content.
+pub fn told(bench: &mut Bench, endpoint: &str) -> Vec<(String, pb::Notify)> {
+    let mut out = Vec::new();
+    bench.commands.retain(|command| {
+        let LinkCommand::Send { record, .. } = command else { return true };
+        let record = pb::record::Record::decode(record.as_slice()).unwrap();
+        let Some(RecordType::NoSessionContext(context)) = &record.record_type else { return true };
+        let message = msg::read(&context.payload).unwrap();
+        match message.said {
+            Said::Request(ReqType::Notify(notify)) if record.to_id == endpoint => {
+                out.push((message.msg_id, notify));
+                false
+            }
+            _ => true,
+        }
+    });
+    out
+}
+
+/// The same, in words.
+pub fn words(bench: &mut Bench, endpoint: &str) -> Vec<String> {
+    told(bench, endpoint).into_iter().map(|(_, notify)| word(&notify)).collect()
+}
+
+/// What a notice tells.
+pub fn word(notify: &pb::Notify) -> String {
+    match notify.notification.as_ref().unwrap() {
+        Notification::ValueChange(it) => format!("{} = {}", it.param_path, it.param_value),
+        Notification::ObjCreation(it) => format!("+{}", it.obj_path),
+        Notification::ObjDeletion(it) => format!("-{}", it.obj_path),
+        Notification::Event(it) => format!("{}{}", it.obj_path, it.event_name),
+        Notification::OperComplete(it) => format!("{}{} {}", it.obj_path, it.command_name, it.command_key),
+        Notification::OnBoardReq(_) => "on board".into(),
     }
 }

@@ -213,7 +213,17 @@ fn kept() -> Tree {
         ("CommandKey", "key"),
         ("Status", "Active"),
     ]);
-    Tree::map([("subscription1", subscription), ("request1", request)])
+    let threshold = texts(&[
+        (".type", "threshold"),
+        ("Enable", "1"),
+        ("Controller", "operator"),
+        ("OperatingMode", "Single"),
+        ("ReferencePath", "Device.DHCPv4.Server.Pool.1."),
+        ("ThresholdParam", "LeaseTime"),
+        ("ThresholdOperator", "Fall"),
+        ("ThresholdValue", "7"),
+    ]);
+    Tree::map([("subscription1", subscription), ("request1", request), ("threshold1", threshold)])
 }
 
 /// Results of every diagnosis.

@@ -16,6 +16,7 @@ mod notify;
 mod operate;
 mod queues;
 mod serve;
+mod thresholds;
 mod trust;
 
 pub(in crate::agent) use operate::Deed;

@@ -6,6 +6,7 @@
 //! what is told are [`subscription`]'s, those of repeating [`notice`]'s.
 
 use super::queues::Peer;
+use super::thresholds::{Crossed, Watched};
 use super::{Ask, boot, trust};
 use crate::agent::job::{Job, Running, Step};
 use crate::agent::{Action, Agent};
@@ -26,7 +27,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Most paths that all subscriptions together watch.
+/// Most paths that all subscriptions and thresholds together watch.
 pub const MAX_WATCHED: usize = 16_384;
 /// Most events that wait to be told; one more replaces the oldest.
 pub const MAX_RAISED: usize = 256;
@@ -42,6 +43,8 @@ pub(super) struct Notices {
     pub(super) count: u64,
     /// By the section of the subscription.
     pub(super) watches: Map<Box<str>, Watch>,
+    /// Those that are on, by their sections.
+    pub(super) thresholds: Map<Box<str>, Watched>,
     /// By the section of the controller.
     pub(super) peers: Map<Box<str>, Peer>,
     raised: VecDeque<Raised>,
@@ -94,9 +97,10 @@ pub(super) struct Raised {
     pub boot: bool,
 }
 
-/// What a look at all subscriptions came to.
+/// What a look at all subscriptions and thresholds came to.
 struct Sight {
     looked: Vec<(Box<str>, Looked)>,
+    crossed: Vec<Crossed>,
     heard: Vec<(Box<str>, Notification, bool)>,
 }
 
@@ -107,6 +111,7 @@ impl Default for Notices {
             run: String::new(),
             count: 0,
             watches: Map::new(),
+            thresholds: Map::new(),
             peers: Map::new(),
             raised: VecDeque::new(),
             there: Set::new(),
@@ -220,18 +225,21 @@ impl Agent {
         ended
     }
 
-    /// After a commit: has subscriptions that were just made look at once, and the others soon. Whether there is one
-    /// of the first kind.
+    /// After a commit: has subscriptions and thresholds that were just made look at once, and the others soon. Whether
+    /// there is one of the first kind.
     pub(in crate::agent) fn subscribed(&mut self) -> bool {
-        if !self.usp.notices.watches.is_empty() {
-            self.look_soon();
-        }
+        let notices = &self.usp.notices;
+        let watching = !notices.watches.is_empty() || !notices.thresholds.is_empty();
         let kept = self.state.kept();
         let new = |name: &str, row: &Tree| {
-            let known = self.usp.notices.watches.get(name);
+            let known = notices.watches.get(name);
             Subscription::read(row).is_some_and(|one| known.is_none_or(|watch| watch.subscription != one))
+                || notices.is_new_threshold(name, row)
         };
         let new = kept.entries().iter().any(|(name, row)| new(name, row));
+        if watching {
+            self.look_soon();
+        }
         if new {
             self.queue(Job::Look);
         }
@@ -262,6 +270,7 @@ impl Agent {
             self.out.push_back(Action::Save(Box::new(self.state.clone())));
         }
         let kept = self.state.kept();
+        self.usp.notices.take_thresholds(&kept);
         let rows = kept.entries().iter();
         let rows = rows.filter_map(|(name, row)| Some((name.clone(), Subscription::read(row)?)));
         let mut before = std::mem::take(&mut self.usp.notices.watches);
@@ -343,13 +352,16 @@ impl Agent {
 
     fn saw(&mut self, running: &Running, sight: Sight) {
         let now = self.now;
-        let watching = sight.looked.iter().any(|(_, looked)| !looked.seen.is_empty());
-        if watching {
+        let looked = sight.looked.iter().map(|(_, looked)| looked);
+        let all = || looked.clone().chain(sight.crossed.iter().map(Crossed::looked));
+        if all().any(|looked| !looked.seen.is_empty()) {
             if self.usp.notices.doubts(&running.snapshot, now) {
                 self.look_at(GAP);
             }
             let failed = |key| matches!(running.snapshot.peek(key), Some(Source::Failed(_)));
-            if running.snapshot.keys().any(|key| crate::agent::tells_nothing(key) || failed(key)) {
+            if all().any(|looked| looked.restless)
+                || running.snapshot.keys().any(|key| crate::agent::tells_nothing(key) || failed(key))
+            {
                 self.look_at(self.config.agent.sampling_period);
             }
         }
@@ -357,6 +369,7 @@ impl Agent {
         for (section, what, boot) in sight.heard {
             self.push_notice(&section, what, boot);
         }
+        self.crossed(sight.crossed);
         for (section, looked) in sight.looked {
             let Some(watch) = self.usp.notices.watches.get_mut(&section) else { continue };
             watch.seen = Some(looked.seen);
@@ -374,7 +387,7 @@ impl Agent {
     }
 }
 
-/// Looks at every subscription, and hears what happened.
+/// Looks at every subscription and threshold, and hears what happened.
 fn sight(
     notices: &Notices,
     usp: &crate::config::usp::Usp,
@@ -382,8 +395,13 @@ fn sight(
     view: &View<'_>,
     doubt: bool,
 ) -> Result<Sight, Stop> {
-    let mut sight = Sight { looked: Vec::new(), heard: Vec::new() };
+    let mut sight = Sight { looked: Vec::new(), crossed: Vec::new(), heard: Vec::new() };
     let (mut room, mut wait) = (MAX_WATCHED, false);
+    match notices.cross(rights, view, doubt, &mut room) {
+        Ok(crossed) => sight.crossed = crossed,
+        Err(Stop::Wait) => wait = true,
+        Err(refused) => return Err(refused),
+    }
     for (section, watch) in &notices.watches {
         let one = &watch.subscription;
         let Some(rights) = rights.get(&*one.recipient).filter(|_| one.enable) else { continue };
