@@ -4,6 +4,7 @@
 //! hooks of the DHCP clients hand the octets over as hexadecimal digits, the agent commits the edits. Whoever answers
 //! DHCP first is believed, so nothing is taken unless a setting says so, and never a plain URL in place of `https`.
 
+use crate::audit::is_unseen;
 use crate::config::table::{Kind, SETTINGS};
 use crate::config::{self, Config};
 use crate::dm::edit::{Change, Edit};
@@ -178,7 +179,7 @@ fn meaning(option: u16, code: u16) -> Option<(Who, What)> {
 fn text(octets: &[u8]) -> Option<String> {
     let end = octets.iter().rposition(|octet| *octet != 0)? + 1;
     let text = std::str::from_utf8(octets.get(..end)?).ok()?;
-    (!text.chars().any(char::is_control)).then(|| text.to_string())
+    (!text.chars().any(is_unseen)).then(|| text.to_string())
 }
 
 type Pairs<'a> = Vec<(u16, &'a [u8])>;
@@ -324,9 +325,11 @@ impl Draft {
         let (Some(url), Some(endpoint)) = (&told.url, &told.endpoint_id) else {
             return self.note("a controller that DHCP tells of lacks its URL or its endpoint id".into());
         };
+        if !config::allowed(Kind::Text(128), endpoint) {
+            return self.note("the controller that DHCP tells of has no endpoint id that is allowed".into());
+        }
         let Some((host, port, path)) = secure_web_socket(url) else {
-            return self
-                .note(format!("the controller {endpoint} that DHCP tells of is not at wss://: {url}"));
+            return self.note(format!("the controller {endpoint} that DHCP tells of is not at wss://"));
         };
         let known = |(name, section): &(Box<str>, Tree)| {
             **name != *CONTROLLER
@@ -338,9 +341,6 @@ impl Draft {
         }
         let before = self.value(CONTROLLER, "endpoint_id").map(str::to_string);
         let anew = before.as_ref() != Some(endpoint);
-        if !config::allowed(Kind::Text(128), endpoint) {
-            return self.note("the controller that DHCP tells of has no endpoint id that is allowed".into());
-        }
         if anew {
             self.note(format!("there is a controller {endpoint}, says DHCP"));
             let roles = config.usp.dhcp_role.iter().map(|role| Tree::from(role.as_str())).collect();

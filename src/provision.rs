@@ -3,6 +3,7 @@
 //! Owns the file's format, and what may be overwritten: three-way, against what was given the last time, so that a
 //! value that a person or a manager has changed or removed stays. Pure; `cli` reads the files and commits.
 
+use crate::audit::is_unseen;
 use crate::config;
 use crate::config::table::{Kind, SECTIONS, SETTINGS, Setting};
 use crate::dm::edit::{Change, Edit};
@@ -14,6 +15,10 @@ use crate::sorted::Map;
 pub const MAX_FILE: usize = 64 * 1024;
 /// The most lines that give a setting.
 pub const MAX_LINES: usize = 512;
+/// The most lines that are told of as wrong.
+pub const MAX_WRONG: usize = 16;
+/// The most characters of a key that is told of.
+const MAX_SHOWN: usize = 64;
 /// The key that names a further file, read-only, whose lines come before these.
 pub const FACTORY: &str = "factory";
 
@@ -22,8 +27,12 @@ pub const FACTORY: &str = "factory";
 pub struct Given {
     /// By `SECTION.OPTION`, or `TYPE.SECTION.OPTION` for sections of which there may be many.
     pub settings: Map<String, String>,
-    /// A path, or `mtd:` and the label of a partition.
-    pub factory: Option<String>,
+    /// A path, or `mtd:` and the label of a partition; by the number of its line.
+    pub factory: Option<(usize, String)>,
+    /// The lines that name a file: their numbers, keys and paths.
+    pub files: Vec<(usize, String, String)>,
+    /// What is wrong, by the numbers of lines and without values; these are left out.
+    pub wrong: Vec<String>,
 }
 
 /// What a setting's full name stands for.
@@ -44,49 +53,77 @@ fn name(full: &str) -> Option<Name<'_>> {
     (!taken).then_some(Name { section, setting })
 }
 
-/// Reads a file of `KEY=VALUE` lines; lines that are empty or begin with `#` say nothing.
+/// Reads the head of a file of `KEY=VALUE` lines, of which one octet more than [`MAX_FILE`] shows that it is too long;
+/// lines that are empty or begin with `#` say nothing.
 ///
-/// A flash partition may be longer than its text: what follows a zero or an erased octet does not count. Every line
-/// that is wrong is told of, by its number and without its value, and left out.
-pub fn read(octets: &[u8]) -> (Given, Vec<String>) {
-    let end = octets.iter().position(|octet| matches!(octet, 0 | 0xff)).unwrap_or(octets.len());
-    let Ok(text) = std::str::from_utf8(octets.get(..end).unwrap_or_default()) else {
-        return (Given::default(), vec!["it is no text in UTF-8".into()]);
-    };
-    let (mut given, mut wrong) = (Given::default(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+/// What lies in `flash` may be longer than its text: what follows a zero or an erased octet does not count. The lines
+/// of a system that ends them with CR LF, and its mark at the beginning, are lines as well.
+pub fn read(octets: &[u8], flash: bool) -> Given {
+    let end = octets.iter().position(|octet| flash && matches!(octet, 0 | 0xff));
+    let mut text = octets.get(..end.unwrap_or(octets.len())).unwrap_or_default();
+    let mut given = Given::default();
+    let mut too_long = None;
+    if text.len() > MAX_FILE {
+        // Half a line would be another value.
+        let head = text.get(..MAX_FILE).and_then(|head| head.iter().rposition(|octet| *octet == b'\n'));
+        text = text.get(..head.map_or(0, |newline| newline + 1)).unwrap_or_default();
+        too_long = Some(format!("it is longer than {} KiB", MAX_FILE / 1024));
+    }
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let (mut last, mut more) = (0, 0);
+    for (number, line) in (1..).zip(text.split(|octet| *octet == b'\n')) {
+        last = number;
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-            wrong.push(format!("line {number}: wanted KEY=VALUE"));
-            continue;
-        };
         if given.settings.len() >= MAX_LINES {
-            wrong.push(format!(
-                "line {number}: more than {MAX_LINES} settings; this and all behind it are left out"
-            ));
+            too_long = Some(format!("there are more than {MAX_LINES} settings"));
             break;
         }
-        if key == FACTORY {
-            given.factory = Some(value.to_string());
-            continue;
-        }
-        match name(key) {
-            None => wrong.push(format!("line {number}: there is no setting {key}")),
-            Some(name) if !is_allowed(name.setting.kind, value) => {
-                let words = name.setting.kind.words().replace('`', "");
-                wrong.push(format!("line {number}: {key}: not allowed; must be {words}"));
-            }
-            Some(_) => {
-                if given.settings.insert(key.to_string(), value.to_string()).is_some() {
-                    wrong.push(format!("line {number}: {key} is there again; the last one counts"));
-                }
+        if let Err(why) = given.line(number, line) {
+            match given.wrong.len() < MAX_WRONG {
+                true => given.wrong.push(format!("line {number}: {why}")),
+                false => more += 1,
             }
         }
     }
-    (given, wrong)
+    if more > 0 {
+        given.wrong.push(format!("{more} more lines are wrong"));
+    }
+    given.wrong.extend(too_long.map(|why| format!("{why}; line {last} and all behind it are left out")));
+    given
+}
+
+impl Given {
+    /// Takes up a line, or says why it is left out.
+    fn line(&mut self, number: usize, line: &[u8]) -> Result<(), String> {
+        let line =
+            std::str::from_utf8(line).ok().filter(|line| !line.chars().any(|c| c.is_control() && c != '\t'));
+        let line = line.ok_or("it is no text in UTF-8")?;
+        let (key, value) = line.split_once('=').ok_or("wanted KEY=VALUE")?;
+        let (key, value) = (key.trim(), value.trim());
+        if key == FACTORY {
+            self.factory = Some((number, value.to_string()));
+            return Ok(());
+        }
+        let Some(Name { setting, .. }) = name(key) else {
+            let shown = key.chars().take(MAX_SHOWN).map(|c| if is_unseen(c) { '?' } else { c });
+            return Err(format!("there is no setting {}", shown.collect::<String>()));
+        };
+        if !is_allowed(setting.kind, value) {
+            let words = setting.kind.words().replace('`', "");
+            return Err(format!("{key}: not allowed; must be {words}"));
+        }
+        self.files.retain(|(_, other, _)| other != key);
+        if setting.kind == Kind::File && !value.is_empty() {
+            self.files.push((number, key.into(), value.into()));
+        }
+        match self.settings.insert(key.to_string(), value.to_string()) {
+            None => Ok(()),
+            Some(_) => Err(format!("{key} is there again; the last one counts")),
+        }
+    }
 }
 
 fn is_list(kind: Kind) -> bool {

@@ -30,7 +30,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("discovery", &["dm", "config"]),
     ("provision", &["dm", "config"]),
     ("agent", &["dm", "cwmp", "usp", "wake", "diag", "firmware", "state", "config", "discovery"]),
-    ("io", &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "diag", "journal", "state", "config"]),
+    (
+        "io",
+        &["agent", "openwrt", "dm", "cwmp", "usp", "wake", "diag", "journal", "state", "config", "provision"],
+    ),
 ];
 
 /// They wire the rest together and may use all of it.

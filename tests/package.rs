@@ -396,6 +396,118 @@ fn what_the_dhcp_clients_hand_over_becomes_the_acs_where_that_is_asked_for() {
     assert_eq!(root.text(), before);
 }
 
+/// Octets as the DHCP clients hand them over.
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Options of an enterprise: DHCPv4's 125, and DHCPv6's 17.
+fn vendor(enterprise: u32, pairs: &[(u8, &[u8])]) -> (String, String) {
+    let (mut v4, mut v6) = (Vec::new(), enterprise.to_be_bytes().to_vec());
+    for (code, value) in pairs {
+        v4.extend([&[*code, value.len() as u8], *value].concat());
+        let code = if *code < 25 { code - 10 } else { *code };
+        v6.extend([&[0, code], &(value.len() as u16).to_be_bytes()[..], *value].concat());
+    }
+    (hex(&[&enterprise.to_be_bytes()[..], &[v4.len() as u8], &v4].concat()), hex(&v6))
+}
+
+//= TR-069 3.1: what DHCP tells is data; what is malformed, of others, or not allowed changes nothing.
+#[test]
+fn whatever_a_dhcp_server_says_runs_nothing_and_changes_nothing_but_what_is_allowed() {
+    if !there("busybox") {
+        return;
+    }
+    const OWN: &str = "https://first.example.net/";
+    let root = Root::new();
+    root.command("pwned", &format!("touch '{}'", root.path("pwned").display()));
+    root.edit(
+        "config acs 'acs'\n",
+        &format!(
+            "config acs 'acs'\n\toption dhcp_discovery '1'\n\toption allow_plain_http '1'\n\toption url '{OWN}'\n\
+             \toption dhcp_url '{OWN}'\n\toption dhcp_from 'ipv4'\n"
+        ),
+    );
+    root.edit("config usp 'usp'\n", "config usp 'usp'\n\toption dhcp_discovery '1'\n");
+    let raw = [
+        "$(pwned)",
+        "`pwned`",
+        "; pwned",
+        "|pwned",
+        "& pwned &",
+        "01\npwned\n",
+        "\"; pwned; \"",
+        "'; pwned; '",
+        "${IFS}pwned",
+        "*",
+        "/etc/*",
+        "-n",
+        "--root=/",
+        "--help",
+        "01=02",
+        "\\",
+        "\\n",
+        "01 02",
+        "\u{202e}",
+        " ",
+    ];
+    let mut told: Vec<(&str, String, String)> =
+        raw.iter().map(|text| ("raw text", (*text).to_string(), (*text).to_string())).collect();
+    let mut of = |what, enterprise, pairs: &[(u8, &[u8])]| {
+        let (v4, v6) = vendor(enterprise, pairs);
+        told.push((what, v4, v6));
+    };
+    of("no https any more", 3561, &[(11, b"http://first.example.net/")]);
+    of(
+        "another enterprise",
+        9,
+        &[(11, b"https://evil.example.net/"), (25, b"wss://evil/"), (29, b"fqdn::evil")],
+    );
+    of("a newline", 3561, &[(11, b"https://evil.example.net/\n\toption x 'y'")]);
+    of("a zero within", 3561, &[(11, b"https://evil.example.net/\0x")]);
+    of("a password", 3561, &[(11, b"https://user:secret@evil.example.net/")]);
+    of("a space and a command", 3561, &[(11, b"https://evil.example.net/ $(pwned)")]);
+    of("another scheme", 3561, &[(11, b"file:///etc/shadow")]);
+    of("no host", 3561, &[(11, b"https://$(pwned)@/")]);
+    of("no UTF-8", 3561, &[(11, b"https://evil.example.net/\xff")]);
+    of("a controller without TLS", 3561, &[(25, b"ws://evil.example.net/"), (29, b"fqdn::evil")]);
+    of(
+        "a controller's name with a newline",
+        3561,
+        &[(25, b"wss://evil.example.net/"), (29, b"fqdn::evil\nx")],
+    );
+    // As much as an environment holds in one word.
+    told.push(("64 KiB", "41".repeat(65_500), "41".repeat(65_500)));
+    told.push(("a length that lies", "00000de9ff0bff".into(), "00000de90001ffff41".into()));
+    let before = root.text();
+    for (what, v4, v6) in &told {
+        for (hook, arguments, name, value) in [
+            (HOOK, &["bound"][..], "opt43", v4),
+            (HOOK, &["renew"], "opt125", v4),
+            (HOOK6, &["wan6", "bound"], "OPTION_17", v6),
+        ] {
+            let interface = if hook == HOOK { "wan" } else { "wan6" };
+            let out = root.source(hook, arguments, &[("INTERFACE", interface), (name, value)]);
+            let said = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success(), "{what}, {name}: {said}");
+            assert!(said.len() < 1_000 && !said.contains("panicked"), "{what}, {name}: {said}");
+            assert!(!root.path("pwned").exists(), "{what}, {name}: it ran");
+            assert_eq!(root.text(), before, "{what}, {name}: {said}");
+        }
+    }
+    // What is allowed in a URL is kept as text, whatever a shell or UCI would make of it.
+    let odd = "https://acs.example.net/$(pwned)`pwned`';pwned;'\"\\";
+    let (good, _) = vendor(3561, &[(11, odd.as_bytes())]);
+    let out = root.source(HOOK, &["bound"], &[("INTERFACE", "wan"), ("opt125", &good), ("opt43", "01ff00")]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("option 43: a length"), "{said}");
+    let text = root.text();
+    let package =
+        cpeagent::openwrt::uci::parse(text.as_bytes(), cpeagent::openwrt::uci::Mode::Strict).unwrap().tree();
+    assert_eq!(package.get("acs").unwrap().str("url"), Some(odd), "{said}");
+    assert!(!root.path("pwned").exists());
+}
+
 /// In a network of its own: a server that answers only those who say who they are, and a router's client.
 const NETWORK: &str = r#"set -e
 ip link add srv type veth peer name cli
@@ -498,15 +610,51 @@ fn the_first_boot_takes_up_what_the_image_brings_and_leaves_what_was_set_since()
 }
 
 #[test]
-fn a_first_boot_that_cannot_write_is_tried_again_at_the_next() {
+fn a_first_boot_is_tried_again_unless_all_was_written() {
     if !there("busybox") {
         return;
     }
     let root = Root::new();
-    root.command("cpeagent", "echo no space; exit 4");
-    assert!(!root.source("uci-defaults/50_cpeagent", &[], &[]).status.success());
-    root.command("cpeagent", "exit 1");
-    assert!(root.source("uci-defaults/50_cpeagent", &[], &[]).status.success());
+    for (result, again) in [(0, false), (1, false), (4, true), (127, true), (134, true), (137, true)] {
+        root.command("cpeagent", &format!("echo \"$1 says so\"; exit {result}"));
+        let out = root.source("uci-defaults/50_cpeagent", &[], &[]);
+        assert_eq!(out.status.success(), !again, "{result}");
+        assert_eq!(String::from_utf8_lossy(&out.stderr), "provision says so\n");
+    }
+}
+
+#[test]
+fn a_builders_mistakes_are_a_line_each_in_the_log_and_the_rest_is_taken() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    let long = "#2345678901234567890123456789012345678901234567890123456789012345\r\n".repeat(160_000);
+    let mut file = b"\xef\xbb\xbfacs.url=https://acs.example.net/\r\nacs.uesrname=u\r\n\xfe\xed\0\r\nacs.periodic_interval=soon\r\n\
+        acs.ca_file=/etc/cpeagent/ca.pem\r\nidentity.oui=001122\r\nfactory=mtd:none\r\n"
+        .to_vec();
+    file.extend(long.as_bytes());
+    fs::write(root.path("usr/share/cpeagent/builder.conf"), &file).unwrap();
+    let out = root.source("uci-defaults/50_cpeagent", &[], &[]);
+    assert!(out.status.success() && file.len() > 10_000_000);
+    let said = String::from_utf8_lossy(&out.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    let of = |rest: &str| format!("/usr/share/cpeagent/builder.conf: {rest}");
+    assert_eq!(
+        lines,
+        [
+            "settings of the image are taken up".to_string(),
+            of("line 2: there is no setting acs.uesrname"),
+            of("line 3: it is no text in UTF-8"),
+            of("line 4: acs.periodic_interval: not allowed; must be 1 to 4294967295"),
+            of("it is longer than 64 KiB; line 983 and all behind it are left out"),
+            of("line 5: acs.ca_file: there is no file /etc/cpeagent/ca.pem"),
+            of("line 7: factory=mtd:none: there is no such place"),
+        ]
+    );
+    for line in ["option url 'https://acs.example.net/'", "option oui '001122'"] {
+        assert!(root.has(line), "{line}: {}", root.text());
+    }
 }
 
 #[test]
@@ -587,6 +735,9 @@ fn the_firmware_builders_guide_followed_word_by_word_gives_a_managed_device() {
         fs::create_dir_all(root.path(name).parent().unwrap()).unwrap();
         fs::write(root.path(name), text).unwrap();
     }
+    // Of the package ca-bundle.
+    fs::create_dir_all(root.path("etc/ssl/certs")).unwrap();
+    fs::write(root.path("etc/ssl/certs/ca-certificates.crt"), "").unwrap();
     fs::create_dir_all(root.path("proc")).unwrap();
     fs::write(root.path("proc/mtd"), "mtd4: 00010000 00010000 \"factory\"\n").unwrap();
     fs::create_dir_all(root.path("dev")).unwrap();

@@ -12,6 +12,9 @@ mod cwmp_schema;
 mod device;
 
 use agent::{Bench, Gone};
+use cpeagent::io::disk::Disk;
+use cpeagent::io::provision;
+use cpeagent::io::store::Store;
 
 const DEVICE: &str = "wr4000-25.12";
 const LEASE: &str = "Device.DHCPv4.Server.Pool.1.LeaseTime";
@@ -51,6 +54,16 @@ fn value<'t>(envelope: &'t str, name: &str) -> Option<&'t str> {
 
 /// Runs `script` with the power cut after each of its writes in turn, boots, and has `check` look at what became of it.
 fn cut_everywhere(prepare: fn() -> Bench, script: fn(&mut Bench), check: fn(&mut Bench, &[String], &str)) {
+    cut_with(Bench::start, prepare, script, check);
+}
+
+/// The same with a boot of its own.
+fn cut_with(
+    boot: fn(&mut Bench),
+    prepare: fn() -> Bench,
+    script: fn(&mut Bench),
+    check: fn(&mut Bench, &[String], &str),
+) {
     let mut whole = prepare();
     let before = whole.disk.steps();
     script(&mut whole);
@@ -66,7 +79,7 @@ fn cut_everywhere(prepare: fn() -> Bench, script: fn(&mut Bench), check: fn(&mut
             let told = std::mem::take(&mut bench.posted);
             bench.reboot(seed);
             bench.said.clear();
-            bench.start();
+            boot(&mut bench);
             check(&mut bench, &told, &format!("cut {cut} of {steps}, seed {seed}"));
         }
     }
@@ -210,4 +223,72 @@ fn no_event_that_must_survive_is_lost_and_no_delivered_one_comes_again() {
 /// Whether the log says that the ACS has taken a BOOTSTRAP.
 fn known(bench: &Bench) -> bool {
     bench.store.as_ref().unwrap().events().iter().any(|(_, text)| text.contains("bootstrapped"))
+}
+
+const SCRIPT: &str = "/etc/uci-defaults/50_cpeagent";
+const OWN: &str = "https://own.example.net/";
+
+/// A device as it leaves the factory: nothing but what the image and the factory bring.
+fn new_device() -> Bench {
+    let bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", include_str!("../openwrt-package/files/cpeagent.config"));
+    bench.disk.put(SCRIPT, "");
+    let builder = "acs.url=https://acs.example.net/\nacs.username=all\nrole.more.enable=1\nno line\nfactory=/rom/factory\n";
+    bench.disk.put(provision::FILE, builder);
+    bench.disk.put("/rom/factory", "identity.serial=0001\nacs.username=one\n");
+    bench
+}
+
+/// What OpenWrt does: a script of the first boot is removed, without forcing that out, where it went well; then an interrupted
+/// commit is finished, and the agent starts.
+fn boot(bench: &mut Bench) {
+    if bench.disk.exists(SCRIPT) {
+        let (mut store, _, _) = Store::load(&bench.disk).unwrap();
+        if provision::take_up(&bench.disk, &mut store, provision::FILE).unfinished.is_none() {
+            let _ = bench.disk.unlink(SCRIPT);
+        }
+    }
+    bench.start();
+}
+
+#[test]
+fn a_first_boot_is_finished_by_the_next_and_never_over_what_a_person_has_set() {
+    cut_with(
+        boot,
+        new_device,
+        |bench| {
+            boot(bench);
+            bench.informed();
+            bench.nothing();
+            if let Some(text) = bench.text("/etc/config/cpeagent").filter(|_| bench.gone.is_none()) {
+                bench.disk.put("/etc/config/cpeagent", &text.replace("https://acs.example.net/", OWN));
+                bench.disk.put("/etc/a-person-was-here", "");
+            }
+        },
+        |bench, told, when| {
+            let url =
+                if bench.disk.exists("/etc/a-person-was-here") { OWN } else { "https://acs.example.net/" };
+            for round in ["after the cut", "again", "with a script that came back"] {
+                let has = |section, option| bench.option("cpeagent", section, option).unwrap_or_default();
+                let have = [("acs", "url"), ("acs", "username"), ("identity", "serial"), ("more", "enable")]
+                    .map(|(section, option)| has(section, option));
+                assert_eq!(have, [url, "one", "0001", "1"], "{when}, {round}");
+                let before = bench.text("/etc/config/cpeagent");
+                if round != "after the cut" {
+                    bench.disk.put(SCRIPT, "");
+                }
+                bench.reboot(0);
+                boot(bench);
+                assert_eq!(
+                    bench.text("/etc/config/cpeagent"),
+                    before,
+                    "{when}, {round}: once more changes nothing"
+                );
+            }
+            assert!(
+                told.iter().all(|text| !text.contains("<EventCode>1 BOOT") || text.contains("0001")),
+                "{when}"
+            );
+        },
+    );
 }

@@ -196,7 +196,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Take up the settings that the image brings, but for what was set since; done at the first boot",
         &[Argument {
             name: "file",
-            kind: Kind::One { value: "FILE", default: Some("/usr/share/cpeagent/builder.conf") },
+            kind: Kind::One { value: "FILE", default: Some(crate::io::provision::FILE) },
             help: "A file of KEY=VALUE lines",
         }],
     ),

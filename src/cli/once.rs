@@ -6,12 +6,8 @@ use super::{Done, Fail, Global};
 use crate::discovery::{self, Found};
 use crate::dm::tree::Tree;
 use crate::io::commit::{Error, Recovered, recover as finish};
-use crate::io::disk::{Disk, RealDisk};
 use crate::io::store::Store;
-use crate::provision::{self, Given};
-use crate::sorted::Map;
 use std::cell::RefCell;
-use std::io::ErrorKind;
 
 /// Finishes or takes back a change that a power cut interrupted; for an init script before netifd.
 pub(super) fn recover(global: &Global) -> Result<Done, Fail> {
@@ -37,97 +33,57 @@ pub(super) fn discovered(global: &Global, network: &str, options: &[String]) -> 
         .collect::<Result<_, _>>()?;
     // The Forum's own option counts more than the one that anybody may use.
     options.sort_by_key(|(number, _)| *number != "125");
+    let mut wrong = String::new();
     for (number, hex) in options {
         let known = number.parse().map_err(|_| Fail::Usage(format!("{number} is no number of an option")))?;
-        found.option(known, hex).map_err(|why| Fail::Refused(format!("option {number}: {why}")))?;
-        asked.push((Box::from(number), Tree::from(hex)));
-    }
-    if found.from.is_none() {
-        return Ok(String::new().into());
-    }
-    let notes: Vec<String> = match Socket::reach(&disk(global.root.as_deref())?)? {
-        Some(mut agent) => {
-            let notes = agent.ask("discovered", Tree::Map(asked))?;
-            notes.items().iter().filter_map(Tree::as_str).map(str::to_string).collect()
+        match found.option(known, hex) {
+            Ok(()) => asked.push((Box::from(number), Tree::from(hex))),
+            // Anybody's option 43 does not stand in the way of the Forum's own.
+            Err(why) => wrong.push_str(&format!("option {number}: {why}\n")),
         }
-        None => {
-            let notes = RefCell::new(Vec::new());
-            Router::open(global)?.configure(|package| {
-                // Without an agent nobody has tried to reach the ACS.
-                let advice = discovery::advise(package, network, &found, false);
-                notes.replace(advice.notes);
-                advice.edits
-            })?;
-            notes.into_inner()
-        }
-    };
-    Ok(notes.iter().map(|note| format!("{note}\n")).collect::<String>().into())
+    }
+    let notes = if found.from.is_none() { Vec::new() } else { take(global, network, &found, asked)? };
+    let text = notes.iter().map(|note| format!("{note}\n")).collect::<String>();
+    Ok(Done { fail: (!wrong.is_empty()).then_some(Fail::Refused(wrong)), ..Done::from(text) })
 }
 
-/// What was given the last time.
-const GIVEN: &str = "/etc/cpeagent/provisioned";
+/// Has the agent take up what was found, or does it where none runs; what is to be noted.
+fn take(
+    global: &Global,
+    network: &str,
+    found: &Found,
+    asked: Vec<(Box<str>, Tree)>,
+) -> Result<Vec<String>, Fail> {
+    if let Some(mut agent) = Socket::reach(&disk(global.root.as_deref())?)? {
+        let notes = agent.ask("discovered", Tree::Map(asked))?;
+        return Ok(notes.items().iter().filter_map(Tree::as_str).map(str::to_string).collect());
+    }
+    let notes = RefCell::new(Vec::new());
+    Router::open(global)?.configure(|package| {
+        // Without an agent nobody has tried to reach the ACS.
+        let advice = discovery::advise(package, network, found, false);
+        notes.replace(advice.notes);
+        advice.edits
+    })?;
+    Ok(notes.into_inner())
+}
 
 /// Merges the settings that the image and the factory give into the agent's package.
 pub(super) fn provision(global: &Global, file: &str) -> Result<Done, Fail> {
-    let disk = disk(global.root.as_deref())?;
-    let mut wrong = String::new();
-    let Some(mut given) = given(&disk, file, &mut wrong)? else { return Ok(String::new().into()) };
-    if let Some(place) = given.factory.take() {
-        let path = match place.strip_prefix("mtd:") {
-            None => Some(place.clone()),
-            Some(label) => disk
-                .read("/proc/mtd", provision::MAX_FILE as u64)
-                .ok()
-                .and_then(|text| provision::partition(&String::from_utf8_lossy(&text), label)),
-        };
-        let factory = path.map_or(Ok(None), |path| self::given(&disk, &path, &mut wrong))?;
-        match factory {
-            // What one device was given counts more than what all were.
-            Some(factory) => given.settings.extend(factory.settings),
-            None => wrong.push_str(&format!("{file}: factory={place}: there is no such place\n")),
-        }
-    }
-    let before: Map<String, String> = match disk.read(GIVEN, provision::MAX_FILE as u64) {
-        Ok(text) => String::from_utf8_lossy(&text)
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(name, sum)| (name.to_string(), sum.to_string()))
-            .collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Map::new(),
-        Err(error) => return Err(Fail::Disk(format!("{GIVEN}: {error}"))),
-    };
-    let merge = RefCell::new(provision::Merge::default());
-    let mut router = Router::open(global)?;
-    let changed = router.configure(|package| {
-        let merged = provision::merge(package, &given.settings, &before);
-        let edits = merged.edits.clone();
-        merge.replace(merged);
-        edits
-    })?;
-    let merge = merge.into_inner();
-    if merge.given != before {
-        let text: String = merge.given.iter().map(|(name, sum)| format!("{name} {sum}\n")).collect();
-        disk.make_dir("/etc/cpeagent")?;
-        disk.replace(GIVEN, text.as_bytes(), 0o600)?;
-    }
-    let mut text: String = merge.kept.iter().map(|name| format!("kept as it is set: {name}\n")).collect();
-    if changed {
+    let taken = Router::open(global)?.provision(file);
+    let mut text: String = taken.kept.iter().map(|name| format!("kept as it is set: {name}\n")).collect();
+    if !taken.packages.is_empty() {
         text.push_str("settings of the image are taken up\n");
     }
-    let fail = (!wrong.is_empty()).then_some(Fail::Refused(wrong));
-    Ok(Done { fail, ..Done::from(text) })
-}
-
-/// Reads a file of settings; `None` where there is none. A device of flash is longer than its text.
-fn given(disk: &RealDisk, path: &str, wrong: &mut String) -> Result<Option<Given>, Fail> {
-    let octets = match disk.read_head(path, provision::MAX_FILE as u64) {
-        Ok(octets) => octets,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fail::Disk(format!("{path}: {error}"))),
+    let mut wrong: String = taken.wrong.iter().map(|line| format!("{line}\n")).collect();
+    let fail = match taken.unfinished {
+        Some(why) => {
+            wrong.push_str(&why);
+            Some(Fail::Disk(wrong))
+        }
+        None => (!wrong.is_empty()).then_some(Fail::Refused(wrong)),
     };
-    let (given, faults) = provision::read(&octets);
-    wrong.extend(faults.iter().map(|fault| format!("{path}: {fault}\n")));
-    Ok(Some(given))
+    Ok(Done { fail, ..Done::from(text) })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::io::commit::{self, Request, package_sum};
 use crate::io::device::Device;
 use crate::io::disk::RealDisk;
 use crate::io::dropin;
+use crate::io::provision::{self, Taken};
 use crate::io::store::Store;
 use crate::openwrt::uci;
 use crate::sorted::{Map, Set};
@@ -139,6 +140,21 @@ impl Router {
         Ok(!packages.is_empty())
     }
 
+    /// Takes up what the image and the factory give, and has it told.
+    pub(super) fn provision(&mut self, file: &str) -> Taken {
+        let taken = provision::take_up(&*self.disk, &mut self.store, file);
+        if !taken.packages.is_empty() {
+            self.tell(&taken.packages, &[]);
+        }
+        taken
+    }
+
+    fn tell(&self, packages: &[Box<str>], calls: &[Box<str>]) {
+        let heard = self.runtime.block_on(self.device.services().tell(packages, calls));
+        // What is still noted is told once more when the agent starts.
+        let _ = announce::told(&*self.disk, self.store.state().commit(), &heard);
+    }
+
     fn carry_out(
         &mut self,
         plan: impl Fn(&Router) -> Result<Plan, Fail>,
@@ -148,9 +164,7 @@ impl Router {
             let plan = plan(self)?;
             match self.commit(&plan) {
                 Ok(packages) => {
-                    let heard = self.runtime.block_on(self.device.services().tell(&packages, &plan.calls));
-                    // What is still noted is told once more when the agent starts.
-                    let _ = announce::told(&*self.disk, self.store.state().commit(), &heard);
+                    self.tell(&packages, &plan.calls);
                     return Ok((plan, packages));
                 }
                 Err(commit::Error::Changed(_)) if replans < MAX_REPLANS => replans += 1,

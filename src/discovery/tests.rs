@@ -93,6 +93,7 @@ fn a_value_is_text_without_the_zeros_at_its_end_or_is_nothing() {
         ("\0", None),
         ("https://a/\nx", None),
         ("https://a\0b", None),
+        ("https://a/\u{202e}x", None),
     ] {
         assert_eq!(found(&[(43, &hex(&v4(&[(1, value)])))]).acs.url.as_deref(), want, "{value:?}");
     }

@@ -30,6 +30,7 @@ pub mod object;
 pub mod pool;
 pub mod privileged;
 pub mod program;
+pub mod provision;
 pub mod random;
 pub mod run;
 pub mod services;

@@ -7,8 +7,8 @@ fn package(text: &str) -> Tree {
 }
 
 fn settings(text: &str) -> Map<String, String> {
-    let (given, wrong) = read(text.as_bytes());
-    assert_eq!(wrong, [] as [&str; 0]);
+    let given = read(text.as_bytes(), false);
+    assert_eq!(given.wrong, [] as [&str; 0]);
     given.settings
 }
 
@@ -37,22 +37,106 @@ fn a_file_is_lines_of_settings_and_a_wrong_line_is_told_of_without_its_value() {
         ("acs.url=ftp://x", "line 1: acs.url: not allowed; must be URL"),
         ("identity.oui=12345", "line 1: identity.oui: not allowed; must be 6 hexadecimal digits"),
     ] {
-        assert_eq!(read(line.as_bytes()).1.join("; "), want, "{line}");
+        assert_eq!(read(line.as_bytes(), false).wrong.join("; "), want, "{line}");
     }
-    let (given, _) = read(b"acs.password = a = b \nacs.username=\nfactory=/x\n");
+    let given = read(b"acs.password = a = b \nacs.username=\nfactory=/x\nacs.client_key=/k\n", false);
     assert_eq!(given.settings.get("acs.password").map(String::as_str), Some("a = b"));
-    assert_eq!(given.factory.as_deref(), Some("/x"));
+    assert_eq!(given.factory, Some((3, "/x".into())));
+    assert_eq!(given.files, [(4, "acs.client_key".into(), "/k".into())]);
 }
 
 #[test]
-fn a_partition_ends_where_its_text_does_and_lines_are_bounded() {
-    let (given, wrong) = read(b"acs.username=u\n\xff\xff\xff");
-    assert_eq!((given.settings.len(), wrong.len()), (1, 0));
-    assert_eq!(read(b"\xff\xff"), (Given::default(), vec![]));
-    assert_eq!(read(b"acs.username=\xc3\x28").1, ["it is no text in UTF-8"]);
+fn a_partition_ends_where_its_text_does_and_a_file_does_not() {
+    let text = b"acs.username=u\n\xff\xff\nacs.password=p\n";
+    assert_eq!((read(text, true).settings.len(), read(text, true).wrong.len()), (1, 0));
+    assert_eq!(read(b"\xff\xff", true), Given::default());
+    let given = read(text, false);
+    assert_eq!(
+        (given.settings.len(), given.wrong.join("; ").as_str()),
+        (2, "line 2: it is no text in UTF-8")
+    );
+}
+
+#[test]
+fn of_a_file_with_mistakes_the_rest_counts_whatever_they_are() {
+    let utf16: Vec<u8> = "acs.url=https://x/\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let noise: Vec<u8> = (0..=255).cycle().take(MAX_FILE).collect();
+    let long = [b"acs.username=".as_slice(), &b"u".repeat(200_000), b"\n"].concat();
     let many: String = (0..=MAX_LINES).map(|n| format!("role.r{n}.enable=1\n")).collect();
-    let (given, wrong) = read(many.as_bytes());
-    assert_eq!((given.settings.len(), wrong.len()), (MAX_LINES, 1));
+    let big = format!("#{}\n", "x".repeat(62)).repeat(1033);
+    for (what, octets, left, wrong, says) in [
+        ("CRLF", b"acs.username=u\r\nacs.url=https://x/\r\n".to_vec(), 2, 0, ""),
+        ("a mark of UTF-8", b"\xef\xbb\xbfacs.username=u\n".to_vec(), 1, 0, ""),
+        (
+            "an unknown key",
+            b"acs.nmae=u\nacs.username=u".to_vec(),
+            1,
+            1,
+            "line 1: there is no setting acs.nmae",
+        ),
+        (
+            "a bad URL",
+            b"\nacs.url=acs.example.net\nacs.username=u".to_vec(),
+            1,
+            1,
+            "line 2: acs.url: not allowed; must be URL",
+        ),
+        (
+            "a key that would forge a line",
+            "x\u{2028}y\u{202e}=1".into(),
+            0,
+            1,
+            "line 1: there is no setting x?y?",
+        ),
+        ("a key without end", [b"k".repeat(9_000), b"=1".to_vec()].concat(), 0, 1, ""),
+        (
+            "a control character",
+            b"acs.password=a\x1b[2Jb\nacs.username=a\0b\n".to_vec(),
+            0,
+            2,
+            "line 1: it is no text",
+        ),
+        ("UTF-16", [b"\xff\xfe".to_vec(), utf16].concat(), 0, 2, "line 1: it is no text"),
+        ("noise", noise, 0, MAX_WRONG + 1, "line 1: it is no text"),
+        ("noise before a setting", b"\x80\x81\nacs.username=u\n".to_vec(), 1, 1, "line 1: it is no text"),
+        (
+            "one line without end",
+            long,
+            0,
+            1,
+            "it is longer than 64 KiB; line 1 and all behind it are left out",
+        ),
+        (
+            "too many settings",
+            many.clone().into(),
+            MAX_LINES,
+            1,
+            "there are more than 512 settings; line 513 and all",
+        ),
+        (
+            "just as many as fit",
+            many.lines().take(MAX_LINES).collect::<Vec<_>>().join("\n").into(),
+            MAX_LINES,
+            0,
+            "",
+        ),
+        (
+            "too long",
+            format!("acs.username=u\n{big}acs.password=p\n").into(),
+            1,
+            1,
+            "it is longer than 64 KiB; line 1025 ",
+        ),
+    ] {
+        let given = read(octets.get(..=MAX_FILE).unwrap_or(&octets), false);
+        assert_eq!((given.settings.len(), given.wrong.len()), (left, wrong), "{what}: {:?}", given.wrong);
+        assert!(given.wrong.iter().all(|line| line.len() < 200 && !line.chars().any(is_unseen)), "{what}");
+        assert!(
+            given.wrong.first().map_or("", String::as_str).starts_with(says),
+            "{what}: {:?}",
+            given.wrong
+        );
+    }
 }
 
 #[test]

@@ -44,13 +44,6 @@ impl RealDisk {
         Ok(self.on_host(&self.resolve(path)?))
     }
 
-    /// The first `limit` octets of a file or a device.
-    pub fn read_head(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        File::open(self.host_path(path)?)?.take(limit).read_to_end(&mut content)?;
-        Ok(content)
-    }
-
     fn on_host(&self, resolved: &str) -> PathBuf {
         self.root.join(resolved.trim_start_matches('/'))
     }
@@ -81,6 +74,12 @@ impl Disk for RealDisk {
         if content.len() as u64 > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
+        Ok(content)
+    }
+
+    fn read_head(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(self.host_path(path)?)?.take(limit).read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -205,8 +204,8 @@ impl Disk for RealDisk {
         fs::remove_file(self.entry(path)?)
     }
 
-    fn make_dir(&self, dir: &str) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.host_path(dir)?)
+    fn mkdir(&self, dir: &str) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(self.entry(dir)?)
     }
 }
 

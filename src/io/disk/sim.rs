@@ -24,6 +24,9 @@ struct State {
     now: BTreeMap<String, u64>,
     safe: BTreeMap<String, u64>,
     unsynced: Vec<Entry>,
+    /// The directories that were made, and those of them whose entry is not safe yet.
+    dirs: BTreeSet<String>,
+    new_dirs: BTreeSet<String>,
     links: BTreeMap<String, String>,
     locks: BTreeSet<String>,
     left: Option<u64>,
@@ -222,7 +225,16 @@ impl SimDisk {
             };
             inode.safe = inode.data.clone();
         }
+        for dir in std::mem::take(&mut state.new_dirs) {
+            // With a directory goes what is in it, forced out or not.
+            if rng.below(2) == 0 {
+                let inside = format!("{dir}/");
+                state.safe.retain(|path, _| !path.starts_with(&inside));
+                state.dirs.retain(|other| *other != dir && !other.starts_with(&inside));
+            }
+        }
         state.safe.retain(|path, _| on_flash(path));
+        state.dirs.retain(|dir| on_flash(&format!("{dir}/")));
         state.now = state.safe.clone();
         state.left = None;
         state.locks.clear();
@@ -246,6 +258,9 @@ impl State {
     }
 
     fn is_dir(&self, path: &str) -> bool {
+        if path == "/" || self.dirs.contains(path) {
+            return true;
+        }
         let prefix = format!("{}/", path.trim_end_matches('/'));
         self.now.keys().any(|name| name.starts_with(&prefix))
     }
@@ -266,6 +281,12 @@ impl Disk for SimDisk {
         let path = state.follow(path);
         let data = state.inode(&path)?.data.clone();
         if data.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(data) }
+    }
+
+    fn read_head(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = self.read(path, u64::MAX)?;
+        content.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(content)
     }
 
     fn stat(&self, path: &str) -> io::Result<Stat> {
@@ -365,6 +386,7 @@ impl Disk for SimDisk {
             .partition::<Vec<_>, _>(|entry| split(entry.path()).is_ok_and(|(of, _)| of == dir));
         out.iter().for_each(|entry| entry.apply(&mut state.safe));
         state.unsynced = rest;
+        state.new_dirs.retain(|made| !split(made).is_ok_and(|(of, _)| of == dir));
         Ok(())
     }
 
@@ -393,7 +415,12 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn make_dir(&self, _dir: &str) -> io::Result<()> {
-        self.state().power()
+    fn mkdir(&self, dir: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let dir = state.follow(dir);
+        state.step(&dir)?;
+        state.dirs.insert(dir.clone());
+        state.new_dirs.insert(dir);
+        Ok(())
     }
 }
