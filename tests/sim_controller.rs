@@ -158,6 +158,26 @@ fn a_record_of_or_for_somebody_else_is_ignored() {
     }
 }
 
+//= TR-369 R-ARC.1: a controller may have the id of this device.
+//= TR-369 R-ARC.2: two that have the same id do not talk to each other.
+#[test]
+fn a_controller_with_our_own_id_is_kept_and_not_spoken_with() {
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", &SETTINGS.replace("'self::one'", &format!("'{OWN}'")));
+    bench.start();
+    assert!(bench.said.contains("link controller two two_ws"), "{}", bench.said);
+    assert!(!bench.said.contains("link controller one one_ws"), "{}", bench.said);
+    let mut broker = Controller::mqtt(&mut bench, 1);
+    broker.record(&mut bench);
+    broker.send_as(&mut bench, OWN, OWN, "m1", set("Device.WiFi.SSID.1.", "SSID", "by a twin"));
+    assert!(broker.nothing(&mut bench));
+    assert!(!bench.disk.read_text("/etc/config/wireless").unwrap().contains("by a twin"));
+    let path = "Device.LocalAgent.Controller.1.EndpointID";
+    let ask = ReqType::Get(pb::Get { param_paths: vec![path.into()], max_depth: 0 });
+    let Ok(RespType::GetResp(told)) = broker.ask(&mut bench, "m2", ask) else { panic!() };
+    assert!(format!("{told:?}").contains(OWN), "{told:?}");
+}
+
 //= TR-369 R-WS.16: a frame without a Record closes the session with 1003.
 #[test]
 fn what_is_no_record_closes_a_web_socket_and_nothing_else() {

@@ -255,6 +255,7 @@ fn down(bench: &mut Bench, link: u64) {
 //= TR-369 R-SEC.6: without a signature of somebody trusted it begins with the UntrustedRole.
 //= TR-369 R-SEC.24: who is not known gets a row, with the UntrustedRole where it inherits none.
 //= TR-369 R-SEC.24a: one that nobody vouches for is heard only if a first use is enough.
+//= TR-369 R-SEC.0
 #[test]
 fn a_stranger_is_heard_only_where_a_first_use_is_allowed_and_then_has_the_untrusted_role() {
     for (settings, who, trusted, heard) in [
@@ -430,6 +431,7 @@ fn a_session_by_a_kept_certificate_ends_with_the_certificate() {
 
 //= TR-369 R-SEC.25: only the first certificate of the chain that has a credential counts.
 //= TR-369 R-SEC.26: a trusted broker vouches for the sender.
+//= TR-369 R-SEC.4a, R-SEC.1a
 //= TR-369 R-SEC.23: a notice is sent only where the certificate is that controller's, or a trusted broker's.
 #[test]
 fn the_nearest_credential_of_a_chain_gives_its_roles_and_a_trusted_broker_vouches() {

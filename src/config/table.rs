@@ -239,6 +239,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("controller_mtp", "host", Kind::Text(256), "", "WebSocket: its name or address."),
     setting("controller_mtp", "port", Kind::Number(1, 65_535), "443", "WebSocket: its TCP port."),
     setting("controller_mtp", "path", Kind::Text(256), "", "WebSocket: the path in its URL."),
+    //= TR-369 R-MTP.0: what goes over networks is secured, unless somebody who knows better says otherwise.
     setting("controller_mtp", "encryption", Kind::Flag, "1", "WebSocket: TLS. Without, anyone on the way can take over."),
     setting("controller_mtp", "keepalive", Kind::Number(1, U32), "60", "WebSocket: seconds between pings."),
     setting("controller_mtp", "retry_minimum_wait", Kind::Number(1, 65_535), "5",

@@ -137,6 +137,7 @@ fn package(sections: &[Section<'_>]) -> Tree {
     }))
 }
 
+//= TR-369 R-MTP.0
 #[test]
 fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
     let (config, faults) = Config::read(&package(&[

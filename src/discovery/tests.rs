@@ -64,6 +64,7 @@ fn an_acs_is_read_from_each_of_the_three_options() {
 }
 
 //= TR-369 R-DIS.1: sub-options 25 to 29 of the Forum's enterprise number tell of a controller.
+//= TR-369 R-DIS.1a: the numbers are texts, too.
 #[test]
 fn a_controller_is_read_from_the_options_that_have_an_enterprise_number() {
     let pairs = [(25, "wss://c/usp"), (26, "p"), (27, "5"), (28, "2000"), (29, "fqdn::c")];

@@ -282,6 +282,7 @@ impl Syntax {
     /// Booleans become `true` and `false`, numbers lose `+` and zeros, moments are in UTC, hexBinary is in upper
     /// and hardware addresses in lower case, lists have no blanks around their commas.
     //= TR-069 A.3.2.1: a value of the wrong type is refused otherwise than one out of range; read-only choices cannot be written.
+    //= TR-369 R-ENC.6: a value is the text of its type; of a boolean, true and false, and 1 and 0 are taken.
     pub fn canonical(&self, text: &str) -> Result<String, Invalid> {
         self.whole(text, Use::Write)
     }

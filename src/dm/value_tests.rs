@@ -11,6 +11,7 @@ fn shown(result: Result<String, Invalid>) -> String {
 
 //= TR-106 3.2: the texts of each type.
 //= TR-069 A.3.2.1: wrong type and wrong value are told apart.
+//= TR-369 R-ENC.6
 #[test]
 fn every_type_has_one_text_for_each_value_and_refuses_the_rest() {
     for (base, text, want) in [

@@ -245,7 +245,7 @@ impl Tls {
             wall,
             floor: self.floor,
         });
-        //= TR-069 3.3: TLS 1.2 or later.
+        //= TR-069 3.3, TR-369 R-MQTT.48: TLS 1.2 or later.
         let builder = ClientConfig::builder_with_details(self.provider.clone(), Arc::new(Calendar))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|e| Error(e.to_string()))?

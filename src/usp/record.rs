@@ -228,6 +228,7 @@ fn is_version(text: &str) -> bool {
 
 /// A Record around a message, without session context; the message's buffer becomes the Record's.
 //= TR-369 R-MTP.4b: version, to_id and from_id are always sent.
+//= TR-369 R-MSG.0a: what is asked without a session is answered without one.
 pub fn wrap(version: &str, to: &EndpointId, from: &EndpointId, mut message: Vec<u8>) -> Vec<u8> {
     // The payload is field 2 of the NoSessionContextRecord, which is field 7 of the Record.
     wire::wrap(&mut message, &Writer::default(), 2);

@@ -224,6 +224,7 @@ fn bytes_that_are_no_record_are_told_from_records_that_are_wrong() {
 //= TR-369 R-MTP.4b: version, to_id and from_id are always sent.
 //= TR-369 R-MTP.6: the first thing sent is the Connect record of that kind of link.
 //= TR-369 R-MTP.9: a Disconnect says why, as a code and as a text.
+//= TR-369 R-MSG.0a
 #[test]
 fn what_is_sent_reads_as_the_schema_has_it() {
     let decoded = |bytes: Vec<u8>| {

@@ -37,6 +37,7 @@ pub enum NotifType {
 }
 
 /// A row of the table of subscriptions.
+//= TR-369 R-NOT.0: what its object says of each member holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subscription {
     /// What its controller calls it.

@@ -111,6 +111,7 @@ fn a_section_is_read_with_its_defaults_and_without_what_is_no_path() {
     assert_eq!(Subscription::read(&none), None);
 }
 
+//= TR-369 R-NOT.0: what its object says of each member holds.
 //= TR-369 12: TimeToLive: the row goes that long after its CreationDate.
 //= TR-369 12: TimeToLive ends at a restart where the time of creation is not known.
 //= TR-369 12: Persistent false: the row goes with every restart.

@@ -43,6 +43,7 @@ impl Agent {
                 let count = Tree::from(failures.to_string());
                 ways.insert(&way.name, Tree::map([("CurrentRetryCount", count)]));
             }
+            //= TR-369 R-SEC.1a: the roles that come with a certificate are shown beside those that are assigned.
             let roles = self.inherited(controller);
             if !roles.is_empty() {
                 let roles = Tree::List(roles.into_iter().map(Tree::from).collect());

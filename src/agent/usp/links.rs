@@ -13,7 +13,9 @@ use std::time::Duration;
 
 /// The links of the settings. What lacks something to be one (a host, a broker) is left out.
 pub(super) fn wanted(usp: &Usp, known: &Known, own: &EndpointId) -> Vec<Wanted> {
-    let clients = usp.controllers.iter().filter(|controller| controller.enable);
+    //= TR-369 R-ARC.2: no session is opened to a controller with the id of this device; it may be in the settings.
+    let others = |controller: &&Controller| controller.endpoint_id != own.as_str();
+    let clients = usp.controllers.iter().filter(|controller| controller.enable).filter(others);
     let trusted = Trusted { usp, known };
     let clients = clients.flat_map(|controller| clients_of(&trusted, own, controller));
     let ports = usp.mtps.iter().filter(|mtp| mtp.enable).filter_map(|mtp| match &mtp.way {

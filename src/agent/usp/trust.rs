@@ -24,12 +24,17 @@ pub(super) const PACKAGE: &str = "uci:cpeagent";
 ///
 /// Refuses, in words, whoever is not who he says he is.
 //= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+//= TR-369 R-SEC.0: nothing is processed before it is known who is at the other end, or that the broker there is trusted.
 pub(super) fn judge<'c>(
     usp: &'c Usp,
     known: &Known,
     up: &Up,
     from: &EndpointId,
 ) -> Result<Option<&'c Controller>, &'static str> {
+    //= TR-369 R-ARC.2: two that have the same id do not talk to each other.
+    if known.own.as_ref() == Some(from) {
+        return Err("it has the id of this device");
+    }
     let controller = usp.controller(from.as_str());
     //= TR-181 LocalAgent.ControllerTrust.BannedRole: nothing is taken from whoever has it.
     let banned = |role: &str| usp.banned_role.as_deref() == Some(role);
@@ -102,6 +107,7 @@ fn credentials<'c>(usp: &'c Usp, known: &Known, up: &Up) -> Vec<&'c Credential> 
 
 /// Whether the broker at the other end is trusted to know who publishes where.
 //= TR-369 R-SEC.26: a trusted broker vouches for the sender.
+//= TR-369 R-SEC.4a: its certificate, or that of its signer, is one that the settings name for it.
 fn is_trusted_broker(usp: &Usp, known: &Known, up: &Up) -> bool {
     credentials(usp, known, up).iter().any(|credential| credential.uses == Uses::Broker)
 }

@@ -92,7 +92,7 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        //= TR-369 R-MTP.2: dates count once the time is known.
+        //= TR-369 R-MTP.2, R-SEC.19: dates count once the time is known.
         //= TR-369 R-MTP.3: and then they must hold.
         let by_itself = if !self.known.pins.is_empty() {
             Some(check_pin(&self.known.pins, end_entity, self.wall, self.floor))

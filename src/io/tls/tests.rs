@@ -112,7 +112,7 @@ fn refusal(result: Result<(String, Client), HttpError>) -> String {
     }
 }
 
-//= TR-069 3.3
+//= TR-069 3.3, TR-369 R-MQTT.48
 #[tokio::test]
 async fn a_trusted_server_is_spoken_to_by_name_and_by_address() {
     let server = server(&["localhost", "127.0.0.1"], (2025, 2030));

@@ -24,7 +24,7 @@ fn get() -> ReqType {
     ReqType::Get(pb::Get { param_paths: vec!["Device.X".into()], max_depth: 1 })
 }
 
-//= TR-369 R-ENC.0: messages follow the schema of version 1.4.
+//= TR-369 R-ENC.0, R-MSG.5: messages follow the schema of version 1.4.
 //= TR-369 R-MSG.9: an answer carries the msg_id of what was asked.
 //= TR-369 R-MSG.10: msg_type says what the body is.
 #[test]

@@ -112,7 +112,7 @@ pub fn opened(status: u16, field: Field<'_>, key: &str) -> Result<Option<Endpoin
 }
 
 /// Judges a request for a session at `path`.
-//= TR-369 R-WS.2: the endpoint is the resource at that path.
+//= TR-369 R-WS.1, R-WS.2: the endpoint is the resource at that path, named by a ws or wss URI.
 //= TR-369 R-WS.12a: without the sub-protocol in the request there is no session.
 //= TR-369 R-WS.11c: the extension may be missing.
 pub fn asked(method: &str, sent: &str, path: &str, field: Field<'_>) -> Result<Asked, Refused> {
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(opened(404, &field(&good), KEY).unwrap_err().status, 404);
     }
 
-    //= TR-369 R-WS.2
+    //= TR-369 R-WS.1, R-WS.2
     //= TR-369 R-WS.9
     //= TR-369 R-WS.11c
     //= TR-369 R-WS.12a

@@ -259,7 +259,7 @@ async fn a_server_is_taken_by_an_added_authority_or_by_its_own_certificate() {
 
 //= TR-369 R-MTP.4a: an unknown signer is refused, or taken for a first use where that is allowed.
 //= TR-369 R-SEC.8: the certificate that is kept for an endpoint is enough.
-//= TR-369 R-SEC.20: dates are checked whoever signed.
+//= TR-369 R-SEC.19, R-SEC.20: dates are checked whoever signed, once the time is known.
 #[tokio::test]
 async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() {
     let lab = Lab::new();
