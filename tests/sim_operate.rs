@@ -222,6 +222,7 @@ fn what_is_wrong_with_a_command_is_told_where_it_belongs() {
 }
 
 //= TR-369 R-SEC.1: permissions are asked before anything is done.
+//= TR-369 R-GET.1: what may not be seen is as if it were not there.
 #[test]
 fn a_controller_without_a_role_can_call_nothing() {
     let (mut bench, _) = start();
@@ -229,6 +230,14 @@ fn a_controller_without_a_role_can_call_nothing() {
     bench.commands.clear();
     let error = two.ask(&mut bench, "m", operate("Device.Reboot()", &[], true)).unwrap_err();
     assert_eq!(error.err_code, 7006);
+    // Nor does it learn by trying which rows there are.
+    for row in [1, 99] {
+        for (command, want) in [("Stats.Reset()", 7006), ("Nothing()", 7026)] {
+            let command = format!("Device.WiFi.SSID.{row}.{command}");
+            let error = two.ask(&mut bench, "m", operate(&command, &[], true)).unwrap_err();
+            assert_eq!(error.err_code, want, "{command}");
+        }
+    }
     bench.wait(Duration::from_secs(10));
     assert_eq!(bench.gone, None);
 }

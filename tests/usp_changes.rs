@@ -268,6 +268,25 @@ fn a_set_is_bound_by_the_controllers_rights() {
         assert_eq!(told(outcome)[0], want);
         assert_eq!(plan.edits.is_empty(), !changed, "{want}");
     }
+    // No search finds a row by a value that the controller may not read.
+    let blind = only("Device.WiFi.", "-w--", "r---", "r---");
+    let (outcome, plan) = router.set(&blind, true, &[("Device.WiFi.SSID.[Enable==true].", settings)]);
+    assert_eq!((told(outcome), plan.edits.is_empty()), (vec![], true));
+}
+
+//= TR-369 R-GET.1: what may not be read is as if it were not there.
+#[test]
+fn of_what_is_hidden_not_even_its_kind_is_told() {
+    let router = Router::new();
+    let none = only("Device.IP.", "rw--", "rw--", "rw--");
+    for path in
+        ["Device.WiFi.SSID.1.", "Device.WiFi.SSID.99.", "Device.WiFi.SSID.1.Stats.", "Device.WiFi.SSID."]
+    {
+        let want = [String::from("error 7016"), format!("{path} 7016")];
+        assert_eq!(told(router.add(&none, false, &[(path, &[])]).0), want);
+        assert_eq!(told(router.delete(&none, false, &[path]).0), want);
+        assert_eq!(told(router.set(&none, false, &[(path, &[])]).0), want);
+    }
 }
 
 //= TR-369 R-ARC.11: a reference is taken with a key and read back with the number.

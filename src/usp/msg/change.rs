@@ -3,7 +3,7 @@
 //! Every object is planned for itself and taken back as a whole if it fails; whether that fails the message is the
 //! message's business.
 
-use super::Answer;
+use super::{Answer, resolve};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::path::{Kind, Pattern};
@@ -81,20 +81,22 @@ pub fn find(
         if !view.in_schema(&pattern)? {
             return Ok(Err(Fault::new(error::INVALID_PATH, path)));
         }
-        let nodes = match view.resolve(&pattern) {
+        let nodes = match resolve(view, rights, &pattern) {
             Ok(nodes) => nodes,
             Err(Stop::Refused(Refusal::UnknownPath)) => Vec::new(),
             Err(stop) => return Err(stop),
         };
         let mut paths = Vec::new();
         for node in nodes {
+            let found = node.path(view)?;
+            // Of what may not be seen not even its kind is told.
+            if !rights.at(view, &found)?.object.has(Rwxn::R) {
+                continue;
+            }
             if let Err(code) = wanted(&node) {
                 return Ok(Err(Fault::new(code, path)));
             }
-            let node = node.path(view)?;
-            if rights.at(view, &node)?.object.has(Rwxn::R) {
-                paths.push(node);
-            }
+            paths.push(found);
         }
         match paths.is_empty() && !is_search {
             true => Ok(Err(Fault::new(error::OBJECT_DOES_NOT_EXIST, path))),

@@ -2,7 +2,7 @@
 //!
 //! Written object by object into one buffer. What may not be read is as if it were not there.
 
-use super::{Answer, Failed, each_path, is_supported_for, pattern, reads};
+use super::{Answer, Failed, each_path, is_supported_for, pattern, reads, resolve};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::path::Step;
@@ -22,10 +22,9 @@ pub fn get(view: &View<'_>, ask: &pb::Get, rights: &Rights) -> Result<Answer, St
 
 fn one(view: &View<'_>, path: &str, max_depth: u32, rights: &Rights, w: &mut Writer) -> Result<(), Failed> {
     let pattern = pattern(path)?;
-    let may = |path: &str| reads(view, rights, path);
     //= TR-369 R-GET.0: what a plain path names must be there, what a search names must be in the supported model.
     //= TR-369 R-MSG.4a, R-GET.1a: a search that finds nothing succeeds.
-    let mut nodes = view.resolve_for(&pattern, if rights.is_all() { None } else { Some(&may) })?;
+    let mut nodes = resolve(view, rights, &pattern)?;
     if pattern.steps().iter().any(|step| matches!(step, Step::Follow { .. })) {
         // Two references may lead to the same place.
         let mut seen = Set::new();

@@ -2,7 +2,7 @@
 //!
 //! A table is asked for; a search may also end in the rows themselves, and the root stands for all tables.
 
-use super::{Answer, Failed, each_path, is_supported_for, pattern, reads};
+use super::{Answer, Failed, each_path, is_supported_for, pattern, reads, resolve};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::path::Kind;
@@ -69,28 +69,43 @@ fn one(
     w: &mut Writer,
 ) -> Result<(), Failed> {
     let pattern = pattern(path)?;
-    let may = |path: &str| reads(view, rights, path);
-    let nodes = view.resolve_for(&pattern, if rights.is_all() { None } else { Some(&may) })?;
-    if pattern.kind() != Kind::Object {
-        return Err(Failed::new(NOT_A_TABLE, path));
-    }
-    if nodes.is_empty() && !is_supported_for(rights, &pattern) {
-        return Err(Stop::Refused(Refusal::UnknownPath).into());
-    }
-    let mut walk = Walk { view, rights, first_level_only, waits: false, w };
+    let nodes = resolve(view, rights, &pattern)?;
+    let mut walk = Walk { view, rights, first_level_only, waits: false, shown: false, w };
     for node in &nodes {
         let object = node.place().object;
-        match node {
-            Node::Table(_) => walk.tables(node)?,
+        let sees = |place: &Place<'_>| Ok::<_, Stop>(rights.at(view, &place.path)?.object.has(Rwxn::R));
+        let is_seen = match node {
+            Node::Table(place) => {
+                walk.shown |= sees(place)?;
+                walk.tables(node)?;
+                continue;
+            }
             Node::Object(place) if pattern.is_search() && view.model.object(object)?.is_table() => {
                 walk.row(place)?;
+                continue;
             }
             // The root is no table, but all tables are below it.
-            Node::Object(_) if view.model.parent(object).is_none() => walk.root(node)?,
-            Node::Object(_) | Node::Param(..) => return Err(Failed::new(NOT_A_TABLE, path)),
+            Node::Object(_) if view.model.parent(object).is_none() => {
+                walk.shown = true;
+                walk.root(node)?;
+                continue;
+            }
+            Node::Object(place) => sees(place)?,
+            Node::Param(..) => reads(view, rights, &node.path(view)?)?,
+        };
+        if is_seen {
+            return Err(Failed::new(NOT_A_TABLE, path));
         }
     }
-    if walk.waits { Err(Failed::Wait) } else { Ok(()) }
+    match (walk.waits, walk.shown) {
+        (true, _) => Err(Failed::Wait),
+        (false, true) => Ok(()),
+        (false, false) if !pattern.is_search() || !is_supported_for(rights, &pattern) => {
+            Err(Stop::Refused(Refusal::UnknownPath).into())
+        }
+        (false, false) if pattern.kind() != Kind::Object => Err(Failed::new(NOT_A_TABLE, path)),
+        (false, false) => Ok(()),
+    }
 }
 
 struct Walk<'a, 's> {
@@ -99,6 +114,8 @@ struct Walk<'a, 's> {
     first_level_only: bool,
     /// A source is missing; the walk goes on to find the others.
     waits: bool,
+    /// Something was there that may be seen.
+    shown: bool,
     w: &'a mut Writer,
 }
 
@@ -128,6 +145,7 @@ impl<'s> Walk<'_, 's> {
         if !self.rights.is_all() && !self.rights.at(self.view, &place.path)?.instance.has(Rwxn::R) {
             return Ok(());
         }
+        self.shown = true;
         match unique_keys(self.view, place, self.rights) {
             Ok(keys) => {
                 let open = self.w.open(4);

@@ -87,4 +87,13 @@ fn keys_tell_rows_apart_and_rights_hide_rows_and_keys() {
     let none = rights(&[]);
     assert_eq!(rows("Device.", false, &none), "");
     assert_eq!(rows("POOL.[Name==\"none\"].", true, &none), "7026");
+    // What is there is not told from what is not, be it a table or none.
+    let second = rights(&[("Device.X_ACME_Pool.2.", "rwxn")]);
+    for (rights, path) in [&none, &second].into_iter().flat_map(|rights| {
+        [POOL, "POOL.1.", "POOL.1.Stats.", "POOL.1.Name", "POOL.1.Lease.", "POOL.9.Lease."]
+            .map(|path| (rights, path))
+    }) {
+        let want = if path == POOL && std::ptr::eq(rights, &second) { "Pool.2." } else { "7026" };
+        assert_eq!(rows(path, true, rights), want, "{path} {rights:?}");
+    }
 }

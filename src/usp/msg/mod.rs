@@ -21,9 +21,10 @@ use super::error::{Asked, Fault, INVALID_ARGUMENTS, INVALID_PATH, INVALID_PATH_S
 use super::pb::header::MsgType;
 use super::pb::{self, body::MsgBody, request::ReqType, response::RespType};
 use super::wire::{self, Broken, Fields, Writer};
-use crate::dm::acl::{Rights, Rwxn};
+use crate::dm::acl::{Grant, Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::path::{Kind, ParseError, Pattern, Step};
+use crate::dm::read::Node;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
 use prost::Message as _;
@@ -377,21 +378,37 @@ fn reads(view: &View<'_>, rights: &Rights, path: &str) -> Result<bool, Stop> {
     Ok(rights.is_all() || rights.at(view, path)?.param.has(Rwxn::R))
 }
 
-/// Whether what a path names is in the supported model of who asks.
-fn is_supported_for(rights: &Rights, pattern: &Pattern) -> bool {
+/// The nodes that a path stands for, for who asks: no search finds anything by a value that he may not read.
+fn resolve<'s>(view: &View<'s>, rights: &Rights, pattern: &Pattern) -> Result<Vec<Node<'s>>, Stop> {
+    let may = |path: &str| reads(view, rights, path);
+    view.resolve_for(pattern, if rights.is_all() { None } else { Some(&may) })
+}
+
+/// What is given on what a path names, on any row there may be. Where a reference leads is not known without a row, so
+/// it may be anything.
+fn supported(rights: &Rights, pattern: &Pattern) -> Grant {
+    schema_path(pattern).map_or(Grant::ALL, |path| rights.supported(&path))
+}
+
+/// A path as the supported model has it; `None` for one that follows references.
+fn schema_path(pattern: &Pattern) -> Option<String> {
     let mut path = String::new();
     for step in pattern.steps() {
         match step {
             Step::Name(name) => path.push_str(name),
             Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => path.push_str("{i}"),
-            // Where a reference leads is not known without a row.
-            Step::Follow { .. } => return true,
+            Step::Follow { .. } => return None,
         }
         path.push('.');
     }
     path.pop();
     path.push_str(pattern.kind().suffix());
-    let grant = rights.supported(&path);
+    Some(path)
+}
+
+/// Whether what a path names is in the supported model of who asks.
+fn is_supported_for(rights: &Rights, pattern: &Pattern) -> bool {
+    let grant = supported(rights, pattern);
     match pattern.kind() {
         Kind::Object => grant.object,
         Kind::Parameter => grant.param,

@@ -3,14 +3,15 @@
 //! Planned commands are done with the plan and answered with their results; those the agent carries out itself are given
 //! back, and how each is answered is asked of the caller ([`Begun`]). Rows of Request are the caller's to keep.
 
-use super::Answer;
 use super::change::Waits;
+use super::{Answer, resolve, schema_path, supported};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::operate::Operated;
 use crate::dm::path::{Kind, Pattern};
 use crate::dm::schema::Arguments;
 use crate::dm::source::Stop;
+use crate::dm::view::View;
 use crate::dm::write::{NoPlan, Planner};
 use crate::usp::error::{
     Asked, COMMAND_FAILURE, Fault, INVALID_PATH, INVALID_PATH_SYNTAX, OBJECT_DOES_NOT_EXIST,
@@ -73,38 +74,34 @@ pub fn operate(
         Err(why) => return Ok(Err(Fault::new(INVALID_PATH_SYNTAX, &why.to_string()))),
     };
     let found = planner.look(|view| {
-        let Some((owner, _)) = pattern.owner() else {
+        let Some((owner, name)) = pattern.owner() else {
             return Ok(Err(Fault::new(INVALID_PATH, &ask.command)));
         };
-        if !view.in_schema(&owner)? {
+        let name = format!("{name}{}", pattern.kind().suffix());
+        if !view.in_schema(&owner)? || !is_known(view, &owner, &name)? {
             return Ok(Err(Fault::new(INVALID_PATH, &ask.command)));
         }
-        match view.resolve(&owner) {
-            Ok(nodes) if !nodes.is_empty() => {}
-            Ok(_) | Err(Stop::Refused(Refusal::UnknownPath)) if pattern.is_search() => {
-                return Ok(Ok((Vec::new(), String::new())));
-            }
-            // The model knows it, so it is the row that is not there.
-            Ok(_) | Err(Stop::Refused(Refusal::UnknownPath)) => {
-                return Ok(Err(Fault::new(OBJECT_DOES_NOT_EXIST, &ask.command)));
-            }
+        let nodes = match resolve(view, rights, &owner) {
+            Ok(nodes) => nodes,
+            Err(Stop::Refused(Refusal::UnknownPath)) => Vec::new(),
             Err(stop) => return Err(stop),
-        }
-        let (places, name) = view.actions(&pattern)?;
+        };
         let mut calls = Vec::new();
-        for place in places {
-            let path = format!("{}{name}", place.path);
-            let grant = rights.at(view, &path)?.command;
-            // What may not be seen is not found by a search; addressed, it fails the message as one that is not there.
-            if !grant.has(Rwxn::R) && !grant.has(Rwxn::X) {
-                match pattern.is_search() {
-                    true => continue,
-                    false => return Ok(Err(Fault::new(PERMISSION_DENIED, &ask.command))),
-                }
+        for node in nodes {
+            let place = node.place();
+            let command = view.model.object(place.object)?.command(&name).ok_or(Refusal::UnknownPath)?;
+            let grant = rights.at(view, &format!("{}{name}", place.path))?.command;
+            //= TR-369 R-GET.1: what may not be seen is as if it were not there.
+            if grant.has(Rwxn::R) || grant.has(Rwxn::X) {
+                calls.push((place.path.to_string(), command.asynchronous, grant.has(Rwxn::X)));
             }
-            let known = view.model.object(place.object)?.command(&name);
-            let asynchronous = known.is_some_and(|command| command.asynchronous);
-            calls.push((place.path.to_string(), asynchronous, grant.has(Rwxn::X)));
+        }
+        if calls.is_empty() && !pattern.is_search() {
+            // Who may call it nowhere is told so, whichever rows there are.
+            let anywhere = supported(rights, &pattern).command;
+            let seen = anywhere.has(Rwxn::R) || anywhere.has(Rwxn::X);
+            let code = if seen { OBJECT_DOES_NOT_EXIST } else { PERMISSION_DENIED };
+            return Ok(Err(Fault::new(code, &ask.command)));
         }
         Ok(Ok((calls, name)))
     });
@@ -132,6 +129,15 @@ pub fn operate(
         calls.push(Call { object, command: name.clone(), asynchronous, came_to });
     }
     if waits { Err(Waits) } else { Ok(Ok(calls)) }
+}
+
+/// Whether objects of that path have the command; those that a reference leads to may.
+fn is_known(view: &View<'_>, owner: &Pattern, name: &str) -> Result<bool, Stop> {
+    let Some(path) = schema_path(owner) else { return Ok(true) };
+    match view.model.find(&path) {
+        Some(object) => Ok(view.model.object(object)?.command(name).is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Plans one command; `None` where sources are missing. What fails leaves nothing in the plan.
