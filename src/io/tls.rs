@@ -6,6 +6,7 @@
 
 #[cfg(feature = "usp")]
 pub mod peer;
+pub mod provider;
 #[cfg(feature = "usp")]
 pub mod serve;
 
@@ -14,9 +15,10 @@ use super::disk::MAX_FILE;
 use super::privileged;
 use crate::time::Wall;
 use crate::x509;
+use provider::VERIFIED;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -90,7 +92,6 @@ impl fmt::Display for Error {
 #[derive(Debug)]
 pub struct Tls {
     provider: Arc<CryptoProvider>,
-    chain: Option<Arc<WebPkiServerVerifier>>,
     trusted: Trusted,
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     known: Known,
@@ -159,7 +160,7 @@ impl Tls {
     /// Reads the files of `setup`. Refuses a file that is missing, empty or unreadable, a key that does not fit
     /// its certificate, and a setup that trusts nobody.
     pub fn load(setup: &Setup) -> Result<Tls, Error> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(provider::provider());
         let mut roots = RootCertStore::empty();
         let mut fingerprints = Vec::new();
         let mut add = |found: Vec<CertificateDer<'static>>| {
@@ -199,14 +200,7 @@ impl Tls {
         let trusted = Trusted { store: Arc::new(roots), fingerprints: fingerprints.into() };
         let known =
             Known { pins: setup.pins.clone(), leaves: setup.leaves.clone(), kept: setup.kept.clone() };
-        let chain = if trusted.store.is_empty() {
-            None
-        } else {
-            let builder =
-                WebPkiServerVerifier::builder_with_provider(trusted.store.clone(), provider.clone());
-            Some(builder.build().map_err(|e| Error(e.to_string()))?)
-        };
-        if chain.is_none() && known.is_empty() && !setup.first_use {
+        if trusted.store.is_empty() && known.is_empty() && !setup.first_use {
             return Err(Error("no trusted certificate: neither a CA file nor a pinned key is set".into()));
         }
         let client = match &setup.client {
@@ -224,7 +218,7 @@ impl Tls {
             }
         };
         let floor = setup.floor.unwrap_or_else(built);
-        let tls = Tls { provider, chain, trusted, client, known, first_use: setup.first_use, floor };
+        let tls = Tls { provider, trusted, client, known, first_use: setup.first_use, floor };
         tls.session(None)?;
         Ok(tls)
     }
@@ -239,8 +233,6 @@ impl Tls {
         let verifier = Arc::new(Verifier {
             expected,
             trusted: self.trusted.clone(),
-            provider: self.provider.clone(),
-            chain: self.chain.clone(),
             known: self.known.clone(),
             wall,
             floor: self.floor,
@@ -312,17 +304,14 @@ impl Verified {
     //= TR-069 3.3: dates ignored for want of a clock are checked as soon as there is one.
     pub fn holds_at(&self, wall: Wall) -> Result<(), String> {
         let (leaf, rest) = self.chain.split_first().ok_or_else(|| "no certificate".to_owned())?;
-        self.verifier.check(leaf, rest, &self.name, &[], Some(wall)).map_err(|e| words(&e))
+        self.verifier.check(leaf, rest, &self.name, Some(wall)).map_err(|e| words(&e))
     }
 }
 
 #[derive(Debug)]
 struct Verifier {
     expected: Expected,
-    #[cfg_attr(not(feature = "usp"), expect(dead_code, reason = "paths are told of USP's peers only"))]
     trusted: Trusted,
-    provider: Arc<CryptoProvider>,
-    chain: Option<Arc<WebPkiServerVerifier>>,
     known: Known,
     wall: Option<Wall>,
     floor: Wall,
@@ -334,7 +323,6 @@ impl Verifier {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
         wall: Option<Wall>,
     ) -> Result<(), rustls::Error> {
         if !self.known.pins.is_empty() {
@@ -343,17 +331,21 @@ impl Verifier {
         if Known::has(&self.known.kept, leaf) {
             return check_dates(leaf, wall, self.floor);
         }
-        let verdict = if Known::has(&self.known.leaves, leaf) {
-            check_dates(leaf, wall, self.floor)
-                .and_then(|()| verify_server_name(&ParsedCertificate::try_from(leaf)?, name))
+        let parsed = ParsedCertificate::try_from(leaf)?;
+        if Known::has(&self.known.leaves, leaf) {
+            check_dates(leaf, wall, self.floor)?;
         } else {
-            let chain = self.chain.as_ref().ok_or(CertificateError::UnknownIssuer)?;
             at_moments(leaf, rest, wall, self.floor, is_about_dates, |time| {
-                chain.verify_server_cert(leaf, rest, name, ocsp, time).map(|_| ())
-            })
-        };
-        match verdict {
-            // The chain is verified before the name, so nothing but the name is wrong.
+                verify_server_cert_signed_by_trust_anchor(
+                    &parsed,
+                    &self.trusted.store,
+                    rest,
+                    time,
+                    VERIFIED.all,
+                )
+            })?;
+        }
+        match verify_server_name(&parsed, name) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.expected.excuses(leaf, name) => Ok(()),
@@ -442,10 +434,10 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.check(end_entity, intermediates, server_name, ocsp_response, self.wall)?;
+        self.check(end_entity, intermediates, server_name, self.wall)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -455,7 +447,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, dss, &VERIFIED)
     }
 
     fn verify_tls13_signature(
@@ -464,11 +456,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &VERIFIED)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        VERIFIED.supported_schemes()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing: the handshake has. Whether the names are those of a controller is the agent's to say.
 
+use super::provider::VERIFIED;
 use super::{Known, Session, Trusted, Verifier, at_moments};
 use crate::time::Wall;
 use crate::usp::endpoint::EndpointId;
@@ -35,7 +36,7 @@ pub(super) fn certified(
     let read = x509::certificate(leaf)?;
     // A pinned key is enough, whoever signed it.
     let path = match known.pins.is_empty() {
-        true => path(trusted, leaf, rest, part, wall, floor),
+        true => path(trusted, leaf, rest, part, wall, floor).ok(),
         false => None,
     };
     let itself = !known.pins.is_empty() || Known::has(&known.leaves, leaf) || Known::has(&known.kept, leaf);
@@ -52,30 +53,28 @@ pub(super) fn certified(
     })
 }
 
-/// The certificates above `leaf` by which it is verified.
-fn path(
+/// The SHA-256 of the certificates above `leaf` by which it is verified.
+pub(super) fn path(
     trusted: &Trusted,
     leaf: &CertificateDer<'_>,
     rest: &[CertificateDer<'_>],
     part: Part,
     wall: Option<Wall>,
     floor: Wall,
-) -> Option<Vec<[u8; 32]>> {
-    let parsed = EndEntityCert::try_from(leaf).ok()?;
+) -> Result<Vec<[u8; 32]>, webpki::Error> {
+    let parsed = EndEntityCert::try_from(leaf)?;
     let anchors = &trusted.store.roots;
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
     let usage = match part {
         Part::Server => KeyUsage::server_auth(),
         Part::Client => KeyUsage::client_auth(),
     };
-    let verified = at_moments(leaf, rest, wall, floor, is_about_dates, |time| {
-        let path = parsed.verify_for_usage(algorithms.all, anchors, rest, time, usage, None, None)?;
+    at_moments(leaf, rest, wall, floor, is_about_dates, |time| {
+        let path = parsed.verify_for_usage(VERIFIED.all, anchors, rest, time, usage, None, None)?;
         let between = path.intermediate_certificates().map(|c| crate::digest::sha256(&[&c.der()]));
         let anchor = anchors.iter().position(|anchor| anchor == path.anchor());
         let anchor = anchor.and_then(|at| trusted.fingerprints.get(at)).copied();
         Ok(between.chain(anchor).collect())
-    });
-    verified.ok()
+    })
 }
 
 fn is_about_dates(error: &webpki::Error) -> bool {

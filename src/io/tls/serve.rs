@@ -2,15 +2,15 @@
 //!
 //! The same trust as towards servers: CA files or pinned keys, and dates that count once the clock is known.
 
-use super::peer::{Part, certified};
-use super::{Error, Known, Tls, at_moments, check_dates, check_pin, is_about_dates, words};
+use super::peer::{Part, certified, path};
+use super::provider::VERIFIED;
+use super::{Error, Known, Tls, Trusted, check_dates, check_pin, words};
 use crate::io::clock::Calendar;
 use crate::time::Wall;
 use crate::usp::mtp::Certified;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use std::sync::Arc;
@@ -18,8 +18,7 @@ use std::sync::Arc;
 /// Whom a port speaks to.
 #[derive(Debug)]
 struct Clients {
-    provider: Arc<CryptoProvider>,
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    trusted: Trusted,
     known: Known,
     first_use: bool,
     wall: Option<Wall>,
@@ -36,18 +35,8 @@ impl Tls {
         let Some((own, key)) = &self.client else {
             return Err(Error("a port with TLS needs a certificate and a key".into()));
         };
-        let chain = if self.trusted.store.is_empty() {
-            None
-        } else {
-            let builder = WebPkiClientVerifier::builder_with_provider(
-                self.trusted.store.clone(),
-                self.provider.clone(),
-            );
-            Some(builder.build().map_err(|e| Error(e.to_string()))?)
-        };
         let clients = Clients {
-            provider: self.provider.clone(),
-            chain,
+            trusted: self.trusted.clone(),
             known: self.known.clone(),
             first_use: self.first_use,
             wall,
@@ -72,6 +61,17 @@ impl Tls {
     ) -> Option<Certified> {
         let presented = connection.peer_certificates()?;
         certified(&self.known, &self.trusted, presented, Part::Client, wall, self.floor)
+    }
+}
+
+/// What the client is told, by an alert of TLS.
+fn refusal(why: webpki::Error) -> CertificateError {
+    match why {
+        webpki::Error::CertExpired { .. } => CertificateError::Expired,
+        webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+        webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer,
+        webpki::Error::BadDer | webpki::Error::BadDerTime => CertificateError::BadEncoding,
+        _ => CertificateError::ApplicationVerificationFailure,
     }
 }
 
@@ -104,20 +104,13 @@ impl ClientCertVerifier for Clients {
         if let Some(verdict) = by_itself {
             return verdict.map(|()| ClientCertVerified::assertion());
         }
-        let verdict = match &self.chain {
-            None => Err(CertificateError::UnknownIssuer.into()),
-            Some(chain) => {
-                at_moments(end_entity, intermediates, self.wall, self.floor, is_about_dates, |time| {
-                    chain.verify_client_cert(end_entity, intermediates, time)
-                })
-            }
-        };
-        match verdict {
+        match path(&self.trusted, end_entity, intermediates, Part::Client, self.wall, self.floor) {
             //= TR-369 R-MTP.4a: an unknown signer is refused, or taken for a first use where that is allowed.
             Err(_) if self.first_use => {
                 check_dates(end_entity, self.wall, self.floor).map(|()| ClientCertVerified::assertion())
             }
-            verdict => verdict,
+            Err(why) => Err(refusal(why).into()),
+            Ok(_) => Ok(ClientCertVerified::assertion()),
         }
     }
 
@@ -127,7 +120,7 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, dss, &VERIFIED)
     }
 
     fn verify_tls13_signature(
@@ -136,10 +129,10 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &VERIFIED)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        VERIFIED.supported_schemes()
     }
 }

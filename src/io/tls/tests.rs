@@ -55,7 +55,7 @@ impl Server {
 
     /// Listens, answers one request per connection, and gives the port.
     async fn listen(&self, version: &'static rustls::SupportedProtocolVersion, ask_client: bool) -> u16 {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[version])
             .unwrap();
