@@ -5,8 +5,9 @@
 
 use crate::dm::tree::Tree;
 use crate::sorted::Map;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+
+mod reader;
 
 /// The longest text that is read, in octets: several times what the largest daemon reply takes.
 pub const MAX_TEXT: usize = 4 << 20;
@@ -32,9 +33,12 @@ pub fn parse(text: &[u8]) -> Result<Tree, Error> {
     if text.len() > MAX_TEXT {
         return Err(Error(format!("JSON text is longer than {MAX_TEXT} octets")));
     }
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let tree = Node { depth: 0 }.deserialize(&mut reader).and_then(|tree| reader.end().map(|()| tree));
-    tree.map(|tree| tree.unwrap_or(Tree::Map(Vec::new()))).map_err(|why| Error(why.to_string()))
+    let mut reader = reader::Reader::new(text);
+    let tree = reader.document().map_err(|what| {
+        let (line, column) = reader.place();
+        Error(format!("{what} at line {line} column {column}"))
+    })?;
+    Ok(tree.unwrap_or(Tree::Map(Vec::new())))
 }
 
 /// The tree as compact JSON; every scalar is a string, because a tree does not know what kind it was.
@@ -44,17 +48,35 @@ pub fn write(tree: &Tree) -> String {
     out
 }
 
+/// How many decimals are kept: what `ubus call` prints, since a recording must equal the live reply.
+const PLACES: i32 = 6;
+
 /// A number's text as a tree holds it: whole ones without a fraction, others with up to six decimals.
 ///
-/// Six, because that is what `ubus call` prints, and a recording must equal the live reply. `None` for what JSON
-/// cannot say (not a number, infinite).
+/// `None` for what JSON cannot say (not a number, infinite), and for what has more than 64 bits before the point.
 pub fn number(value: f64) -> Option<String> {
-    if !value.is_finite() {
+    let size = value.abs();
+    if size.is_nan() || size >= 18_446_744_073_709_551_616.0 {
         return None;
     }
-    let text = format!("{value:.6}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    Some(if text == "-0" { "0" } else { text }.to_owned())
+    // By whole numbers: what writes binary fractions of any size as decimals is large.
+    let (mut whole, mut millionths) = (size.trunc() as u64, (size.fract() * 1e6).round_ties_even() as u32);
+    if millionths == 1_000_000 {
+        (whole, millionths) = (whole + 1, 0);
+    }
+    let sign = if value < 0.0 && (whole, millionths) != (0, 0) { "-" } else { "" };
+    let text = format!("{sign}{whole}.{millionths:06}");
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
+/// The number that a decimal text without exponent means; `None` for one of more digits than it is sure to hold.
+pub fn double(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: i64 = format!("{whole}{fraction}").parse().ok()?;
+    // Both are exact, so that the one division rounds as it should.
+    let places = fraction.bytes().take_while(u8::is_ascii_digit).take(22).count();
+    let exact = places == fraction.len() && digits.unsigned_abs() < 1 << 53;
+    exact.then(|| digits as f64 / (0..places).fold(1.0, |unit, _| unit * 10.0))
 }
 
 /// Maps up to this length are looked through for repeated keys without an index.
@@ -143,74 +165,6 @@ fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// One value at a depth; `None` is `null`.
-#[derive(Clone, Copy)]
-struct Node {
-    depth: usize,
-}
-
-impl Node {
-    fn inner<E: serde::de::Error>(self) -> Result<Node, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
-        }
-        Ok(Node { depth: self.depth + 1 })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Node {
-    type Value = Option<Tree>;
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<Tree>, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Node {
-    type Value = Option<Tree>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_unit<E>(self) -> Result<Option<Tree>, E> {
-        Ok(None)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Option<Tree>, E> {
-        Ok(Some(Tree::text(if value { "true" } else { "false" })))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Option<Tree>, E> {
-        Ok(Some(Tree::from(value.to_string())))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Option<Tree>, E> {
-        Ok(Some(Tree::from(value.to_string())))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Option<Tree>, E> {
-        Ok(number(value).map(Tree::from))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Option<Tree>, E> {
-        Ok(Some(Tree::from(value)))
-    }
-    fn visit_string<E>(self, value: String) -> Result<Option<Tree>, E> {
-        Ok(Some(Tree::from(value)))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<Tree>, A::Error> {
-        let inner = self.inner::<A::Error>()?;
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(inner)? {
-            items.extend(item);
-        }
-        Ok(Some(Tree::List(items)))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Tree>, A::Error> {
-        let inner = self.inner::<A::Error>()?;
-        let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(inner).map_err(A::Error::custom)?;
-            entries.extend(value.map(|value| (key.into_boxed_str(), value)));
-        }
-        Ok(Some(unique(entries)))
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -251,6 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn a_decimal_text_means_the_nearest_number() {
+        for (text, want) in [
+            ("0.5", Some(0.5)),
+            ("-12.25", Some(-12.25)),
+            ("-0.1", Some(-0.1)),
+            (".3", Some(0.3)),
+            ("7", Some(7.0)),
+            ("9007199254740991", Some(9007199254740991.0)),
+            ("9007199254740993", None),
+            ("1.-5", None),
+            ("1.2.3", None),
+            ("1e3", None),
+            ("", None),
+        ] {
+            assert_eq!(double(text), want, "{text}");
+        }
+    }
+
+    #[test]
     fn numbers_with_fractions_carry_at_most_six_decimals() {
         for (value, want) in [
             (1.5, Some("1.5")),
@@ -258,6 +231,14 @@ mod tests {
             (100.0, Some("100")),
             (-0.0, Some("0")),
             (1.0 / 3.0, Some("0.333333")),
+            (-2.000_000_4, Some("-2")),
+            (-0.000_000_4, Some("0")),
+            (0.999_999_9, Some("1")),
+            (123_456_789_012.062_5, Some("123456789012.0625")),
+            (9.007_199_254_740_993e15, Some("9007199254740992")),
+            (-1e19, Some("-10000000000000000000")),
+            (1e20, None),
+            (f64::INFINITY, None),
             (f64::NAN, None),
         ] {
             assert_eq!(number(value).as_deref(), want);

@@ -200,7 +200,7 @@ impl Value {
                 "false" => Some(Value::Int8(0)),
                 _ => whole(8).map(|n| Value::Int8(n as u8)),
             },
-            8 => text.parse().ok().map(Value::Double),
+            8 => json::double(text).map(Value::Double),
             _ => None,
         };
         value.unwrap_or(self)
