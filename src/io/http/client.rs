@@ -446,12 +446,12 @@ async fn receive(
         Err(_) => Err(Error::Timeout(stage)),
         Ok(Err(e)) if decoder.head().is_none() => Err(Error::Lost(e.to_string())),
         // A server that ends a body by closing may do so without the farewell of TLS.
-        Ok(Err(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(decoder.end(body)?),
+        Ok(Err(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(decoder.end()?),
         Ok(Err(e)) => Err(Error::Lost(e.to_string())),
         Ok(Ok(0)) if !decoder.has_begun() => {
             Err(Error::Lost("the server closed it without an answer".into()))
         }
-        Ok(Ok(0)) => Ok(decoder.end(body)?),
+        Ok(Ok(0)) => Ok(decoder.end()?),
         Ok(Ok(read)) => {
             decoder.feed(octets.get(..read).unwrap_or_default(), body)?;
             Ok(())

@@ -129,14 +129,14 @@ impl Decoder {
                     let size = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     let (part, after) = rest.split_at(size);
                     self.unpacker.feed(part, body, &mut self.body_room)?;
-                    self.advance(left - size as u64, body)?;
+                    self.advance(left - size as u64)?;
                     after
                 }
                 State::UntilClose => {
                     self.unpacker.feed(rest, body, &mut self.body_room)?;
                     &[]
                 }
-                _ => self.feed_line(rest, body)?,
+                _ => self.feed_line(rest)?,
             };
         }
         // Octets nobody asked for: they are not the answer to whatever is sent next.
@@ -145,17 +145,17 @@ impl Decoder {
     }
 
     /// Says that the connection has ended.
-    pub fn end(&mut self, body: &mut Vec<u8>) -> Result<(), Bad> {
+    pub fn end(&mut self) -> Result<(), Bad> {
         match self.state {
             State::Done => Ok(()),
-            State::UntilClose => self.finish(body),
+            State::UntilClose => self.finish(),
             _ => Err(Bad::Truncated),
         }
     }
 
-    fn advance(&mut self, left: u64, body: &mut Vec<u8>) -> Result<(), Bad> {
+    fn advance(&mut self, left: u64) -> Result<(), Bad> {
         self.state = match self.state {
-            State::Fixed(_) if left == 0 => return self.finish(body),
+            State::Fixed(_) if left == 0 => return self.finish(),
             State::Fixed(_) => State::Fixed(left),
             State::Chunk(_) if left == 0 => State::ChunkEnd,
             State::Chunk(_) => State::Chunk(left),
@@ -164,13 +164,13 @@ impl Decoder {
         Ok(())
     }
 
-    fn finish(&mut self, body: &mut Vec<u8>) -> Result<(), Bad> {
+    fn finish(&mut self) -> Result<(), Bad> {
         self.state = State::Done;
-        self.unpacker.end(body, &mut self.body_room)
+        self.unpacker.end()
     }
 
     /// Collects one line and, when it is complete, takes it. Returns what follows it.
-    fn feed_line<'a>(&mut self, data: &'a [u8], body: &mut Vec<u8>) -> Result<&'a [u8], Bad> {
+    fn feed_line<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], Bad> {
         let end = data.iter().position(|c| *c == b'\n');
         let (part, rest) = data.split_at(end.map_or(data.len(), |at| at + 1));
         let chunk_line = matches!(self.state, State::ChunkSize | State::ChunkEnd);
@@ -185,20 +185,20 @@ impl Decoder {
         if end.is_some() {
             let line = std::mem::take(&mut self.line);
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            self.take_line(line.strip_suffix(b"\r").unwrap_or(line), body)?;
+            self.take_line(line.strip_suffix(b"\r").unwrap_or(line))?;
         }
         Ok(rest)
     }
 
-    fn take_line(&mut self, line: &[u8], body: &mut Vec<u8>) -> Result<(), Bad> {
+    fn take_line(&mut self, line: &[u8]) -> Result<(), Bad> {
         match (self.state, line) {
             (State::Status, b"") => {}
             (State::Status, line) => {
                 (self.head.minor, self.head.status) = status_line(line)?;
                 self.state = State::Fields;
             }
-            (State::Fields, b"") => self.begin_body(body)?,
-            (State::Trailers, b"") => self.finish(body)?,
+            (State::Fields, b"") => self.begin_body()?,
+            (State::Trailers, b"") => self.finish()?,
             (State::Fields | State::Trailers, line) => {
                 self.head.headers.take(line)?;
                 if self.head.headers.len() > self.limits.fields {
@@ -219,7 +219,7 @@ impl Decoder {
     }
 
     //= RFC 7230 3.3.3: what the body's end is, in the order of precedence.
-    fn begin_body(&mut self, body: &mut Vec<u8>) -> Result<(), Bad> {
+    fn begin_body(&mut self) -> Result<(), Bad> {
         let headers = &self.head.headers;
         match self.head.status {
             101 => return Err(Bad::Head("a change of protocol nobody asked for")),
@@ -232,7 +232,7 @@ impl Decoder {
                 self.state = State::Status;
                 return Ok(());
             }
-            204 | 304 => return self.finish(body),
+            204 | 304 => return self.finish(),
             _ => {}
         }
         let coding = headers.all("Content-Encoding").collect::<Vec<_>>().join(",");
@@ -251,7 +251,7 @@ impl Decoder {
             return Ok(());
         };
         if length == 0 {
-            return self.finish(body);
+            return self.finish();
         }
         if length > self.limits.body {
             return Err(Bad::TooLarge("the answer's body"));
@@ -314,7 +314,7 @@ mod tests {
             taken += decoder.feed(part, &mut body)?;
         }
         if close {
-            decoder.end(&mut body)?;
+            decoder.end()?;
         }
         let head = decoder.head().cloned().unwrap_or_default();
         let text = String::from_utf8(body).unwrap();
