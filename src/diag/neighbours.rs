@@ -19,7 +19,7 @@ pub fn verdict(scans: &[(String, &Tree)]) -> Verdict {
         let mut row = vec![
             ("Radio", radio.clone()),
             ("SSID", text("ssid")),
-            ("BSSID", text("bssid").to_uppercase()),
+            ("BSSID", text("bssid").to_ascii_uppercase()),
             ("Mode", if network.str("mode") == Some("Ad-Hoc") { "AdHoc" } else { "Infrastructure" }.into()),
             ("SecurityModeEnabled", security(network.get("encryption")).into()),
             ("EncryptionMode", ciphers(network.get("encryption"))),

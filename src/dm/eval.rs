@@ -280,8 +280,8 @@ impl<'s> At<'_, 's> {
                 Some((end, _)) => owned(text.get(..end).unwrap_or_default().to_string()),
                 None => Some(Flow::Text(text)),
             },
-            Pipe::Case(true) => owned(text.to_uppercase()),
-            Pipe::Case(false) => owned(text.to_lowercase()),
+            Pipe::Case(true) => owned(text.to_ascii_uppercase()),
+            Pipe::Case(false) => owned(text.to_ascii_lowercase()),
             Pipe::Word(n) => {
                 text.split_whitespace().nth(usize::from(*n)).and_then(|word| owned(word.to_string()))
             }

@@ -478,7 +478,7 @@ fn decoded(text: &str) -> String {
 
 /// The candidate most like `name`, for "did you mean"; `None` if none is alike. Case counts for nothing.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name: Vec<char> = name.to_lowercase().chars().collect();
+    let name: Vec<char> = name.to_ascii_lowercase().chars().collect();
     let limit = (name.len() / 3).max(1);
     let measured = candidates.into_iter().map(|candidate| (distance(&name, candidate, limit), candidate));
     measured.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, c)| c)
@@ -490,7 +490,7 @@ fn distance(name: &[char], candidate: &str, limit: usize) -> usize {
         return limit + 1;
     }
     let mut row: Vec<usize> = (0..=name.len()).collect();
-    for (at, c) in candidate.to_lowercase().chars().enumerate() {
+    for (at, c) in candidate.to_ascii_lowercase().chars().enumerate() {
         let mut next = Vec::with_capacity(row.len());
         let mut left = at + 1;
         next.push(left);

@@ -32,7 +32,7 @@ pub fn manufacturer<'s>(at: &At<'_, 's>) -> Value<'s> {
 /// A locally administered address gives its first three bytes too: they name nobody, but they stay the same.
 pub fn oui<'s>(at: &At<'_, 's>) -> Value<'s> {
     if let Some(text) = setting(at.view, "oui")? {
-        return Ok(Some(Cow::Owned(text.to_uppercase())));
+        return Ok(Some(Cow::Owned(text.to_ascii_uppercase())));
     }
     let mac = base_mac(at.view)?;
     Ok(mac.and_then(|mac| mac.get(..6).map(|oui| Cow::Owned(oui.to_string()))))

@@ -225,7 +225,7 @@ pub fn put(bound: &Bound<'_>, option: &str, texts: Vec<String>, draft: &mut Draf
 
 /// Bytes as the standard's hexBinary: upper-case digits.
 pub fn hex(bytes: &[u8]) -> String {
-    crate::digest::hex(bytes).to_uppercase()
+    crate::digest::hex(bytes).to_ascii_uppercase()
 }
 
 /// Hexadecimal digits, with or without colons between them, as bytes.

@@ -344,10 +344,10 @@ fn store_sent(bound: &Bound<'_>, items: &[Item], draft: &mut Draft) -> Result<()
         let listed = || {
             old.clone()
                 .filter(|text| text.contains(':'))
-                .unwrap_or(format!("{name}:{}", item.value.to_lowercase()))
+                .unwrap_or(format!("{name}:{}", item.value.to_ascii_lowercase()))
         };
         match (item.on, name.as_str()) {
-            (false, _) => off.push(format!("{name}:{}", item.value.to_lowercase())),
+            (false, _) => off.push(format!("{name}:{}", item.value.to_ascii_lowercase())),
             (true, "12") if hostname.is_none() => {
                 hostname = Some(if item.value.is_empty() { String::new() } else { plain()? });
             }
@@ -355,7 +355,7 @@ fn store_sent(bound: &Bound<'_>, items: &[Item], draft: &mut Draft) -> Result<()
             (true, "61") if id.is_none() => {
                 id = Some(
                     old.filter(|old| optionlist::unhex(old).as_deref() == Some(&bytes))
-                        .unwrap_or(item.value.to_lowercase()),
+                        .unwrap_or(item.value.to_ascii_lowercase()),
                 );
             }
             (true, _) => on.push(listed()),

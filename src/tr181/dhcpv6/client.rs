@@ -287,7 +287,7 @@ fn sent(section: &Tree) -> Vec<Item> {
 
 fn store_sent(bound: &Bound<'_>, items: &[Item], draft: &mut Draft) -> Result<(), Stop> {
     let text = |item: &Item| {
-        let new = || item.name.as_ref().map(|name| format!("{name}:{}", item.value.to_lowercase()));
+        let new = || item.name.as_ref().map(|name| format!("{name}:{}", item.value.to_ascii_lowercase()));
         item.text.clone().or_else(new)
     };
     for (option, on) in [("sendopts", true), ("cpe_sendopts", false)] {
