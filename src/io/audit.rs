@@ -163,7 +163,7 @@ impl Scribe {
     /// Begins.
     pub(super) fn start(privileged: Privileged) -> Scribe {
         let (orders, mut given) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(async move {
+        let task = pool::spawn(async move {
             while let Some(ask) = given.recv().await {
                 let privileged = privileged.clone();
                 // Whoever writes says what cannot be written.

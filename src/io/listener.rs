@@ -3,6 +3,7 @@
 //! Judges nothing: each request becomes a [`Call::Ask`] for the one loop, which asks [`crate::wake::http::Door`]. Once an
 //! answer that wakes has left, [`Call::Wake`] follows, so that the session never comes before its answer.
 
+use super::pool;
 use crate::io::http::connect::{Route, listen};
 use crate::io::http::head::{MAX_REQUEST_HEAD, Request};
 use crate::wake::http::{Answer, Ask};
@@ -78,7 +79,7 @@ impl Listener {
                 .or_else(|_| listen(route, std::net::Ipv4Addr::UNSPECIFIED.into(), port))?,
         };
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, calls));
+        let task = pool::spawn(accept(listener, calls));
         Ok(Listener { address, task })
     }
 
@@ -120,7 +121,8 @@ async fn accept(listener: TcpListener, calls: mpsc::Sender<Call>) {
         {
             connection.abort();
         }
-        oldest.push_back(connections.spawn(serve(stream, peer.ip().to_canonical(), calls.clone())));
+        let work: pool::Work = Box::pin(serve(stream, peer.ip().to_canonical(), calls.clone()));
+        oldest.push_back(connections.spawn(work));
     }
 }
 

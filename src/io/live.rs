@@ -6,6 +6,7 @@
 use super::local::Asker;
 use super::netlink::{Told, Watch};
 use super::object;
+use super::pool;
 use super::ubus::Ubus;
 use crate::dm::tree::Tree;
 use crate::openwrt::netlink::{Dump, Notice};
@@ -32,7 +33,7 @@ pub async fn watch(
     for pattern in HEARD {
         ubus.listen(pattern).await;
     }
-    let kernel = tokio::spawn(watch_kernel(changed.clone()));
+    let kernel = pool::spawn(watch_kernel(changed.clone()));
     while let Some(event) = events.recv().await {
         let keys = match event {
             Event::Notified { source, kind, data } => notified(&source, &kind, &data),
@@ -42,7 +43,7 @@ pub async fn watch(
             Event::Appeared(path) | Event::Vanished(path) => of(&[&format!("ubus:{path}")]),
             Event::Invoked(call) => {
                 // Its answer may need what is told here.
-                tokio::spawn(object::serve(ubus.clone(), asker.clone(), call));
+                pool::spawn(object::serve(ubus.clone(), asker.clone(), call));
                 continue;
             }
             Event::Reply(..) | Event::Listed(..) | Event::Published(..) => continue,

@@ -4,6 +4,7 @@
 
 use super::device::Device;
 use super::disk::{Disk, RealDisk};
+use super::pool;
 use super::privileged;
 use crate::agent::local::{Request, refusal};
 use crate::dm::error::{Error, Refusal};
@@ -87,7 +88,7 @@ impl Local {
         let asker = Asker::new(asks);
         let path = match Local::listen(device) {
             Ok((listener, path)) => {
-                tokio::spawn(accept(listener, asker.clone()));
+                pool::spawn(accept(listener, asker.clone()));
                 path
             }
             Err(error) => {
@@ -158,7 +159,7 @@ async fn accept(listener: UnixListener, asker: Asker) {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
         let asker = asker.clone();
-        tokio::spawn(async move {
+        pool::spawn(async move {
             let _ = serve(stream, asker).await;
             drop(slot);
         });

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 
 /// Most threads. One each for the disk, sources, a name and a handshake; the others are for what hangs.
 pub const THREADS: usize = 8;
@@ -21,6 +23,16 @@ static HANDSHAKES: Semaphore = Semaphore::const_new(1);
 /// The runtime of the program: one loop, and the threads of the pool.
 pub fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().max_blocking_threads(THREADS).thread_keep_alive(IDLE).build()
+}
+
+/// What is done beside the loop's own waiting.
+pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Starts a task on the loop. In a box: what the runtime needs for a task is then in the program once, and not for
+/// each kind of task.
+pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let work: Work = Box::pin(work);
+    tokio::spawn(work)
 }
 
 /// Does work that blocks. Once begun it is carried through, also where nobody waits for it any more.

@@ -112,7 +112,7 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
     let (changes, mut changes_rx) = mpsc::channel(QUEUE);
     let local = Local::open(&device, asks);
     if let Some((ubus, events)) = device.take_events() {
-        tokio::spawn(super::live::watch(ubus, events, changes.clone(), local.asker()));
+        pool::spawn(super::live::watch(ubus, events, changes.clone(), local.asker()));
     }
     let acs = Acs::new(&mut rng);
     let hands = Hands::start(device.services(), told.clone());
@@ -303,7 +303,7 @@ impl Loop {
                 let (id, told) = (order.id, self.told.clone());
                 let lab = self.device.lab(self.agent.config());
                 let rng = Rng::new(self.rng.bytes());
-                let task = tokio::spawn(async move {
+                let task = pool::spawn(async move {
                     let verdict = lab.run(*order, rng).await;
                     let _ = told.send(Told::Diagnosed(id, verdict)).await;
                 });
@@ -338,7 +338,7 @@ impl Loop {
         }
         let (packages, others): (Set<_>, Set<_>) = keys.into_iter().partition(|key| key.starts_with("uci:"));
         let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
-        tokio::spawn(async move {
+        pool::spawn(async move {
             let read = async {
                 // Without work no thread is woken.
                 if packages.is_empty() {

@@ -151,7 +151,7 @@ impl Hands {
     /// Begins; what was announced comes back as [`Told::Announced`].
     pub(super) fn start(services: Services, told: mpsc::Sender<Told>) -> Hands {
         let (orders, mut given) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(async move {
+        let task = pool::spawn(async move {
             while let Some(order) = given.recv().await {
                 services.carry_out(order, &told).await;
             }

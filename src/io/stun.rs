@@ -3,6 +3,7 @@
 //! Owns the sockets, the server's name and the choice of the local address; what is sent when is
 //! [`crate::wake::binding`]'s, what wakes is [`crate::wake::udp`]'s. Tells the one loop by [`Event`]s.
 
+use super::pool;
 use crate::digest::client::Credentials;
 use crate::io::http::connect::{self, Family, Route};
 use crate::rng::Rng;
@@ -70,7 +71,7 @@ impl Udp {
         let primary = bind(&config.route, config.port)?;
         let (configs, changes) = watch::channel(config);
         let driver = Driver { changes, events, rng, gate: Gate::default(), begin: Clock::now() };
-        let task = tokio::spawn(driver.run(primary)).abort_handle();
+        let task = pool::spawn(driver.run(primary)).abort_handle();
         Ok(Udp { configs, task })
     }
 

@@ -3,6 +3,7 @@
 //! One task owns the client; [`Ubus`] is a handle to it that can be cloned, and the task ends with the last handle. While there is
 //! no connection, calls wait until their deadline and subscriptions until the server is back.
 
+use super::pool;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::openwrt::ubus::blob::{Entries, Value};
@@ -63,7 +64,7 @@ impl Ubus {
     pub fn connect(paths: Vec<PathBuf>) -> (Ubus, mpsc::Receiver<Event>) {
         let (ask, asked) = mpsc::channel(MAX_ASKED);
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
-        tokio::spawn(Task::new(paths, events).run(asked));
+        pool::spawn(Task::new(paths, events).run(asked));
         (Ubus { ask }, receiver)
     }
 

@@ -24,6 +24,7 @@ pub mod websocket;
 use crate::dm::source::Source;
 #[cfg(feature = "mqtt")]
 use crate::dm::tree::Tree;
+use crate::io::pool;
 use crate::rng::Rng;
 use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
@@ -221,14 +222,14 @@ impl Links {
         let task = match wanted {
             #[cfg(feature = "websocket")]
             Wanted::WebSocketClient(wanted) => {
-                tokio::spawn(websocket::client(site, wanted, changes, reports, rng))
+                pool::spawn(websocket::client(site, wanted, changes, reports, rng))
             }
             #[cfg(feature = "websocket")]
-            Wanted::WebSocketServer(wanted) => tokio::spawn(server::run(site, wanted, changes, reports, rng)),
+            Wanted::WebSocketServer(wanted) => pool::spawn(server::run(site, wanted, changes, reports, rng)),
             #[cfg(feature = "mqtt")]
             Wanted::Mqtt(wanted) => {
                 let counts = self.counts.entry(wanted.client.clone()).or_default().clone();
-                tokio::spawn(mqtt::run(site, wanted, changes, reports, counts, rng))
+                pool::spawn(mqtt::run(site, wanted, changes, reports, counts, rng))
             }
             #[cfg(not(all(feature = "websocket", feature = "mqtt")))]
             other => {
@@ -248,7 +249,7 @@ impl Links {
         let (ending, others): (Map<_, _>, Map<_, _>) =
             std::mem::take(&mut self.standing).into_iter().partition(|(_, standing)| &*standing.name == name);
         self.standing = others;
-        Some(tokio::spawn(async move {
+        Some(pool::spawn(async move {
             if timeout(LINGER, &mut task).await.is_err() {
                 task.abort();
             }

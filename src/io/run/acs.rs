@@ -15,6 +15,7 @@ use crate::io::http::client::Client;
 use crate::io::http::connect::addresses;
 use crate::io::http::url::Url;
 use crate::io::listener::Call;
+use crate::io::pool;
 use crate::io::privileged::Ask;
 use crate::io::sockets::Sockets;
 use crate::io::stun;
@@ -158,7 +159,7 @@ impl Loop {
         }
         let (route, told) = (connector::route(&self.device, config), self.told.clone());
         let host = self.acs.found.0.clone();
-        tokio::spawn(async move {
+        pool::spawn(async move {
             if let Ok(found) = addresses(&host, 0, &route, NAME_WAIT).await {
                 let found = found.iter().map(SocketAddr::ip).collect();
                 let _ = told.send(Told::Posted(Posted::Found(host, found))).await;
@@ -212,7 +213,7 @@ impl Loop {
         };
         self.acs.post += 1;
         let (number, told) = (self.acs.post, self.told.clone());
-        let task = tokio::spawn(async move {
+        let task = pool::spawn(async move {
             let mut body = body;
             let client = match client {
                 Ok(client) => Ok(client),
