@@ -138,7 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("identity", "model_name", Kind::Text(64), "", "`DeviceInfo.ModelName`."),
     setting("identity", "hardware_version", Kind::Text(64), "", "`DeviceInfo.HardwareVersion`."),
     setting("identity", "provisioning_code", Kind::Text(64), "", "`DeviceInfo.ProvisioningCode`."),
-    setting("identity", "friendly_name", Kind::Text(64), "", "`DeviceInfo.FriendlyName`."),
+    setting("identity", "friendly_name", Kind::Text(32), "", "`DeviceInfo.FriendlyName`."),
 
     setting("acs", "enable", Kind::Flag, "1", "Whether there are sessions with an ACS at all."),
     setting("acs", "url", Kind::Url, "", "The ACS. Empty: there are no sessions."),
