@@ -39,6 +39,8 @@ impl Agent {
             Job::Cwmp(work) => (self.acs(), work.changes()),
             Job::Usp(ask) => (ask.manager(), ask.changes()),
             Job::Local(_, request) => local(request),
+            // What a subscription changes is known once its row was read.
+            Job::Trigger(_) => Default::default(),
             Job::Configure | Job::Look | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {
                 Default::default()
             }
@@ -119,7 +121,7 @@ impl Agent {
         let (model, at, manager) = (self.model, self.now.wall, audit::masked(false, manager));
         self.audit.out.extend(changes.into_iter().map(|change| {
             let done = !matches!(change.outcome, Outcome::Refused(_));
-            let secret = change.what == What::Set && is_secret(model, &change.path);
+            let secret = change.what == What::Set && (is_secret(model, &change.path) || sets_secret(&change));
             Entry {
                 at,
                 manager: manager.clone(),
@@ -171,4 +173,9 @@ fn is_secret(model: &Model, path: &str) -> bool {
     let follows = pattern.steps().iter().any(|step| matches!(step, Step::Follow { .. }));
     let name = path.rsplit('.').next().unwrap_or_default();
     follows || audit::is_secret(name) || model.param_of(&pattern).is_some_and(|param| param.flags.is_secret())
+}
+
+/// Whether a value is a list of settings with a secret among them; such a list is refused, but what was asked is noted.
+fn sets_secret(change: &Change) -> bool {
+    change.path.ends_with(".TriggerConfigSettings") && change.new.as_deref().is_some_and(audit::is_secret)
 }

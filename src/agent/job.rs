@@ -44,6 +44,8 @@ pub enum Job {
     Keep(Errand),
     /// Carry out a request of a USP controller.
     Usp(Rc<Ask>),
+    /// Apply the settings of the subscription of this section.
+    Trigger(Box<str>),
 }
 
 /// What the agent keeps of its own accord.
@@ -74,14 +76,14 @@ impl Job {
             Job::Configure | Job::Look | Job::Local(..) | Job::Keep(_) | Job::Guard(_) | Job::TakeBack(_) => {
                 Audience::All
             }
-            Job::Usp(_) => Audience::Usp,
+            Job::Usp(_) | Job::Trigger(_) => Audience::Usp,
         }
     }
 
     /// Whether a second one waiting would change nothing.
     pub fn is_once(&self) -> bool {
         match self {
-            Job::Configure | Job::Look | Job::Guard(_) | Job::TakeBack(_) => true,
+            Job::Configure | Job::Look | Job::Guard(_) | Job::TakeBack(_) | Job::Trigger(_) => true,
             Job::Cwmp(work) => work.is_once(),
             Job::Local(..) | Job::Keep(_) | Job::Usp(_) => false,
         }
@@ -127,6 +129,8 @@ pub(super) enum Done {
     Usp(Rc<Ask>, Vec<u8>),
     /// A USP controller that called commands: the message, if any, and what follows.
     Operated(Rc<Ask>, Option<Vec<u8>>, Vec<Deed>),
+    /// Nobody; it was a change in the name of the controller of this section.
+    Triggered(Box<str>),
     /// Nobody.
     Nobody,
 }
@@ -162,6 +166,7 @@ impl Agent {
                 Job::Look => self.look_at_all(&mut running),
                 Job::Local(id, request) => self.local(&mut running, id, &request),
                 Job::Usp(ask) => self.usp(&mut running, &ask),
+                Job::Trigger(section) => self.trigger(&mut running, &section),
                 Job::Guard(manager) => self.look_at_guard(&running, &manager),
                 Job::TakeBack(manager) => self.take_back(&manager),
                 Job::Keep(errand) => self.keep(&mut running, &errand),
@@ -336,7 +341,7 @@ impl Agent {
         self.audit_done();
         match committing.done {
             Done::Acs(answer) => self.answer_acs(answer),
-            Done::Nobody => self.announce_between_sessions(),
+            Done::Nobody | Done::Triggered(_) => self.announce_between_sessions(),
             Done::Usp(ask, message) => {
                 self.answer_change(ask, message, subscribed);
                 self.announce_between_sessions();
@@ -369,6 +374,7 @@ impl Agent {
         match job {
             Job::Cwmp(work) => self.refuse_cwmp(work, &error),
             Job::Usp(ask) => self.refuse_usp(&ask.clone(), &error.why),
+            Job::Trigger(section) => self.refuse_trigger(section, &error.why),
             Job::Local(id, _) => self.refuse_local(*id, &[error]),
             Job::Configure => {
                 let why = error.to_string();

@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod assemble;
+pub mod assignment;
 pub mod draft;
 pub mod dropin;
 pub mod edit;

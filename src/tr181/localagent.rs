@@ -9,7 +9,7 @@ pub use certificates::{
 };
 pub use rows::{
     MAX_SUBSCRIPTIONS, MAX_THRESHOLDS, add_subscription, add_threshold, most_subscriptions,
-    set_reference_path, set_references, set_threshold_param, set_threshold_value,
+    set_reference_path, set_references, set_threshold_param, set_threshold_value, set_trigger_settings,
 };
 
 use super::deviceinfo;

@@ -6,6 +6,7 @@
 use super::msg::add::keys_of_row;
 use super::msg::notify::{Notification, created, deleted, value_change};
 use crate::dm::acl::{self, Rights, Rwxn};
+use crate::dm::assignment::{self, Assignment};
 use crate::dm::error::Refusal;
 use crate::dm::path::{self, Pattern};
 use crate::dm::read::{Cursor, Node};
@@ -60,6 +61,10 @@ pub struct Subscription {
     pub retry: bool,
     /// How long that is done; `None` without end.
     pub expiration: Option<Duration>,
+    /// Whether its controller is told at all.
+    pub notifies: bool,
+    /// What is changed when there is something to tell; empty where nothing is.
+    pub settings: Vec<Assignment>,
 }
 
 /// What a subscription saw when it last looked: of values a checksum, of rows whether they are meant (1) or not (0).
@@ -128,6 +133,8 @@ impl Subscription {
         };
         let references = section.str("ReferenceList").unwrap_or_default();
         let references = acl_paths(references);
+        let action = section.str("TriggerAction").unwrap_or("Notify");
+        let settings = section.str("TriggerConfigSettings").filter(|_| action != "Notify");
         Some(Subscription {
             id: section.str("ID").unwrap_or_default().to_string(),
             recipient: section.str("Recipient")?.into(),
@@ -139,6 +146,8 @@ impl Subscription {
             time_to_live: seconds("TimeToLive").map(Duration::from_secs),
             retry: flag("NotifRetry"),
             expiration: seconds("NotifExpiration").map(Duration::from_secs),
+            notifies: action != "Config",
+            settings: settings.and_then(assignment::parse).unwrap_or_default(),
         })
     }
 

@@ -205,6 +205,8 @@ fn kept() -> Tree {
         ("TimeToLive", "7"),
         ("NotifRetry", "1"),
         ("NotifExpiration", "7"),
+        ("TriggerAction", "Config"),
+        ("TriggerConfigSettings", "Device.Time.Enable=true"),
     ]);
     let request = texts(&[
         (".type", "request"),

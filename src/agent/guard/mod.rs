@@ -83,6 +83,7 @@ impl Done {
         match self {
             Done::Acs(_) => Some(Manager::Acs),
             Done::Usp(ask, _) | Done::Operated(ask, ..) => ask.controller().map(Manager::Controller),
+            Done::Triggered(controller) => Some(Manager::Controller(controller)),
             Done::Local(..) | Done::Nobody => None,
         }
     }

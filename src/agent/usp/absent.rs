@@ -118,6 +118,12 @@ impl Agent {
         Step::Over
     }
 
+    pub(super) fn trigger(&mut self, _: &mut Running, _: &str) -> Step {
+        Step::Over
+    }
+
+    pub(super) fn refuse_trigger(&mut self, _: &str, _: &Refusal) {}
+
     pub(super) fn refuse_usp(&mut self, ask: &Ask, _: &Refusal) {
         match *ask {}
     }

@@ -17,7 +17,7 @@ impl Agent {
     //= TR-369 R-SEC.24: a role counts for the next message already.
     pub(in crate::agent) fn configure_first(&mut self, done: &Done) {
         match done {
-            Done::Usp(..) | Done::Operated(..) | Done::Nobody => {
+            Done::Usp(..) | Done::Operated(..) | Done::Triggered(_) | Done::Nobody => {
                 self.jobs.retain(|job| *job != Job::Configure);
                 self.jobs.push_front(Job::Configure);
             }

@@ -17,6 +17,7 @@ mod operate;
 mod queues;
 mod serve;
 mod thresholds;
+mod triggers;
 mod trust;
 
 pub(in crate::agent) use operate::Deed;

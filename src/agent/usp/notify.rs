@@ -7,6 +7,7 @@
 
 use super::queues::Peer;
 use super::thresholds::{Crossed, Watched};
+use super::triggers::Trigger;
 use super::{Ask, boot, trust};
 use crate::agent::job::{Job, Running, Step};
 use crate::agent::{Action, Agent};
@@ -43,6 +44,8 @@ pub(super) struct Notices {
     pub(super) count: u64,
     /// By the section of the subscription.
     pub(super) watches: Map<Box<str>, Watch>,
+    /// Of subscriptions that change something, by their sections.
+    pub(super) triggers: Map<Box<str>, Trigger>,
     /// Those that are on, by their sections.
     pub(super) thresholds: Map<Box<str>, Watched>,
     /// By the section of the controller.
@@ -73,6 +76,9 @@ pub(super) struct Watch {
 impl Watch {
     /// What its controller is told of its own row (a path) in the end: that it went, or is `there` and switched off.
     pub fn last(&self, row: &str, there: bool) -> Option<Notification> {
+        if !self.subscription.notifies {
+            return None;
+        }
         let enable = format!("{row}Enable");
         let path = if there { &enable } else { row };
         let seen = self.seen.as_ref().is_some_and(|seen| seen.has(path));
@@ -112,6 +118,7 @@ impl Default for Notices {
             count: 0,
             watches: Map::new(),
             thresholds: Map::new(),
+            triggers: Map::new(),
             peers: Map::new(),
             raised: VecDeque::new(),
             there: Set::new(),
@@ -271,6 +278,7 @@ impl Agent {
         }
         let kept = self.state.kept();
         self.usp.notices.take_thresholds(&kept);
+        self.usp.notices.triggers.retain(|name, _| kept.get(name).is_some());
         let rows = kept.entries().iter();
         let rows = rows.filter_map(|(name, row)| Some((name.clone(), Subscription::read(row)?)));
         let mut before = std::mem::take(&mut self.usp.notices.watches);

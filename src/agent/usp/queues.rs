@@ -181,8 +181,19 @@ impl Agent {
         self.send_notices();
     }
 
-    /// Queues what a subscription tells.
+    /// Queues what a subscription tells, and has done what it does.
     pub(super) fn push_notice(&mut self, section: &str, what: Notification, boot: bool) {
+        let Some(one) = self.usp.notices.watches.get(section).map(|watch| &watch.subscription) else {
+            return;
+        };
+        let notifies = one.notifies;
+        if !one.settings.is_empty() {
+            self.has_triggered(section);
+        }
+        //= TR-181 LocalAgent.Subscription.{i}.TriggerAction: Config tells nobody.
+        if !notifies {
+            return;
+        }
         let msg_id = self.msg_id();
         let now = self.now.at;
         let notices = &mut self.usp.notices;

@@ -20,6 +20,9 @@ use std::rc::Rc;
 /// The source that says who asks.
 const CALLER: &str = "agent:caller";
 
+/// Why a message changes nothing: an Error with what is wrong with which path.
+type Refused = (Fault, Vec<(String, Fault)>);
+
 impl Agent {
     /// Carries out a request.
     //= TR-369 R-MSG.0: every request gets a response or an Error.
@@ -36,9 +39,7 @@ impl Agent {
         };
         let rights = self.rights(ask);
         let rights: &Rights = &rights;
-        if running.snapshot.peek(CALLER).is_none() {
-            running.snapshot.supply(CALLER, self.caller(ask));
-        }
+        self.supply_caller(running, ask.from.as_str(), ask.controller());
         match &ask.request {
             ReqType::Get(get) => self.read(running, ask, |view| msg::get::get(view, get, rights)),
             ReqType::GetInstances(get) => {
@@ -64,12 +65,14 @@ impl Agent {
         }
     }
 
-    /// Who asks, for mapping functions: the path of its row and its endpoint id.
-    fn caller(&self, ask: &Ask) -> Source {
-        let mut facts = vec![("EndpointID", Tree::from(ask.from.as_str()))];
-        let row = ask.controller.as_deref().and_then(|section| self.usp.known.rows.get(section));
-        facts.extend(row.map(|row| ("Controller", Tree::from(&**row))));
-        Source::ready(Tree::map(facts))
+    /// Has mapping functions know who asks: the path of the controller's row and the endpoint id.
+    pub(super) fn supply_caller(&self, running: &mut Running, from: &str, controller: Option<&str>) {
+        if running.snapshot.peek(CALLER).is_none() {
+            let mut facts = vec![("EndpointID", Tree::from(from))];
+            let row = controller.and_then(|section| self.usp.known.rows.get(section));
+            facts.extend(row.map(|row| ("Controller", Tree::from(&**row))));
+            running.snapshot.supply(CALLER, Source::ready(Tree::map(facts)));
+        }
     }
 
     fn read(
@@ -94,20 +97,35 @@ impl Agent {
         ask: &Rc<Ask>,
         plan: impl Fn(&mut Planner<'_>) -> Result<Outcome, Waits>,
     ) -> Step {
+        match self.outcome(running, plan) {
+            Ok((plan, answer)) => self.commit_for_controller(running, plan, ask, answer),
+            Err(Ok(step)) => step,
+            Err(Err((fault, paths))) => self.fail(ask, &fault, &paths),
+        }
+    }
+
+    /// Plans a message that changes something.
+    pub(super) fn outcome(
+        &self,
+        running: &mut Running,
+        plan: impl Fn(&mut Planner<'_>) -> Result<Outcome, Waits>,
+    ) -> Result<(Plan, Answer), Result<Step, Refused>> {
         let outcome = RefCell::new(None);
         let planned = self.plan(running, |planner| {
             *outcome.borrow_mut() = Some(plan(planner).map_err(|Waits| NoPlan::Wait)?);
             Ok(())
         });
         match (planned, outcome.into_inner()) {
-            (Ok(plan), Some(Outcome::Done(answer))) => self.commit_for_controller(running, plan, ask, answer),
-            (Ok(_), Some(Outcome::Refused(fault, paths))) => self.fail(ask, &fault, &paths),
-            (Ok(_), None) => self.fail(ask, &Fault::of(&Refusal::Backend("no plan".into()), Asked::Set), &[]),
-            (Err(Ok(step)), _) => step,
+            (Ok(plan), Some(Outcome::Done(answer))) => Ok((plan, answer)),
+            (Ok(_), Some(Outcome::Refused(fault, paths))) => Err(Err((fault, paths))),
+            (Ok(_), None) => {
+                Err(Err((Fault::of(&Refusal::Backend("no plan".into()), Asked::Set), Vec::new())))
+            }
+            (Err(Ok(step)), _) => Err(Ok(step)),
             (Err(Err(errors)), _) => {
                 let unknown = Error::new("", Refusal::UnknownPath);
                 let error = errors.first().unwrap_or(&unknown);
-                self.fail(ask, &Fault::about(error, Asked::Set), &[])
+                Err(Err((Fault::about(error, Asked::Set), Vec::new())))
             }
         }
     }

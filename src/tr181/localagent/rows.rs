@@ -1,8 +1,9 @@
 //! Device.LocalAgent.Subscription.{i}. and Threshold.{i}.: rows that controllers make for themselves, kept by the agent.
 
+use crate::dm::assignment;
 use crate::dm::error::Refusal;
 use crate::dm::path::{self, Kind, Pattern};
-use crate::dm::schema::{Param, Value};
+use crate::dm::schema::{Param, Value, Write};
 use crate::dm::source::Stop;
 use crate::dm::value::Type;
 use crate::dm::view::{At, KEPT};
@@ -72,6 +73,29 @@ pub fn set_references(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result
         return Err(out_of_range("paths of the data model"));
     }
     keep(at, "ReferenceList", value, draft)
+}
+
+/// Sets what a subscription changes when there is something to tell; refuses what could never be set.
+///
+/// Anybody who may read the row reads the values, so that there can be no secrets among them.
+//= TR-181 LocalAgent.Subscription.{i}.TriggerConfigSettings: PARAMETER=VALUE, a text in quotes.
+pub fn set_trigger_settings(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), Stop> {
+    let Some(all) = assignment::parse(value) else {
+        return Err(out_of_range(
+            "PARAMETER=VALUE with the whole path, texts in quotes, commas in them as %2C",
+        ));
+    };
+    for one in all {
+        let param = parameter(at, one.pattern())?;
+        match param.filter(|param| !matches!(param.write, Write::No)) {
+            Some(param) if param.flags.is_secret() => {
+                return Err(out_of_range("parameters whose values may be read"));
+            }
+            Some(_) => {}
+            None => return Err(out_of_range("writable parameters of the supported model")),
+        }
+    }
+    keep(at, "TriggerConfigSettings", value, draft)
 }
 
 /// Sets where the parameter lies that a threshold watches.
