@@ -11,6 +11,9 @@ pub const MAX_FIELDS: usize = 10_000;
 /// What is kept free for the shells around a message, in octets.
 const SPARE: usize = 256;
 
+/// From how many octets on a buffer grows by a quarter instead of doubling.
+const STEADY: usize = 16 * 1024;
+
 /// The value of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -224,6 +227,10 @@ impl Writer {
     }
 
     fn octets(&mut self, number: u32, octets: &[u8]) {
+        let (more, have) = (octets.len() + SPARE, self.bytes.len());
+        if have > STEADY && self.bytes.capacity() - have < more {
+            self.bytes.reserve_exact(more.max(have / 4));
+        }
         varint(u64::from(number << 3 | 2), &mut self.bytes);
         varint(octets.len() as u64, &mut self.bytes);
         self.bytes.extend_from_slice(octets);

@@ -6,6 +6,7 @@
 //! | [`link`] | what lies between a task and [`Links`]: queues and their bounds |
 //! | [`dial`] | names, addresses, TLS |
 //! | [`websocket`] | sessions, and those we open |
+//! | [`wire`] | long frames, without a second copy |
 //! | [`server`] | the port of those we accept |
 //! | [`mqtt`] | connections to brokers |
 //!
@@ -20,6 +21,8 @@ pub mod mqtt;
 pub mod server;
 #[cfg(feature = "websocket")]
 pub mod websocket;
+#[cfg(feature = "websocket")]
+pub mod wire;
 
 use crate::dm::source::Source;
 #[cfg(feature = "mqtt")]

@@ -231,10 +231,10 @@ impl<'a> Connection<'a> {
                 }
                 Next::Read(Err(error)) => return Ok(error.to_string()),
                 Next::Item(Some(Item::Record { topic, retain, record, room })) => {
-                    if let Err(why) = self.session.send(topic.as_deref(), retain, &record) {
+                    if let Err(why) = self.session.send(topic.as_deref(), retain, record) {
                         log::warn!("{}: a Record is not sent: {why}", self.reports.name());
                     }
-                    drop((record, room));
+                    drop(room);
                 }
                 Next::Item(Some(Item::Close { reason, .. })) => {
                     self.at_once = true;

@@ -262,7 +262,7 @@ impl Port {
         async move {
             let link = reports.number();
             let inbox = reports.up(up(link, &reports, &dialled, Some(peer), true)).await;
-            let alive = Alive { keep_alive, dates: dialled.dates, site };
+            let alive = Alive { masks: false, keep_alive, dates: dialled.dates, site };
             let why = session(socket, &reports, link, inbox, alive, &mut changes).await;
             reports.down(Some(link), why, 0, None).await;
             source

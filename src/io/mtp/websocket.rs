@@ -1,13 +1,15 @@
 //! WebSocket sessions: the one that we open and keep up, and what any session does while it stands.
 //!
-//! Frames are tokio-tungstenite's, the opening's rules [`crate::usp::mtp::websocket`]'s. Accepted sessions come from
+//! Frames are tokio-tungstenite's (long ones are written by [`super::wire`]), the opening's rules [`crate::usp::mtp::websocket`]'s. Accepted sessions come from
 //! [`super::server`].
 
 use super::dial::{Dates, Dialled, Site, dial, unwanted};
 use super::link::{Inbox, Item, Reports, WRITE_WAIT};
+use super::wire::{self, Ahead, LONG, Wire};
 use crate::io::http::connect::Stream;
 use crate::io::http::head::{self, Headers, MAX_REQUEST_FIELDS, MAX_REQUEST_HEAD};
 use crate::io::http::url::Url;
+use crate::io::random;
 use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
@@ -66,7 +68,12 @@ pub async fn client(
                 failures = 0;
                 let link = reports.number();
                 let inbox = reports.up(up(link, &reports, &dialled, Some(wanted.peer.clone()), false)).await;
-                let alive = Alive { keep_alive: wanted.keep_alive, dates: dialled.dates, site: site.clone() };
+                let alive = Alive {
+                    masks: true,
+                    keep_alive: wanted.keep_alive,
+                    dates: dialled.dates,
+                    site: site.clone(),
+                };
                 let why = session(socket, &reports, link, inbox, alive, &mut changes).await;
                 failures += 1;
                 (Some(link), why)
@@ -195,6 +202,8 @@ pub fn up(link: u64, reports: &Reports, dialled: &Dialled, peer: Option<Endpoint
 
 /// What keeps a session alive, or ends it.
 pub struct Alive {
+    /// Whether we opened it, so that what we send is masked.
+    pub masks: bool,
     /// Between Pings.
     pub keep_alive: Duration,
     /// Of the peer's certificate.
@@ -215,13 +224,16 @@ enum End {
 
 /// A session while it stands; why it ended, in words.
 pub async fn session(
-    socket: Socket,
+    mut socket: Socket,
     reports: &Reports,
     link: u64,
     inbox: Inbox,
     mut alive: Alive,
     changes: &mut watch::Receiver<Wanted>,
 ) -> String {
+    let ahead = Ahead::default();
+    let stream = std::mem::replace(socket.get_mut(), Box::new(tokio::io::empty()));
+    *socket.get_mut() = Box::new(Wire { stream, ahead: ahead.clone() });
     let (mut sink, mut source) = socket.split();
     let Inbox { mut items, mut cut } = inbox;
     let heard = AtomicBool::new(true);
@@ -260,7 +272,11 @@ pub async fn session(
                     item = items.recv() => match item {
                         //= TR-369 R-WS.14a: a message is sent as one frame.
                         Some(Item::Record { record, room, .. }) => {
-                            if let Err(end) = send(&mut sink, Message::binary(record)).await {
+                            let sent = match record.len() {
+                                LONG.. => send_long(&mut sink, &ahead, record, alive.masks).await,
+                                _ => send(&mut sink, Message::binary(record)).await,
+                            };
+                            if let Err(end) = sent {
                                 return end;
                             }
                             drop(room);
@@ -317,7 +333,28 @@ pub async fn session(
 }
 
 async fn send(sink: &mut SplitSink<Socket, Message>, message: Message) -> Result<(), End> {
-    match timeout(WRITE_WAIT, sink.send(message)).await {
+    within(sink.send(message)).await
+}
+
+/// Sends a Record past the library, between two of its frames.
+async fn send_long(
+    sink: &mut SplitSink<Socket, Message>,
+    ahead: &Ahead,
+    record: Vec<u8>,
+    masks: bool,
+) -> Result<(), End> {
+    within(async {
+        // Nothing is written between this and the next wait.
+        sink.flush().await?;
+        let mask = masks.then(|| random::seed().first_chunk().copied().unwrap_or_default());
+        ahead.put(wire::frame(record, mask));
+        sink.flush().await
+    })
+    .await
+}
+
+async fn within(sent: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    match timeout(WRITE_WAIT, sent).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(failure(&error)),
         Err(_) => Err(End::Lost("the peer does not read what is sent to it".into())),

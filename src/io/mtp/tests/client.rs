@@ -48,6 +48,34 @@ async fn records_go_both_ways_and_fragments_are_put_together() {
     assert!((5..=10).contains(&wait.unwrap()));
 }
 
+//= TR-369 R-WS.14a
+//= TR-369 R-WS.17
+#[tokio::test]
+async fn long_records_and_the_answers_to_pings_come_whole_however_little_the_peer_takes_at_a_time() {
+    let (task, mut told, outbox, peer, _wanted) = piped(1000, 3600, Dates::Known).await;
+    let records: Vec<Vec<u8>> =
+        [70_000, 3, 9_000, 200_000].iter().map(|size| vec![*size as u8; *size]).collect();
+    for record in &records {
+        outbox.push(Item::Record { topic: None, retain: false, record: record.clone(), room: None }).unwrap();
+    }
+    let (mut to, mut from) = peer.split();
+    let mut left = records.iter();
+    let mut pongs = 0;
+    while left.len() > 0 || pongs == 0 {
+        // Of several Pings that wait the last one is answered.
+        let ping = to.send(Message::Ping(Bytes::from_static(b"?")));
+        let (_, next) = tokio::join!(ping, from.next());
+        match next.unwrap().unwrap() {
+            Message::Binary(record) => assert!(record == left.next().unwrap(), "{}", record.len()),
+            Message::Pong(_) => pongs += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(told.try_recv().is_err());
+    drop((outbox, to, from));
+    task.await.unwrap();
+}
+
 //= TR-369 R-WS.8
 #[tokio::test]
 async fn what_is_no_longer_wanted_sends_what_is_queued_and_says_goodbye() {
@@ -203,7 +231,7 @@ async fn piped(
     let up = websocket::up(1, &reports, &dialled, None, false);
     let inbox = reports.up(up).await;
     let Told::Up(_, outbox) = told.recv().await.unwrap() else { panic!("up comes first") };
-    let alive = Alive { keep_alive: Duration::from_secs(keep_alive), dates, site };
+    let alive = Alive { masks: true, keep_alive: Duration::from_secs(keep_alive), dates, site };
     let task = tokio::spawn(async move { session(socket, &reports, 1, inbox, alive, &mut changes).await });
     (task, told, outbox, peer, sender)
 }

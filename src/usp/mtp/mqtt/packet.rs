@@ -344,7 +344,7 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
 }
 
 /// What PUBLISH says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish<'a> {
     /// The whole topic.
     pub topic: &'a str,
@@ -355,12 +355,12 @@ pub struct Publish<'a> {
     /// Response Topic and Content Type, of 5.0.
     pub properties: (&'a str, &'a str),
     /// The message.
-    pub payload: &'a [u8],
+    pub payload: Vec<u8>,
 }
 
-/// PUBLISH.
-pub fn publish(version: MqttVersion, say: &Publish<'_>) -> Vec<u8> {
-    let mut out = Writer(Vec::with_capacity(say.payload.len() + say.topic.len() + 128));
+/// PUBLISH; the message's buffer becomes the packet's.
+pub fn publish(version: MqttVersion, say: Publish<'_>) -> Vec<u8> {
+    let mut out = Writer::default();
     out.text(say.topic);
     if let Some(id) = say.id {
         out.number(id);
@@ -374,8 +374,13 @@ pub fn publish(version: MqttVersion, say: &Publish<'_>) -> Vec<u8> {
             out.text(content_type);
         });
     }
-    out.0.extend_from_slice(say.payload);
-    out.packet(0x30 | u8::from(say.id.is_some()) << 1 | u8::from(say.retain))
+    let mut head = vec![0x30 | u8::from(say.id.is_some()) << 1 | u8::from(say.retain)];
+    size(out.0.len() + say.payload.len(), &mut head);
+    head.append(&mut out.0);
+    let mut packet = say.payload;
+    packet.reserve_exact(head.len()); // no doubling of what is complete
+    packet.splice(..0, head);
+    packet
 }
 
 /// Marks an encoded PUBLISH as one that is sent again.

@@ -7,6 +7,7 @@ use super::super::{Details, Mqtt, MqttSubscription, MqttVersion};
 use super::packet::{self, Connect, Incoming, Properties, Publish, reason_words};
 use super::{CONTENT_TYPE, Topics, client_id, is_record, publish_topic, reply_topic, topics};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Messages with QoS 1 that may be under way to us at a time; Receive Maximum.
 pub const RECEIVE_MAXIMUM: u16 = 8;
@@ -22,8 +23,8 @@ pub const MAX_EARLY: usize = 2 * RECEIVE_MAXIMUM as usize;
 /// What comes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// A packet for the broker.
-    Write(Vec<u8>),
+    /// A packet for the broker; shared with what is kept until it is acknowledged.
+    Write(Arc<Vec<u8>>),
     /// Records can be sent from now on.
     Up,
     /// Subscriptions changed while it stands.
@@ -56,7 +57,7 @@ enum State {
 }
 
 /// Messages that were not acknowledged, for the next connection.
-pub type Unacknowledged = VecDeque<(u16, Vec<u8>)>;
+pub type Unacknowledged = VecDeque<(u16, Arc<Vec<u8>>)>;
 
 /// A connection.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Session {
         Session {
             wanted,
             state: State::Connecting,
-            out: VecDeque::from([Output::Write(connect)]),
+            out: VecDeque::from([Output::Write(Arc::new(connect))]),
             client_id,
             assigned: false,
             acknowledged: Box::default(),
@@ -222,7 +223,7 @@ impl Session {
         if present {
             // MQTT 5.0 4.4: what was not acknowledged is sent again, in order.
             for (_, publish) in &mut self.under_way {
-                packet::mark_again(publish);
+                packet::mark_again(Arc::make_mut(publish).as_mut_slice());
                 self.out.push_back(Output::Write(publish.clone()));
             }
         } else {
@@ -249,7 +250,7 @@ impl Session {
 
     fn subscribe(&mut self, filters: Vec<MqttSubscription>) {
         let id = self.fresh_id();
-        self.out.push_back(Output::Write(packet::subscribe(self.wanted.version, id, &filters)));
+        self.out.push_back(Output::Write(Arc::new(packet::subscribe(self.wanted.version, id, &filters))));
         self.asking.push_back((id, filters));
     }
 
@@ -301,7 +302,7 @@ impl Session {
             log::debug!("{}: a message at {topic} is none of ours", self.wanted.name);
         }
         if let Some(id) = id {
-            out.push_back(Output::Write(packet::pub_ack(id)));
+            out.push_back(Output::Write(Arc::new(packet::pub_ack(id))));
         }
     }
 
@@ -309,7 +310,7 @@ impl Session {
     //= TR-369 R-MQTT.17: nothing is published before a subscription stands.
     //= TR-369 R-MQTT.19: the payload is the Record as it is.
     //= TR-369 R-MQTT.23: in 5.0 the reply-to topic is the Response Topic.
-    pub fn send(&mut self, topic: Option<&str>, retain: bool, record: &[u8]) -> Result<(), &'static str> {
+    pub fn send(&mut self, topic: Option<&str>, retain: bool, record: Vec<u8>) -> Result<(), &'static str> {
         let (State::Up, Some(topics)) = (self.state, &self.topics) else { return Err("not subscribed yet") };
         let reply_to = topics.reply_to.clone();
         let topic = topic.ok_or("a Record without a topic to publish it at")?;
@@ -318,7 +319,7 @@ impl Session {
         let id = (self.publish_qos() > 0).then(|| self.fresh_id());
         let publish = packet::publish(
             self.wanted.version,
-            &Publish {
+            Publish {
                 topic: &topic,
                 id,
                 retain: retain && self.acknowledged.retain_available != Some(false),
@@ -330,6 +331,7 @@ impl Session {
         if publish.len() > most {
             return Err("the broker takes no packet of that size");
         }
+        let publish = Arc::new(publish);
         if let Some(id) = id {
             self.under_way.push_back((id, publish.clone()));
         }
@@ -376,7 +378,7 @@ impl Session {
         }
         if !gone.is_empty() {
             let id = self.fresh_id();
-            self.out.push_back(Output::Write(packet::unsubscribe(self.wanted.version, id, &gone)));
+            self.out.push_back(Output::Write(Arc::new(packet::unsubscribe(self.wanted.version, id, &gone))));
         }
         if tell {
             self.out.push_back(Output::Changed);
@@ -441,7 +443,7 @@ pub fn exercise(octets: &[u8]) {
             if session.receive(packet).is_err() {
                 break;
             }
-            let _ = session.send(Some("to"), true, b"record");
+            let _ = session.send(Some("to"), true, b"record".to_vec());
             let _ = session.retune(Mqtt { subscriptions: Vec::new(), ..wanted.clone() });
             while session.poll().is_some() {}
         }

@@ -62,11 +62,16 @@ fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endp
 //= TR-369 R-MQTT.27
 #[test]
 fn what_a_client_sends_is_as_the_standard_lays_it_out() {
-    let say =
-        Publish { topic: "a/b", id: Some(10), retain: true, properties: ("r", "usp.msg"), payload: b"RR" };
-    assert_eq!(publish(V311, &say), b"\x33\x09\0\x03a/b\0\x0aRR");
-    assert_eq!(publish(V5, &say), b"\x33\x18\0\x03a/b\0\x0a\x0e\x08\0\x01r\x03\0\x07usp.msgRR");
-    let mut again = publish(V311, &Publish { id: None, retain: false, ..say });
+    let say = Publish {
+        topic: "a/b",
+        id: Some(10),
+        retain: true,
+        properties: ("r", "usp.msg"),
+        payload: b"RR".to_vec(),
+    };
+    assert_eq!(publish(V311, say.clone()), b"\x33\x09\0\x03a/b\0\x0aRR");
+    assert_eq!(publish(V5, say.clone()), b"\x33\x18\0\x03a/b\0\x0a\x0e\x08\0\x01r\x03\0\x07usp.msgRR");
+    let mut again = publish(V311, Publish { id: None, retain: false, ..say.clone() });
     assert_eq!(again, b"\x30\x07\0\x03a/bRR");
     mark_again(&mut again);
     assert_eq!(again[0], 0x38);
@@ -77,7 +82,7 @@ fn what_a_client_sends_is_as_the_standard_lays_it_out() {
     assert_eq!(unsubscribe(V311, 10, &["c".into()]), b"\xa2\x05\0\x0a\0\x01c");
     assert_eq!(unsubscribe(V5, 10, &["c".into()]), b"\xa2\x06\0\x0a\0\0\x01c");
     assert_eq!(pub_ack(0x1234), b"\x40\x02\x12\x34");
-    let long = publish(V311, &Publish { payload: &[0; 300], id: None, ..say });
+    let long = publish(V311, Publish { payload: vec![0; 300], id: None, ..say });
     assert_eq!(&long[..3], b"\x31\xb1\x02");
 }
 

@@ -16,7 +16,7 @@ fn written(session: &mut Session) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while let Some(output) = session.poll() {
         match output {
-            Output::Write(octets) => all.push(octets),
+            Output::Write(octets) => all.push(octets.to_vec()),
             other => panic!("nothing to write: {other:?}"),
         }
     }
@@ -43,7 +43,7 @@ fn a_connection_comes_up_by_connack_and_suback() {
     let mut session = Session::new(wanted(V5), VecDeque::new());
     let connect = written(&mut session);
     assert_eq!((connect.len(), connect[0][0]), (1, 0x10));
-    assert_eq!(session.send(Some("to"), false, b"early"), Err("not subscribed yet"));
+    assert_eq!(session.send(Some("to"), false, b"early".to_vec()), Err("not subscribed yet"));
     let told = Properties {
         assigned_client_id: Some("given".into()),
         response_information: Some("r/me".into()),
@@ -81,7 +81,7 @@ fn without_a_topic_or_a_subscription_nothing_is_published() {
     session.receive(ack(false, 0, Properties::default())).unwrap();
     let end = session.receive(Incoming::SubAck { id: 1, reasons: vec![0x80] }).unwrap_err();
     assert!(end.again && end.why.contains("refuses every"), "{}", end.why);
-    assert!(session.send(Some("to"), false, b"x").is_err());
+    assert!(session.send(Some("to"), false, b"x".to_vec()).is_err());
 }
 
 //= TR-369 R-MQTT.10
@@ -130,19 +130,19 @@ fn packets_out_of_order_end_the_connection() {
 #[test]
 fn a_record_is_published_with_the_way_back() {
     let mut session = up(V5, Properties::default());
-    session.send(Some("controller"), true, b"RR").unwrap();
+    session.send(Some("controller"), true, b"RR".to_vec()).unwrap();
     let say = Publish {
         topic: "controller",
         id: Some(2),
         retain: true,
         properties: ("me", "usp.msg"),
-        payload: b"RR",
+        payload: b"RR".to_vec(),
     };
-    assert_eq!(written(&mut session), [packet::publish(V5, &say)]);
+    assert_eq!(written(&mut session), [packet::publish(V5, say.clone())]);
     let mut session = up(V311, Properties::default());
-    session.send(Some("controller"), false, b"RR").unwrap();
-    let older = Publish { topic: "controller/reply-to=me", retain: false, ..say };
-    assert_eq!(written(&mut session), [packet::publish(V311, &older)]);
+    session.send(Some("controller"), false, b"RR".to_vec()).unwrap();
+    let older = Publish { topic: "controller/reply-to=me", retain: false, ..say.clone() };
+    assert_eq!(written(&mut session), [packet::publish(V311, older)]);
     // What the broker cannot do is not asked of it.
     let modest = Properties {
         maximum_qos: Some(0),
@@ -151,11 +151,14 @@ fn a_record_is_published_with_the_way_back() {
         ..Properties::default()
     };
     let mut session = up(V5, modest);
-    session.send(Some("controller"), true, b"RR").unwrap();
+    session.send(Some("controller"), true, b"RR".to_vec()).unwrap();
     let plain = Publish { id: None, retain: false, ..say };
-    assert_eq!(written(&mut session), [packet::publish(V5, &plain)]);
-    assert!(session.send(Some("controller"), true, &[0; 64]).is_err());
-    assert!(session.send(None, false, b"RR").is_err() && session.send(Some("a/#"), false, b"RR").is_err());
+    assert_eq!(written(&mut session), [packet::publish(V5, plain)]);
+    assert!(session.send(Some("controller"), true, vec![0; 64]).is_err());
+    assert!(
+        session.send(None, false, b"RR".to_vec()).is_err()
+            && session.send(Some("a/#"), false, b"RR".to_vec()).is_err()
+    );
 }
 
 //= TR-369 R-MQTT.25
@@ -192,7 +195,7 @@ fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
                 "{packet:?}"
             );
         }
-        assert_eq!(session.poll(), Some(Output::Write(packet::pub_ack(7))));
+        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(7)))));
         assert_eq!(session.poll(), None);
     }
     // What the broker kept for us comes before our SUBACK, and is told after the connection was.
@@ -208,7 +211,7 @@ fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
     assert_eq!(session.poll(), Some(Output::Up));
     for id in 1..=RECEIVE_MAXIMUM {
         assert!(matches!(session.poll(), Some(Output::Record(..))), "{id}");
-        assert_eq!(session.poll(), Some(Output::Write(packet::pub_ack(id))));
+        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(id)))));
     }
     assert_eq!(session.poll(), None, "and no more than was agreed to");
 }
@@ -220,7 +223,7 @@ fn what_was_not_acknowledged_is_sent_again_where_the_broker_kept_the_session() {
         let mut session = up(V5, Properties { receive_maximum: Some(3), ..Properties::default() });
         for n in 0..3 {
             assert!(session.has_room());
-            session.send(Some("to"), false, &[n]).unwrap();
+            session.send(Some("to"), false, vec![n]).unwrap();
         }
         assert!(!session.has_room());
         let sent = written(&mut session);
@@ -238,7 +241,7 @@ fn what_was_not_acknowledged_is_sent_again_where_the_broker_kept_the_session() {
             // Ids that are under way are not given twice.
             next.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
             next.poll();
-            next.send(Some("to"), false, b"new").unwrap();
+            next.send(Some("to"), false, b"new".to_vec()).unwrap();
             assert_eq!(written(&mut next)[0][6..8], [0, 3]);
         }
     }
@@ -264,7 +267,7 @@ fn other_topics_are_taken_up_without_another_connection() {
     assert_eq!(subscribed, [("a".into(), Ok(1)), ("you".into(), Ok(1))]);
     // Nothing but a topic less.
     session.retune(Mqtt { subscriptions: Vec::new(), ..other }).unwrap();
-    assert_eq!(session.poll(), Some(Output::Write(packet::unsubscribe(V5, 4, &["a".into()]))));
+    assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::unsubscribe(V5, 4, &["a".into()])))));
     assert_eq!(session.poll(), Some(Output::Changed));
     // No topic at all.
     assert!(!session.retune(Mqtt { response_topic: None, ..now }).unwrap_err().again);
