@@ -58,7 +58,7 @@ impl std::fmt::Debug for Lock {
     }
 }
 
-/// The files of one router. Every call may block; none is made from the loop itself.
+/// The files of one router. Every call may block; the loop itself makes none but for what the kernel has in memory.
 pub trait Disk: Send + Sync {
     /// The content of a file, refused with `FileTooLarge` beyond `limit` octets.
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;

@@ -60,6 +60,11 @@ impl Fetch {
         sources.pop().map_or(Source::Absent, |(_, source)| source)
     }
 
+    /// The source of `key`, if it can be read without waiting.
+    pub fn at_once(&self, key: &str) -> Option<Source> {
+        self.files.at_once(key)
+    }
+
     /// The sources of many keys, in any order, each key once. Takes no longer than the slowest of each kind.
     pub async fn fetch_all(&self, keys: Set<Box<str>>) -> Vec<(Box<str>, Source)> {
         let mut sources = Vec::with_capacity(keys.len());

@@ -320,7 +320,7 @@ impl Loop {
         Next::Nothing
     }
 
-    /// Reads sources in a task of its own. What is known here is there at once.
+    /// Reads sources in a task of its own; at once what is known here or can be read without waiting.
     fn fetch(&mut self, mut keys: Set<Box<str>>) -> Next {
         let mut sources = Vec::new();
         if keys.remove(LINKS) {
@@ -333,11 +333,20 @@ impl Loop {
             keys.remove(OWN);
             sources.push((OWN.into(), source.clone()));
         }
+        let fetch = self.device.sources();
+        keys.retain(|key| match fetch.at_once(key) {
+            // One that fails is told of below.
+            None | Some(Source::Failed(_)) => true,
+            Some(source) => {
+                sources.push((key.clone(), source));
+                false
+            }
+        });
         if keys.is_empty() {
             return Next::Event(Box::new(Event::Fetched(sources)));
         }
         let (packages, others): (Set<_>, Set<_>) = keys.into_iter().partition(|key| key.starts_with("uci:"));
-        let (fetch, disk, told) = (self.device.sources(), self.device.disk(), self.told.clone());
+        let (disk, told) = (self.device.disk(), self.told.clone());
         pool::spawn(async move {
             let read = async {
                 // Without work no thread is woken.

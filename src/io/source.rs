@@ -17,6 +17,15 @@ use std::sync::Arc;
 /// Longest plain file that is read as a source; `/proc` and `/sys` files are far below.
 const MAX_PLAIN: u64 = 512 * 1024;
 
+/// Files that the kernel answers from memory, by how their keys begin: reading them is done before a thread would have woken.
+const AT_ONCE: [&str; 5] = [
+    "file:/proc/device-tree/",
+    "file:/proc/loadavg",
+    "file:/proc/meminfo",
+    "file:/proc/stat",
+    "file:/proc/uptime",
+];
+
 /// The sources of a router's files.
 #[derive(Clone)]
 pub struct Files {
@@ -70,6 +79,11 @@ impl Files {
             "sys" if self.recorded => self.system(what),
             _ => Source::Absent,
         }
+    }
+
+    /// The source of `key`, if it can be read without waiting.
+    pub fn at_once(&self, key: &str) -> Option<Source> {
+        AT_ONCE.iter().any(|begin| key.starts_with(begin)).then(|| self.fetch(key))
     }
 
     fn system(&self, what: &str) -> Source {
@@ -195,6 +209,9 @@ mod tests {
             };
             assert_eq!(got.as_deref(), want, "{key}");
         }
+        let at_once = |key| files.at_once(key).map(|source| format!("{source:?}"));
+        assert_eq!(at_once("file:/proc/uptime"), Some(format!("{:?}", files.fetch("file:/proc/uptime"))));
+        assert_eq!(at_once("file:/etc/config/network"), None, "flash may have to be waited for");
         assert!(matches!(files.fetch("cert:/proc/uptime"), Source::Failed(why) if why.contains("in PEM")));
         assert!(matches!(files.fetch("cert:/none.pem"), Source::Absent));
         assert!(matches!(files.fetch("uci:broken"), Source::Failed(why) if why.contains("line 1")));
