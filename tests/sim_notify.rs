@@ -14,8 +14,8 @@ mod device;
 
 use agent::Bench;
 use controller::{
-    CONTROLLER, Controller, MQTT, OWN, SETTINGS, SUBSCRIPTIONS, created, delete, id, set, subscribe, told,
-    word, words,
+    CONTROLLER, Controller, MQTT, OWN, SETTINGS, SUBSCRIPTIONS, created, delete, id, operate, set, subscribe,
+    told, word, words,
 };
 use cpeagent::agent::Event;
 use cpeagent::dm::source::Source;
@@ -335,6 +335,7 @@ fn periodic_events_come_at_whole_intervals_of_each_controller() {
 //= TR-369 R-NOT.5: an OnBoardRequest is sent while OnBoardingComplete is false.
 //= TR-369 R-NOT.6: OnBoardRequest wants an answer and is retried.
 //= TR-369 R-NOT.6a: it never expires.
+//= TR-369 R-NOT.7: its subscription_id is empty.
 //= TR-369 12: OnBoardingRestartTime: that long after the answer it is sent again.
 #[test]
 fn a_controller_is_asked_to_take_the_device_up_until_it_has() {
@@ -361,6 +362,19 @@ fn a_controller_is_asked_to_take_the_device_up_until_it_has() {
     told(&mut bench, CONTROLLER);
     bench.wait(SECOND * 30_000);
     assert!(told(&mut bench, CONTROLLER).is_empty());
+}
+
+//= TR-369 R-NOT.5: an OnBoardRequest is sent on SendOnBoardRequest().
+#[test]
+fn a_controller_that_wants_to_be_asked_again_is_asked_at_once() {
+    let mut bench = bench_with(SETTINGS);
+    let mut one = link_one(&mut bench, 1);
+    bench.wait(SECOND * 60);
+    assert!(told(&mut bench, CONTROLLER).is_empty(), "it has taken the device up");
+    let command = operate("Device.LocalAgent.Controller.1.SendOnBoardRequest()", &[]);
+    assert!(one.ask(&mut bench, "m", command).is_ok());
+    let asked = told(&mut bench, CONTROLLER);
+    assert_eq!((asked.len(), word(&asked[0].1).as_str()), (1, "on board"));
 }
 
 //= TR-369 12: TimeToLive: the row goes that long after its CreationDate.

@@ -17,7 +17,7 @@ use cpeagent::agent::Event;
 use cpeagent::digest;
 use cpeagent::io::disk::Disk;
 use cpeagent::usp::msg::{Said, read};
-use cpeagent::usp::mtp::{Certified, LinkCommand, LinkEvent};
+use cpeagent::usp::mtp::{Certified, LinkCommand, LinkEvent, Security, Wanted};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::record::record::RecordType;
@@ -427,6 +427,50 @@ fn a_session_by_a_kept_certificate_ends_with_the_certificate() {
     let delete = operate("Device.LocalAgent.Certificate.1.Delete()", &[]);
     assert_eq!(answered(one.ask(&mut bench, "3", delete)), Ok(vec![]));
     assert_eq!(closed(&bench), [9]);
+}
+
+//= TR-369 R-SEC.2: trusted are the certificates of the file, and those that an enabled credential names.
+//= TR-181 LocalAgent.AddCertificate(): one that is no authority is good for an exact match only.
+#[test]
+fn links_trust_the_file_and_what_enabled_credentials_name() {
+    let authority = {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+    };
+    let (leaf, unused) = (certificate(1), certificate(2));
+    let mut settings = SETTINGS.replacen("option encryption '0'", "option encryption '1'", 1);
+    settings = settings.replace(
+        "option endpoint_id 'self::agent'",
+        "option endpoint_id 'self::agent'\n\toption ca_file '/etc/ca.pem'",
+    );
+    for (name, made, enable) in [("ca", &authority, 1), ("leaf", &leaf, 1), ("unused", &unused, 0)] {
+        settings += &format!(
+            "\nconfig certificate 'c_{name}'\n\toption enable '1'\n\toption der '{}'\n\nconfig credential '{name}'\n\toption enable '{enable}'\n\
+             \toption certificate 'c_{name}'\n\toption uses 'MTP-only'\n",
+            digest::base64(made.der())
+        );
+    }
+    let pin = "5e".repeat(32);
+    let pinned = settings.replace(
+        "option host 'one.example.com'",
+        &format!("option host 'one.example.com'\n\tlist pin_sha256 '{pin}'"),
+    );
+    for (settings, pins) in [(settings, vec![]), (pinned, vec![pin.into()])] {
+        let (bench, _) = start(&settings);
+        let security = bench.links.iter().find_map(|link| match link {
+            Wanted::WebSocketClient(link) => link.tls.clone(),
+            _ => None,
+        });
+        let want = Security {
+            ca_files: vec!["/etc/ca.pem".into()],
+            anchors: vec![authority.der().as_ref().into()],
+            leaves: vec![digest::sha256(&[leaf.der()])],
+            pins,
+            ..Security::default()
+        };
+        assert_eq!(security, Some(want));
+    }
 }
 
 //= TR-369 R-SEC.25: only the first certificate of the chain that has a credential counts.

@@ -186,7 +186,7 @@ fn only(target: &str, param: &str, object: &str, instance: &str) -> Rights {
 //= TR-369 R-SET.0: with allow_partial each update_obj stands alone.
 //= TR-369 R-SET.1: without it any failure is an Error and nothing is changed.
 //= TR-369 R-SET.2: a required parameter that fails, fails the object.
-//= TR-369 R-SET.2a: a path that stands for several objects is all or nothing.
+//= TR-369 R-MSG.4a: a search that finds nothing is no error.
 #[test]
 fn a_set_does_what_each_object_allows_and_tells_the_rest() {
     let router = Router::new();
@@ -289,6 +289,33 @@ fn of_what_is_hidden_not_even_its_kind_is_told() {
     }
 }
 
+//= TR-369 R-SET.2a: a path that stands for several objects is all or nothing.
+#[test]
+fn where_one_of_several_objects_fails_the_others_are_as_they_were() {
+    let router = Router::new();
+    let rwxn = |text| Rwxn::parse(text).unwrap();
+    let grant = |param| Grant { param: rwxn(param), ..Grant::each(rwxn("r---")) };
+    let rule = |order, target, param| Rule {
+        order,
+        targets: vec![acl::target(target).unwrap()],
+        grant: grant(param),
+    };
+    let rules = vec![rule(1, "Device.WiFi.", "rw--"), rule(2, "Device.WiFi.SSID.2.", "r---")];
+    let rights = Rights::of(vec![Role { rules, secured: false }]);
+    let objects: &[(&str, &[Value])] = &[
+        ("Device.WiFi.SSID.*.", &[("SSID", "x", true)]),
+        ("Device.WiFi.SSID.3.", &[("SSID", "three", true)]),
+    ];
+    let (outcome, plan) = router.set(&rights, true, objects);
+    let want = ["failure 7006", "Device.WiFi.SSID.2. SSID:7006", "Device.WiFi.SSID.3. SSID=three"];
+    assert_eq!(told(outcome), want);
+    let edited: Vec<String> = plan.edits.iter().map(|edit| format!("{edit:?}")).collect();
+    assert_eq!(edited.len(), 1, "{edited:?}");
+    let (outcome, plan) = router.set(&rights, false, objects);
+    assert_eq!(told(outcome), ["error 7006", "Device.WiFi.SSID.2.SSID 7006"]);
+    assert!(plan.edits.is_empty());
+}
+
 //= TR-369 R-ARC.11: a reference is taken with a key and read back with the number.
 #[test]
 fn a_reference_is_written_by_a_key_and_read_by_its_number() {
@@ -378,6 +405,7 @@ fn an_add_is_bound_by_the_controllers_rights() {
 //= TR-369 R-DEL.1: without it a path that cannot be deleted is an Error and nothing is deleted.
 //= TR-369 R-DEL.2a: a row that is not there is no failure where each path stands alone.
 //= TR-369 R-DEL.3: every row that matched and could not be deleted is told with its reason.
+//= TR-369 R-MSG.4a: a search that finds nothing is no error.
 #[test]
 fn a_delete_removes_rows_or_tells_why_not() {
     let router = Router::new();

@@ -262,8 +262,8 @@ pub async fn session(
             }
         };
         let write = async {
-            //= TR-369 R-WS.18: the time between Pings is a setting.
             let every = alive.keep_alive.max(Duration::from_secs(1));
+            //= TR-369 R-WS.18: the time between Pings is a setting.
             let mut ticks = interval_at(Instant::now() + every, every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut wanted = true;

@@ -43,7 +43,6 @@ impl Tls {
             floor: self.floor,
             required,
         };
-        //= TR-369 R-WS.22: TLS with certificates, for sessions that are accepted too.
         let config = ServerConfig::builder_with_details(self.provider.clone(), Arc::new(Calendar))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|e| Error(e.to_string()))?
@@ -82,6 +81,7 @@ impl ClientCertVerifier for Clients {
     }
 
     //= TR-369 R-MTP.1: with TLS the peer must have a certificate.
+    //= TR-369 R-WS.22: TLS with certificates, for sessions that are accepted too.
     fn client_auth_mandatory(&self) -> bool {
         self.required
     }

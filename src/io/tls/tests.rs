@@ -176,6 +176,25 @@ async fn without_a_clock_dates_are_ignored_and_checked_once_it_is_known() {
     assert!(client.clock_known(START_2031).is_err());
 }
 
+//= TR-369 R-MTP.3: with correct time, dates must hold.
+//= TR-369 R-WS.23: dates that were ignored count once the time is known.
+#[cfg(feature = "usp")]
+#[tokio::test]
+async fn dates_that_were_ignored_are_looked_at_once_the_time_is_known_and_not_again() {
+    use crate::io::mtp::dial::Dates;
+    let server = server(&["localhost"], (2025, 2030));
+    let port = server.listen(&rustls::version::TLS13, false).await;
+    for (wall, holds) in [(MID_2026, true), (START_2031, false)] {
+        let (_, client) = exchange(&server.setup(), None, "localhost", port).await.unwrap();
+        let mut dates = Dates::Server(Box::new(client.verified().unwrap().clone()));
+        assert_eq!(dates.look(None), Ok(()));
+        assert_eq!(dates.look(Some(wall)).is_ok(), holds, "{wall:?}");
+        if holds {
+            assert_eq!(dates.look(Some(wall)), Ok(()), "the session stays");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_pinned_key_is_enough_and_the_only_thing_that_counts() {
     let server = server(&["elsewhere.example"], (2025, 2030));

@@ -260,6 +260,8 @@ async fn a_server_is_taken_by_an_added_authority_or_by_its_own_certificate() {
 //= TR-369 R-MTP.4a: an unknown signer is refused, or taken for a first use where that is allowed.
 //= TR-369 R-SEC.8: the certificate that is kept for an endpoint is enough.
 //= TR-369 R-SEC.19, R-SEC.20: dates are checked whoever signed, once the time is known.
+//= TR-369 R-MTP.2: dates count once the time is known.
+//= TR-369 R-MTP.3: and then they must hold.
 #[tokio::test]
 async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() {
     let lab = Lab::new();
@@ -270,7 +272,7 @@ async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() 
         own: Some((lab.put("own.pem", &leaf.pem()), lab.put("own.key", &key.serialize_pem()))),
         ..Security::default()
     };
-    let make = |named: bool, expired: bool| {
+    let make = |signed: bool, named: bool, expired: bool| {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         if named {
             params.subject_alt_names.push(SanType::URI(controller().urn().try_into().unwrap()));
@@ -279,9 +281,12 @@ async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() 
             params.not_after = rcgen::date_time_ymd(2020, 1, 1);
         }
         let key = KeyPair::generate().unwrap();
-        (params.self_signed(&key).unwrap(), key)
+        let made = if signed { params.signed_by(&key, &authority.ca) } else { params.self_signed(&key) };
+        (made.unwrap(), key)
     };
     for (what, named, expired, keeps, first_use, taken) in [
+        ("signed", true, false, false, false, Some(true)),
+        ("signed, expired", true, true, false, false, None),
         ("nobody knows it", true, false, false, false, None),
         ("first use", true, false, false, true, Some(false)),
         ("first use of nobody", false, false, false, true, None),
@@ -290,7 +295,7 @@ async fn a_port_takes_kept_certificates_and_unknown_ones_only_for_a_first_use() 
         ("kept without a name", false, false, true, false, Some(true)),
         ("kept, expired", true, true, true, true, None),
     ] {
-        let own = make(named, expired);
+        let own = make(what.starts_with("signed"), named, expired);
         let kept = if keeps { vec![fingerprint(&own.0)] } else { Vec::new() };
         let security = Security { kept, first_use, ..base.clone() };
         let mut links = lab.links();

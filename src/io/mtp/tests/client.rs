@@ -180,6 +180,7 @@ async fn an_answer_that_opens_no_session_is_a_failure() {
 
 //= TR-369 R-WS.19
 //= TR-369 R-WS.20
+//= TR-369 R-WS.21: nothing is kept of the count over a restart.
 #[tokio::test(start_paused = true)]
 async fn waits_grow_with_failures_and_a_session_resets_them() {
     let lab = Lab::new();
@@ -193,6 +194,13 @@ async fn waits_grow_with_failures_and_a_session_resets_them() {
         assert_eq!((link, failures), (None, n), "{why}");
         assert!((low..=high).contains(&wait.unwrap()), "{n}: {wait:?}");
     }
+    // The program starts again.
+    drop(links);
+    let mut links = lab.links();
+    links.configure(vec![Wanted::WebSocketClient(to(port))]);
+    let (_, _, failures, wait) = down(&mut links).await;
+    assert_eq!(failures, 1);
+    assert!((5..=10).contains(&wait.unwrap()), "{wait:?}");
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     // Sockets and a time that jumps do not go together.
     tokio::time::advance(Duration::from_secs(80)).await;
