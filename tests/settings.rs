@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use cpeagent::config::Config;
+#[cfg(feature = "bench")]
 use cpeagent::config::table::settings_page;
 use cpeagent::config::usp::Usp;
 use cpeagent::dm::acl::Rwxn;
@@ -63,6 +64,7 @@ fn what_the_shipped_file_shows_as_examples_is_allowed_too() {
 }
 
 /// `BLESS=1 cargo test` writes the page anew.
+#[cfg(feature = "bench")]
 #[test]
 fn the_settings_page_is_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SETTINGS.md");

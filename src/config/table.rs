@@ -1,9 +1,10 @@
 //! Every option of the UCI package `cpeagent`: its section, type, default and meaning.
 //!
 //! The one place where an option is declared; the reader checks values against it and `docs/SETTINGS.md` is made
-//! from it ([`settings_page`]).
+//! from it (`settings_page`); what stands on that page alone is not in a router's program.
 
 use crate::audit;
+#[cfg(feature = "bench")]
 use std::fmt::Write;
 
 /// What values an option may have.
@@ -53,6 +54,7 @@ pub struct Setting {
     /// The value where there is none or a wrong one.
     pub default: &'static str,
     /// What it does.
+    #[cfg(feature = "bench")]
     pub meaning: &'static str,
 }
 
@@ -64,15 +66,26 @@ pub struct Section {
     /// Whether there may be any number, with any names; else there is one, named as its type.
     pub many: bool,
     /// What it is for.
+    #[cfg(feature = "bench")]
     pub about: &'static str,
 }
 
 const fn one(kind: &'static str, about: &'static str) -> Section {
-    Section { kind, many: false, about }
+    section(kind, false, about)
 }
 
 const fn many(kind: &'static str, about: &'static str) -> Section {
-    Section { kind, many: true, about }
+    section(kind, true, about)
+}
+
+#[cfg_attr(not(feature = "bench"), expect(unused_variables, reason = "for the page alone"))]
+const fn section(kind: &'static str, many: bool, about: &'static str) -> Section {
+    Section {
+        kind,
+        many,
+        #[cfg(feature = "bench")]
+        about,
+    }
 }
 
 /// The types of sections and what they are for.
@@ -95,6 +108,7 @@ pub const SECTIONS: &[Section] = &[
     many("challenge", "How a controller gets a role by a secret (`Device.LocalAgent.ControllerTrust.Challenge.{i}.`)."),
 ];
 
+#[cfg_attr(not(feature = "bench"), expect(unused_variables, reason = "for the page alone"))]
 const fn setting(
     section: &'static str,
     option: &'static str,
@@ -102,7 +116,14 @@ const fn setting(
     default: &'static str,
     meaning: &'static str,
 ) -> Setting {
-    Setting { section, option, kind, default, meaning }
+    Setting {
+        section,
+        option,
+        kind,
+        default,
+        #[cfg(feature = "bench")]
+        meaning,
+    }
 }
 
 const U32: i64 = u32::MAX as i64;
@@ -362,6 +383,7 @@ impl Kind {
 }
 
 /// The page `docs/SETTINGS.md`.
+#[cfg(feature = "bench")]
 pub fn settings_page() -> String {
     let mut page = String::from(
         "# Settings\n\nThe UCI package `cpeagent` (`/etc/config/cpeagent`). A section bears its type as its name, as in\n\
