@@ -243,10 +243,7 @@ pub fn answers(bytes: &[u8]) -> Option<(EndpointId, String)> {
     }
     let to = EndpointId::parse(field(bytes, 2)?.text().ok()?)?;
     let payload = field(field(bytes, 7)?.bytes().ok()?, 2)?.bytes().ok()?;
-    match msg::read(payload).ok()? {
-        msg::Message { said: msg::Said::Response(_), msg_id } => Some((to, msg_id)),
-        msg::Message { .. } => None,
-    }
+    msg::answered(payload).map(|msg_id| (to, msg_id))
 }
 
 /// The first Record to send over a link.

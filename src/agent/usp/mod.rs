@@ -33,10 +33,9 @@ use crate::sorted::Map;
 use crate::time::Instant;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::error::{Fault, INTERNAL_ERROR, RESOURCES_EXCEEDED};
-use crate::usp::msg::{self, Said, Unserved};
+use crate::usp::msg::{self, Heard, Unserved};
 use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
-use crate::usp::pb::response::RespType;
 use crate::usp::record::{self, Connect, Rejected, What};
 use facts::Tries;
 use known::Known;
@@ -384,25 +383,14 @@ impl Agent {
             }
         };
         self.be_patient(number);
-        match msg::read(payload) {
-            Ok(message) => match message.said {
-                Said::Request(request) => {
-                    let ask = Ask {
-                        link: number,
-                        reply_to,
-                        from,
-                        controller: who,
-                        msg_id: message.msg_id,
-                        request,
-                    };
-                    self.asked(ask);
-                }
-                Said::Response(RespType::NotifyResp(_)) => {
-                    self.notice_answered(who.as_deref(), &message.msg_id);
-                }
-                // An Error is no answer to a notice: it goes on being told.
-                Said::Response(_) | Said::Error(_) => {}
-            },
+        match msg::hear(payload) {
+            Ok((msg_id, Heard::Request(request))) => {
+                let ask = Ask { link: number, reply_to, from, controller: who, msg_id, request };
+                self.asked(ask);
+            }
+            Ok((msg_id, Heard::NotifyResp)) => self.notice_answered(who.as_deref(), &msg_id),
+            // An Error is no answer to a notice: it goes on being told.
+            Ok((_, Heard::Other)) => {}
             Err(Unserved::Ignored(why)) => {
                 self.log(log::Level::Warn, format!("{name}: a message is ignored: {why}"));
             }

@@ -79,8 +79,56 @@ struct Parts<'a> {
     body: Option<(u32, &'a [u8])>,
 }
 
-/// Reads the payload of a Record.
+/// What is said, with the content of answers as it came.
+enum Content<'a> {
+    Request(ReqType),
+    Response(&'a [u8]),
+    Error(&'a [u8]),
+}
+
+/// What an agent hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Something is asked of it.
+    Request(ReqType),
+    /// A notice of its own was received.
+    NotifyResp,
+    /// An answer to what it never asks, or a failure.
+    Other,
+}
+
+/// Reads the payload of a Record as an agent needs it: answers are not taken apart.
+pub fn hear(payload: &[u8]) -> Result<(String, Heard), Unserved> {
+    let (msg_id, content) = content(payload)?;
+    let heard = match content {
+        Content::Request(request) => Heard::Request(request),
+        Content::Response(response) => match exactly_one(response, 11) {
+            Ok((8, _)) => Heard::NotifyResp,
+            Ok(_) => Heard::Other,
+            Err(_) => return Err(UNREADABLE),
+        },
+        Content::Error(_) => Heard::Other,
+    };
+    Ok((msg_id, heard))
+}
+
+const UNREADABLE: Unserved = Unserved::Ignored("a response that cannot be read");
+
+/// Reads the payload of a Record, whatever it says.
 pub fn read(payload: &[u8]) -> Result<Message, Unserved> {
+    let (msg_id, content) = content(payload)?;
+    let said = match content {
+        Content::Request(request) => Said::Request(request),
+        Content::Response(response) => {
+            let response = pb::Response::decode(response).map_err(|_| UNREADABLE)?;
+            Said::Response(response.resp_type.ok_or(Unserved::Ignored("no such response"))?)
+        }
+        Content::Error(error) => Said::Error(pb::Error::decode(error).map_err(|_| UNREADABLE)?),
+    };
+    Ok(Message { msg_id, said })
+}
+
+fn content(payload: &[u8]) -> Result<(String, Content<'_>), Unserved> {
     let Parts { msg_id, msg_type, body } = parts(payload).map_err(|Broken(why)| Unserved::Ignored(why))?;
     let known = i32::try_from(msg_type).ok().and_then(|kind| MsgType::try_from(kind).ok());
     let refused = |what: &str| {
@@ -95,31 +143,36 @@ pub fn read(payload: &[u8]) -> Result<Message, Unserved> {
             false => Err(Unserved::Ignored("a message without a body")),
         };
     };
-    let failed = |_| Unserved::Ignored("a response that cannot be read");
     let said = match member {
         1 if known.is_none() => {
             //= TR-369 R-ENC.2: an unknown value of an enumeration is reported.
             return refused("msg_type");
         }
         1 => match exactly_one(content, 11).map(|_| pb::Request::decode(content)) {
-            Ok(Ok(pb::Request { req_type: Some(request) })) => Said::Request(request),
+            Ok(Ok(pb::Request { req_type: Some(request) })) => Content::Request(request),
             Ok(Ok(pb::Request { req_type: None })) => return refused("no such request"),
             Ok(Err(_)) => return refused("a request that cannot be read"),
             Err(Broken(why)) => return refused(why),
         },
-        2 => match pb::Response::decode(content).map_err(failed)?.resp_type {
-            Some(response) => Said::Response(response),
-            None => return Err(Unserved::Ignored("no such response")),
-        },
-        _ => Said::Error(pb::Error::decode(content).map_err(failed)?),
+        2 => Content::Response(content),
+        _ => Content::Error(content),
     };
-    Ok(Message { msg_id: msg_id.to_string(), said })
+    Ok((msg_id.to_string(), said))
 }
 
 /// The msg_id of a payload that holds a request; `None` for anything else.
 pub fn peek(payload: &[u8]) -> Option<String> {
+    msg_id_of(payload, 1)
+}
+
+/// The msg_id of a payload that holds a response; `None` for anything else.
+pub fn answered(payload: &[u8]) -> Option<String> {
+    msg_id_of(payload, 2)
+}
+
+fn msg_id_of(payload: &[u8], member: u32) -> Option<String> {
     let parts = parts(payload).ok()?;
-    matches!(parts.body, Some((1, _))).then(|| parts.msg_id.to_string())
+    parts.body.is_some_and(|(at, _)| at == member).then(|| parts.msg_id.to_string())
 }
 
 fn parts(payload: &[u8]) -> Result<Parts<'_>, Broken> {
@@ -422,6 +475,12 @@ fn is_supported_for(rights: &Rights, pattern: &Pattern) -> bool {
 pub fn exercise(data: &[u8]) {
     match read(data) {
         Ok(Message { msg_id, said }) => {
+            // It hears no answer whose oneof has several members, of which a reader takes the last.
+            if let Ok((_, heard)) = hear(data) {
+                assert_eq!(matches!(heard, Heard::Request(_)), matches!(said, Said::Request(_)));
+                let notified = matches!(said, Said::Response(RespType::NotifyResp(_)));
+                assert_eq!(heard == Heard::NotifyResp, notified);
+            }
             let written = match &said {
                 Said::Request(request) => Answer::request(request.clone()).into_msg(&msg_id),
                 Said::Response(response) => Answer::response(response.clone()).into_msg(&msg_id),

@@ -55,6 +55,12 @@ fn every_kind_of_message_comes_back_with_its_id_and_type() {
     let bytes = Answer::response(response.clone()).into_msg("7");
     assert_eq!(read(&bytes), Ok(Message { msg_id: "7".into(), said: Said::Response(response) }));
     assert_eq!(peek(&bytes), None);
+    assert_eq!(answered(&bytes).as_deref(), Some("7"));
+    assert_eq!(hear(&bytes), Ok(("7".into(), Heard::NotifyResp)));
+    let other = RespType::DeleteResp(pb::DeleteResp::default());
+    assert_eq!(hear(&Answer::response(other).into_msg("8")), Ok(("8".into(), Heard::Other)));
+    let failed = error("9", &Fault::new(INVALID_ARGUMENTS, "no"), &[]);
+    assert_eq!((hear(&failed), answered(&failed)), (Ok(("9".into(), Heard::Other)), None));
 }
 
 #[test]
