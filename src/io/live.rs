@@ -46,6 +46,10 @@ pub async fn watch(
                 pool::spawn(object::serve(ubus.clone(), asker.clone(), call));
                 continue;
             }
+            Event::Published(path, Err(why)) => {
+                log::warn!("ubus: {path} is not registered: {why}");
+                continue;
+            }
             Event::Reply(..) | Event::Listed(..) | Event::Published(..) => continue,
         };
         if changed.send(keys).await.is_err() {

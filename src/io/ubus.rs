@@ -1,7 +1,7 @@
 //! The ubus socket: carries octets between ubusd and [`Client`], keeps the connection up, and knows the time.
 //!
 //! One task owns the client; [`Ubus`] is a handle to it that can be cloned, and the task ends with the last handle. While there is
-//! no connection, calls wait until their deadline and subscriptions until the server is back.
+//! no connection, calls wait for [`PATIENCE`] and subscriptions until the server is back.
 
 use super::pool;
 use crate::dm::source::Source;
@@ -26,8 +26,11 @@ pub const SOCKETS: [&str; 2] = ["/var/run/ubus/ubus.sock", "/var/run/ubus.sock"]
 
 /// The wait before the first new attempt to connect; it doubles up to [`LAST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest wait between attempts to connect.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait between attempts to connect: one costs next to nothing, and without ubus little is known of the router.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How long after the connection was lost calls still wait for the next one. Later ones fail at once, as whoever reads many
+/// sources would wait for each of them and have time for nothing else.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Events that may wait for their reader.
 const MAX_EVENTS: usize = 256;
 /// Requests of our own code that may wait for the task.
@@ -161,6 +164,8 @@ struct Task {
     stream: Option<UnixStream>,
     /// Being written.
     out: Vec<u8>,
+    /// Since when there is no connection; means nothing while there is one.
+    lost: Instant,
     /// Until the next attempt to connect, and how long the one after it waits.
     retry: (Instant, Duration),
     /// The client's time counts from here.
@@ -180,6 +185,7 @@ impl Task {
             client: Client::new(),
             stream: None,
             out: Vec::new(),
+            lost: start,
             retry: (start, FIRST_WAIT),
             start,
             calls: Map::new(),
@@ -220,7 +226,8 @@ impl Task {
                     self.stream = Some(stream);
                     return;
                 }
-                Err(why) => log::debug!("ubus: {}: {why}", path.display()),
+                Err(why) if self.retry.1 == FIRST_WAIT => log::debug!("ubus: {}: {why}", path.display()),
+                Err(_) => {}
             }
         }
         self.back_off();
@@ -238,6 +245,7 @@ impl Task {
             self.stream = None;
             self.out.clear();
             self.client.reset();
+            self.lost = Instant::now();
             self.back_off();
         }
     }
@@ -268,40 +276,44 @@ impl Task {
         }
     }
 
+    /// When a call has to be answered.
+    fn deadline(&self, wanted: Instant) -> time::Instant {
+        self.time(if self.stream.is_some() { wanted } else { wanted.min(self.lost + PATIENCE) })
+    }
+
     fn take(&mut self, ask: Ask) {
-        let client = &mut self.client;
         let kept = match ask {
             Ask::Call { object, method, args, deadline, to } => {
-                let deadline = time::Instant(deadline.saturating_duration_since(self.start));
-                self.calls.insert(client.call(&object, &method, args, deadline), to);
+                let deadline = self.deadline(deadline);
+                self.calls.insert(self.client.call(&object, &method, args, deadline), to);
                 true
             }
             Ask::List { pattern, deadline, to } => {
-                let deadline = time::Instant(deadline.saturating_duration_since(self.start));
-                self.lists.insert(client.list(&pattern, deadline), to);
+                let deadline = self.deadline(deadline);
+                self.lists.insert(self.client.list(&pattern, deadline), to);
                 true
             }
-            Ask::Listen(pattern) => client.listen(&pattern),
-            Ask::Subscribe(path) => client.subscribe(&path),
+            Ask::Listen(pattern) => self.client.listen(&pattern),
+            Ask::Subscribe(path) => self.client.subscribe(&path),
             Ask::Unsubscribe(path) => {
-                client.unsubscribe(&path);
+                self.client.unsubscribe(&path);
                 true
             }
-            Ask::Publish(path, methods) => client.publish(&path, methods),
+            Ask::Publish(path, methods) => self.client.publish(&path, methods),
             Ask::Reply(request, data) => {
-                let sent = client.reply(request, data).is_ok();
+                let sent = self.client.reply(request, data).is_ok();
                 if !sent {
                     // Too large: nothing would look like an answer.
-                    client.finish(request, Status::NoMemory);
+                    self.client.finish(request, Status::NoMemory);
                 }
                 sent
             }
             Ask::Finish(request, status) => {
-                client.finish(request, status);
+                self.client.finish(request, status);
                 true
             }
-            Ask::Notify(path, kind, data) => client.notify(&path, &kind, data).is_ok(),
-            Ask::Broadcast(id, data) => client.broadcast(&id, data).is_ok(),
+            Ask::Notify(path, kind, data) => self.client.notify(&path, &kind, data).is_ok(),
+            Ask::Broadcast(id, data) => self.client.broadcast(&id, data).is_ok(),
         };
         if !kept {
             log::warn!("ubus: a request was dropped: too many, too large, or nobody there");

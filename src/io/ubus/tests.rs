@@ -203,6 +203,31 @@ fn a_server_that_never_greets_or_is_not_there_costs_only_the_deadline() {
 }
 
 #[test]
+fn while_there_is_no_server_calls_fail_at_once_and_it_is_found_again_soon() {
+    run(async {
+        let mut server = Server::new(Bus::new());
+        server.with(|bus| bus.add("lab", Vec::new()));
+        let (ubus, mut events) = server.client();
+        let start = Instant::now();
+        for want in [PATIENCE, Duration::ZERO, Duration::ZERO] {
+            let before = Instant::now();
+            assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline));
+            let took = before.elapsed();
+            assert!((want..want + Duration::from_millis(2)).contains(&took), "{took:?}");
+        }
+        assert_eq!(ubus.list("lab", WAIT).await, Err(CallError::Deadline));
+        assert!(start.elapsed() < WAIT);
+
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        server.start();
+        let back = Instant::now();
+        assert_eq!(events.recv().await, Some(Event::Connected));
+        assert!(back.elapsed() <= LAST_WAIT, "{:?}", back.elapsed());
+        assert!(ubus.call("lab", "echo", args("{}"), WAIT).await.is_ok());
+    });
+}
+
+#[test]
 fn death_of_the_server_ends_what_was_sent_and_all_else_is_set_up_again() {
     run(async {
         let mut server = Server::new(Bus::new());
