@@ -57,6 +57,20 @@ fn a_captured_router_has_the_rows_of_the_router_and_the_values_that_name_nobody(
     }
 }
 
+#[test]
+fn a_service_without_a_package_database_is_captured_by_its_program() {
+    let (from, to) = (device::device("wr4000-25.12"), tempfile::tempdir().unwrap());
+    std::fs::remove_dir_all(from.path().join("lib/apk")).unwrap();
+    std::fs::create_dir_all(from.path().join("usr/sbin")).unwrap();
+    std::fs::write(from.path().join("usr/sbin/dnsmasq"), "a program").unwrap();
+    capture(from.path(), to.path());
+    let (before, after) = (values(from.path()), values(to.path()));
+    let pools = "Device.DHCPv4.Server.PoolNumberOfEntries";
+    assert!(before.contains_key(pools));
+    assert_eq!(after.get(pools), before.get(pools));
+    assert_eq!(std::fs::read(to.path().join("usr/sbin/dnsmasq")).unwrap(), b"");
+}
+
 /// What the rows of either have and the other's lack; rows that are sorted by an address may change their numbers.
 fn difference(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let kept = ["Enable", "Status", "LowerLayers", "Interface", "Order"];

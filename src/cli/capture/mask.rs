@@ -193,6 +193,11 @@ impl Mask {
             && let Ok(address) = address.parse::<Ipv4Addr>()
         {
             format!("{}:{port}", self.ipv4(address))
+        } else if let Some((priority, address)) = body.split_once('.')
+            && is_mac(address)
+        {
+            // A bridge's identifier, as netlink tells it.
+            format!("{priority}.{}", self.token(address))
         } else {
             let runs = body.split_inclusive(['.', ':']).map(|run| self.compact(run));
             runs.collect()
@@ -330,6 +335,7 @@ mod tests {
             ("00:03:00:01:02:aa:bb:cc:00:01".into(), format!("00:03:00:01:{own}")),
             ("\"0003000102aabbcc0001\"".into(), format!("\"00030001{bare}\"")),
             ("7fff.02aabbcc0001".into(), format!("7fff.{bare}")),
+            ("\"8000.02:aa:bb:cc:00:01\"".into(), format!("\"8000.{own}\"")),
             ("ff:ff:ff:ff:ff:ff 00:00:00:00:00:00".into(), "ff:ff:ff:ff:ff:ff 00:00:00:00:00:00".into()),
             ("01:00:5e:00:00:01".into(), "01:00:5e:00:00:01".into()),
         ] {

@@ -53,6 +53,9 @@ const FILES: &[&str] = &[
     "/tmp/{hosts,resolv.conf.d,sysinfo}/*",
 ];
 
+/// Programs of which only that they are there counts: they are written down empty.
+const PROGRAMS: &str = "/usr/sbin/{dnsmasq,odhcp6c,odhcpd}";
+
 /// Lists of packages hold nothing personal, but numbers that look like addresses.
 const PLAIN: &[&str] = &["/lib/apk/db/installed", "/usr/lib/opkg/status", "/etc/apk/", "/proc/sys/net/"];
 
@@ -120,6 +123,11 @@ impl Taken {
             // What the kernel has no value for now is left out, as it is on the device.
             if let Ok(text) = router.disk.read(&path, MAX_LEN) {
                 taken.files.push((path, String::from_utf8_lossy(&text).into_owned()));
+            }
+        }
+        for path in expand(&router.disk, PROGRAMS) {
+            if let Source::Ready(_) = router.source(&format!("stat:{path}")) {
+                taken.files.push((path, String::new()));
             }
         }
         let mut calls: Vec<String> = CALLS.iter().map(|call| call.to_string()).collect();
