@@ -45,7 +45,10 @@ impl Socket {
             .set_read_timeout(Some(ANSWER_WAIT))
             .and_then(|()| self.0.write_all(format!("{request}\n").as_bytes()))
             .and_then(|()| BufReader::new((&self.0).take(MAX_ANSWER)).read_until(b'\n', &mut line))
-            .map_err(|error| lost(error.to_string()))?;
+            .map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock => lost(format!("not within {} s", ANSWER_WAIT.as_secs())),
+                _ => lost(error.to_string()),
+            })?;
         let answer = json::parse(&line).map_err(|error| lost(error.to_string()))?;
         match (answer.get("ok"), answer.get("errors")) {
             (Some(ok), None) => Ok(ok.clone()),

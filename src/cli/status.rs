@@ -38,7 +38,8 @@ fn words(status: &Tree) -> String {
         .iter()
         .filter(|(name, value)| !SAID.contains(&&**name) && value.as_str() != Some(""));
     for (name, value) in others {
-        out.push_str(&format!("{}: {}\n", name.replace('_', " "), value.as_str().unwrap_or_default()));
+        let texts: Vec<&str> = value.items().iter().chain([value]).filter_map(Tree::as_str).collect();
+        out.push_str(&format!("{}: {}\n", name.replace('_', " "), texts.join(", ")));
     }
     out
 }
@@ -66,7 +67,7 @@ fn sessions(status: &Tree) -> String {
         None if text("settings_failure").is_some() => {
             "ACS: not known, since the settings cannot be read\n".into()
         }
-        None => "ACS: none is set; set one with: uci set cpeagent.acs.url=https://… && uci commit cpeagent\n"
+        None => "ACS: none is set, or it was refused, as the log says; set one with: uci set cpeagent.acs.url=https://… && uci commit cpeagent\n"
             .into(),
         Some(acs) => format!("ACS: {acs}\n"),
     };
@@ -177,5 +178,8 @@ mod tests {
             }
         }
         assert!(!of(&[("acs", "https://a/")]).contains("plain http"));
+        let guarded = Tree::List(vec![Tree::from("acs: undone in 60 s"), Tree::from("x: undone in 9 s")]);
+        let said = words(&Tree::map([("guarded", guarded)]));
+        assert_eq!(said, "guarded: acs: undone in 60 s, x: undone in 9 s\n");
     }
 }
