@@ -55,21 +55,23 @@ fn unpacked(octets: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
 /// A package of a program that stands in for a cross-built one: text, so that it is quick to pack.
 fn package(variant: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("program"), "#!/bin/false\n").unwrap();
+    fs::read(package_in(folder.path(), variant, "ipk")).unwrap()
+}
+
+fn package_in(folder: &Path, variant: &str, format: &str) -> PathBuf {
+    fs::write(folder.join("program"), "#!/bin/false\n").unwrap();
     let out = Command::new(path("scripts/package"))
-        .args(["mipsel_24kc", "--variant", variant, "--binary"])
-        .arg(folder.path().join("program"))
+        .args(["mipsel_24kc", "--variant", variant, "--format", format, "--binary"])
+        .arg(folder.join("program"))
         .arg("--out")
-        .arg(folder.path())
+        .arg(folder)
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let name = String::from_utf8(out.stdout).unwrap().lines().last().unwrap().to_string();
-    assert!(
-        name.ends_with(&format!("/{variant}_{}-r1_mipsel_24kc.ipk", env!("CARGO_PKG_VERSION"))),
-        "{name}"
-    );
-    fs::read(name).unwrap()
+    let want = format!("/{variant}_{}-r1_mipsel_24kc.{format}", env!("CARGO_PKG_VERSION"));
+    assert!(name.ends_with(&want), "{name}");
+    name.into()
 }
 
 #[test]
@@ -124,6 +126,116 @@ fn a_package_holds_what_a_router_needs_at_its_place_and_nothing_else() {
             data.keys().collect::<Vec<_>>()
         );
     }
+}
+
+/// Whether apk-tools 3 can make packages here, whose files belong to root.
+fn apk_makes_packages() -> bool {
+    let said = |program: &str, argument: &str| {
+        Command::new(program)
+            .arg(argument)
+            .output()
+            .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let is_root = said("id", "-u").is_ok_and(|id| id.trim() == "0");
+    let there = is_root && said("apk", "--version").is_ok_and(|version| version.starts_with("apk-tools 3"));
+    if !there {
+        eprintln!("left out for want of apk-tools 3 (apk mkpkg), or of root for the owner of files");
+    }
+    there
+}
+
+/// A script in what `apk adbdump` prints.
+fn script(dump: &str, name: &str) -> String {
+    let rest = dump.split_once(&format!("\n  {name}: |\n")).unwrap().1;
+    rest.lines().map_while(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn an_apk_is_one_that_apk_itself_verifies_installs_and_keeps_apart_from_its_variants() {
+    if !apk_makes_packages() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    fs::create_dir_all(folder.path().join("empty")).unwrap();
+    let apk = |arguments: &[&str]| {
+        let out = Command::new("apk").args(arguments).current_dir(folder.path()).output().unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        (out.status.success(), said)
+    };
+    let full = package_in(folder.path(), "cpeagent", "apk");
+    let usp = package_in(folder.path(), "cpeagent-usp", "apk");
+    let (full, usp) = (full.to_str().unwrap(), usp.to_str().unwrap());
+    let octets = fs::read(usp).unwrap();
+    assert_eq!(octets, fs::read(package_in(folder.path(), "cpeagent-usp", "apk")).unwrap(), "the same again");
+    for package in [full, usp] {
+        assert!(apk(&["verify", "--allow-untrusted", package]).0, "{package}");
+    }
+    let version = format!("{}-r1", env!("CARGO_PKG_VERSION"));
+    let dump = apk(&["adbdump", usp]).1;
+    for line in [
+        "  name: cpeagent-usp",
+        &format!("  version: {version}"),
+        "  arch: mipsel_24kc",
+        "  license: Apache-2.0 OR MIT",
+        "    - ca-bundle",
+        &format!("    - cpeagent={version}"),
+    ] {
+        assert!(dump.lines().any(|have| have == line), "{line}: {dump}");
+    }
+    let all = |field: &str, value: &str| {
+        let of = dump.lines().filter(|line| line.trim_start().starts_with(field));
+        of.clone().count() > 10 && of.clone().all(|line| line.ends_with(value))
+    };
+    assert!(all("user:", ": root") && all("group:", ": root") && all("mtime:", ": 0"), "{dump}");
+
+    // What OpenWrt's own functions are called with, by a shell as there.
+    fs::create_dir_all(root.join("lib")).unwrap();
+    let functions = "add_group_and_user() { echo \"user of $pkgname in $root\"; }\n\
+                     default_postinst() { echo \"set up $pkgname ${PKG_UPGRADE:-new}\"; }\n\
+                     default_prerm() { echo \"take away $pkgname\"; }\n";
+    fs::write(root.join("lib/functions.sh"), functions).unwrap();
+    for (name, want) in [
+        ("post-install", format!("user of cpeagent-usp in {0}\nset up cpeagent-usp new\n", root.display())),
+        ("post-upgrade", format!("user of cpeagent-usp in {0}\nset up cpeagent-usp 1\n", root.display())),
+        ("pre-deinstall", "take away cpeagent-usp\n".to_string()),
+    ] {
+        let out = Command::new("sh")
+            .arg("-c")
+            .arg(script(&dump, name))
+            .env("IPKG_INSTROOT", &root)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.stdout), want, "{name}");
+    }
+
+    let info = ["name:ca-bundle", "version:1-r1", "arch:noarch"].map(|info| format!("--info={info}"));
+    let info: Vec<&str> = info.iter().map(String::as_str).collect();
+    assert!(apk(&[&["mkpkg"], &info[..], &["--files", "empty", "--output", "ca.apk"]].concat()).0);
+    let add = |arguments: &[&str]| {
+        let common = ["--root", "root", "--arch", "mipsel_24kc", "--allow-untrusted", "--no-network"];
+        let quiet = ["--repositories-file", "/dev/null", "--keys-dir", "empty", "--no-scripts"];
+        apk(&[&common[..], &quiet, arguments].concat())
+    };
+    let (installed, said) = add(&["--initdb", "add", "ca.apk", full]);
+    assert!(installed, "{said}");
+    let ipk = package("cpeagent");
+    let data = unpacked(&unpacked(&ipk)["./data.tar.gz"].1);
+    for (name, (mode, octets)) in &data {
+        let file = root.join(name);
+        assert_eq!(&fs::read(&file).unwrap(), octets, "{name}: as in the .ipk");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, *mode, "{name}");
+    }
+    let list = fs::read_to_string(root.join("lib/apk/packages/cpeagent.list")).unwrap();
+    assert_eq!(
+        list.lines().map(|path| format!(".{path}")).collect::<Vec<_>>(),
+        data.into_keys().collect::<Vec<_>>()
+    );
+    let users = fs::read_to_string(root.join("lib/apk/packages/cpeagent.rusers")).unwrap();
+    assert_eq!(users, "cpeagent=7547:cpeagent=7547\n");
+    let (both, said) = add(&["add", usp]);
+    assert!(!both && said.contains("conflicts: cpeagent"), "{said}");
 }
 
 #[test]
