@@ -296,6 +296,37 @@ fn a_router_that_lacks_what_others_have_meets_its_acs_and_can_be_managed() {
 }
 
 #[test]
+fn a_silent_ubus_leaves_sessions_and_all_that_does_not_need_it_and_status_says_so() {
+    let get = |name: &str| {
+        format!(
+            "<cwmp:GetParameterValues><ParameterNames><string>{name}</string></ParameterNames></cwmp:GetParameterValues>"
+        )
+    };
+    let mut bench = Bench::idle(DEVICE);
+    bench.silent_bus = true;
+    bench.open();
+    assert!(bench.ask(&set_lease("7200")).contains("SetParameterValuesResponse"), "{}", bench.said);
+    assert!(bench.ask(&get(LEASE)).contains(">7200<"));
+    let answer = bench.ask(&get("Device.IP.Interface.1.Status"));
+    assert!(answer.contains("<FaultCode>9002</FaultCode>"), "{answer}");
+    assert!(bench.ask(&get(LEASE)).contains(">7200<"), "the session goes on");
+    bench.nothing();
+    let status = |bench: &mut Bench| {
+        bench.event(Event::Local(7, Request::Status));
+        bench.wait(Duration::from_secs(1));
+        let answer = bench.answers.pop().unwrap();
+        answer.get("ok").unwrap().str("source_failure").map(str::to_string)
+    };
+    let said = status(&mut bench).unwrap();
+    assert!(said.starts_with("ubus:") && said.ends_with(": ubusd does not answer"), "{said}");
+    bench.silent_bus = false;
+    bench.open();
+    assert!(!bench.ask(&get("Device.IP.")).contains("<FaultCode>"));
+    bench.nothing();
+    assert_eq!(status(&mut bench), None);
+}
+
+#[test]
 fn a_day_without_clock_and_wan_costs_little_and_ends_with_the_first_inform() {
     let mut bench = Bench::new(DEVICE);
     bench.now.wall = None;

@@ -229,6 +229,15 @@ impl Agent {
             if let ("file:/proc/stat", Source::Ready(stat)) = (&*key, &source) {
                 self.cpu_sample = stat.as_str().unwrap_or_default().to_string();
             }
+            match &source {
+                Source::Failed(why) => self.failing = Some((key.clone(), why.clone())),
+                Source::Ready(_) | Source::Absent
+                    if self.failing.as_ref().is_some_and(|(of, _)| *of == key) =>
+                {
+                    self.failing = None;
+                }
+                Source::Ready(_) | Source::Absent => {}
+            }
             running.snapshot.supply(&key, source);
         }
         self.run();

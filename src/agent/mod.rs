@@ -192,6 +192,8 @@ pub struct Agent {
     configure_at: Option<Instant>,
     /// Why the settings could not be read when they were last looked at.
     unconfigured: Option<String>,
+    /// The source that could not be read last, and why, until it can.
+    failing: Option<(Box<str>, String)>,
     /// When what could not be written is tried again.
     keep_at: Option<Instant>,
     /// Whether the session was told of the start.
@@ -232,6 +234,7 @@ impl Agent {
             look: None,
             configure_at: None,
             unconfigured: None,
+            failing: None,
             keep_at: None,
             begun: false,
             runtime: Map::new(),

@@ -1,7 +1,7 @@
 //! The ubus socket: carries octets between ubusd and [`Client`], keeps the connection up, and knows the time.
 //!
 //! One task owns the client; [`Ubus`] is a handle to it that can be cloned, and the task ends with the last handle. While there is
-//! no connection, calls wait for [`PATIENCE`] and subscriptions until the server is back.
+//! no connection, or one on which the server has not greeted, calls wait for [`PATIENCE`] and subscriptions until it is heard.
 
 use super::pool;
 use crate::dm::source::Source;
@@ -28,11 +28,13 @@ pub const SOCKETS: [&str; 2] = ["/var/run/ubus/ubus.sock", "/var/run/ubus.sock"]
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait between attempts to connect: one costs next to nothing, and without ubus little is known of the router.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// How long after the connection was lost calls still wait for the next one. Later ones fail at once, as whoever reads many
+/// How long after the server was heard last calls still wait for it to greet. Later ones fail at once, as whoever reads many
 /// sources would wait for each of them and have time for nothing else.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Events that may wait for their reader.
 const MAX_EVENTS: usize = 256;
+/// Calls that may wait for the server to greet.
+const MAX_WAITING: usize = 256;
 /// Requests of our own code that may wait for the task.
 const MAX_ASKED: usize = 64;
 /// Octets read at a time.
@@ -85,7 +87,7 @@ impl Ubus {
         let (to, result) = oneshot::channel();
         let (object, method, args) = (object.into(), method.into(), args.into());
         self.ask(Ask::Call { object, method, args, deadline: Instant::now() + wait, to }).await;
-        result.await.unwrap_or(Err(CallError::Lost))
+        result.await.unwrap_or(Err(CallError::Silent))
     }
 
     /// The source of the key `ubus:` followed by `what`, which is `OBJECT METHOD NAME=VALUE…`.
@@ -109,7 +111,7 @@ impl Ubus {
     pub async fn list(&self, pattern: &str, wait: Duration) -> Result<Vec<Found>, CallError> {
         let (to, result) = oneshot::channel();
         self.ask(Ask::List { pattern: pattern.into(), deadline: Instant::now() + wait, to }).await;
-        result.await.unwrap_or(Err(CallError::Lost))
+        result.await.unwrap_or(Err(CallError::Silent))
     }
 
     /// See [`Client::listen`].
@@ -164,7 +166,11 @@ struct Task {
     stream: Option<UnixStream>,
     /// Being written.
     out: Vec<u8>,
-    /// Since when there is no connection; means nothing while there is one.
+    /// Calls that wait for the server to greet, and until when.
+    waiting: Vec<(Instant, Ask)>,
+    /// Whether the server has greeted on this connection.
+    greeted: bool,
+    /// Since when it is not heard; means nothing once it has greeted.
     lost: Instant,
     /// Until the next attempt to connect, and how long the one after it waits.
     retry: (Instant, Duration),
@@ -185,6 +191,8 @@ impl Task {
             client: Client::new(),
             stream: None,
             out: Vec::new(),
+            waiting: Vec::new(),
+            greeted: false,
             lost: start,
             retry: (start, FIRST_WAIT),
             start,
@@ -201,12 +209,14 @@ impl Task {
                 self.connect().await;
             }
             self.tell();
+            self.settle();
             if self.out.is_empty() {
                 self.out = self.client.take_output();
             }
             let deadline = self.client.next_deadline().map(|at| self.start + at.0);
             let retry = self.stream.is_none().then_some(self.retry.0);
-            let alarm = deadline.into_iter().chain(retry).min();
+            let patience = self.waiting.iter().map(|(until, _)| *until).min();
+            let alarm = deadline.into_iter().chain(retry).chain(patience).min();
             tokio::select! {
                 ask = asked.recv() => match ask {
                     Some(ask) => self.take(ask),
@@ -245,7 +255,10 @@ impl Task {
             self.stream = None;
             self.out.clear();
             self.client.reset();
-            self.lost = Instant::now();
+            // One that ends connections without a greeting has not been heard either.
+            if std::mem::take(&mut self.greeted) {
+                self.lost = Instant::now();
+            }
             self.back_off();
         }
     }
@@ -276,20 +289,32 @@ impl Task {
         }
     }
 
-    /// When a call has to be answered.
-    fn deadline(&self, wanted: Instant) -> time::Instant {
-        self.time(if self.stream.is_some() { wanted } else { wanted.min(self.lost + PATIENCE) })
+    /// Hands over what has waited for the server, and gives up what has waited in vain: its caller is told by that.
+    fn settle(&mut self) {
+        if self.greeted {
+            std::mem::take(&mut self.waiting).into_iter().for_each(|(_, ask)| self.take(ask));
+        } else {
+            let now = Instant::now();
+            self.waiting.retain(|(until, _)| *until > now);
+        }
     }
 
     fn take(&mut self, ask: Ask) {
         let kept = match ask {
+            ask @ (Ask::Call { deadline, .. } | Ask::List { deadline, .. }) if !self.greeted => {
+                let room = self.waiting.len() < MAX_WAITING;
+                if room {
+                    self.waiting.push((deadline.min(self.lost + PATIENCE), ask));
+                }
+                room
+            }
             Ask::Call { object, method, args, deadline, to } => {
-                let deadline = self.deadline(deadline);
+                let deadline = self.time(deadline);
                 self.calls.insert(self.client.call(&object, &method, args, deadline), to);
                 true
             }
             Ask::List { pattern, deadline, to } => {
-                let deadline = self.deadline(deadline);
+                let deadline = self.time(deadline);
                 self.lists.insert(self.client.list(&pattern, deadline), to);
                 true
             }
@@ -337,6 +362,7 @@ impl Task {
                 event => {
                     if event == Event::Connected {
                         self.retry.1 = FIRST_WAIT;
+                        self.greeted = true;
                     }
                     self.pass_on(event);
                 }

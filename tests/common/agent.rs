@@ -85,6 +85,8 @@ pub struct Bench {
     pub audited: Vec<cpeagent::audit::Entry>,
     /// Sources that are other than recorded.
     pub sources: BTreeMap<Box<str>, Source>,
+    /// Whether ubusd is there and says nothing.
+    pub silent_bus: bool,
     /// Files that somebody replaces right before the next commits: path, text.
     pub meddling: VecDeque<(String, String)>,
     /// A file that somebody replaces the moment the next Record leaves: path, text.
@@ -133,6 +135,7 @@ impl Bench {
             answers: Vec::new(),
             audited: Vec::new(),
             sources: BTreeMap::new(),
+            silent_bus: false,
             meddling: VecDeque::new(),
             #[cfg(feature = "usp")]
             on_send: None,
@@ -377,6 +380,9 @@ impl Bench {
 
     fn fetch(&mut self, key: Box<str>) -> (Box<str>, Source) {
         self.fetched.insert(key.clone());
+        if self.silent_bus && key.starts_with("ubus:") {
+            return (key, Source::Failed("ubusd does not answer".into()));
+        }
         if let Some(source) = self.sources.get(&key) {
             return (key, source.clone());
         }

@@ -192,31 +192,23 @@ fn a_method_that_hangs_ends_its_call_at_the_deadline_and_holds_up_no_other() {
 }
 
 #[test]
-fn a_server_that_never_greets_or_is_not_there_costs_only_the_deadline() {
-    run(async {
-        let server = Server::new(Bus::new());
-        let (ubus, _events) = server.client();
-        assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline), "no socket");
-        let _mute = UnixListener::bind(server.path()).unwrap();
-        assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline), "no greeting");
-    });
-}
-
-#[test]
-fn while_there_is_no_server_calls_fail_at_once_and_it_is_found_again_soon() {
+fn while_no_server_greets_calls_fail_at_once_and_one_that_does_is_found_soon() {
     run(async {
         let mut server = Server::new(Bus::new());
         server.with(|bus| bus.add("lab", Vec::new()));
+        // One that takes every connection and says nothing, and then none.
+        let mute = UnixListener::bind(server.path()).unwrap();
         let (ubus, mut events) = server.client();
         let start = Instant::now();
         for want in [PATIENCE, Duration::ZERO, Duration::ZERO] {
             let before = Instant::now();
-            assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Deadline));
+            assert_eq!(ubus.call("lab", "echo", args("{}"), WAIT).await, Err(CallError::Silent));
             let took = before.elapsed();
             assert!((want..want + Duration::from_millis(2)).contains(&took), "{took:?}");
         }
-        assert_eq!(ubus.list("lab", WAIT).await, Err(CallError::Deadline));
+        assert_eq!(ubus.list("lab", WAIT).await, Err(CallError::Silent));
         assert!(start.elapsed() < WAIT);
+        drop(mute);
 
         tokio::time::sleep(Duration::from_secs(3600)).await;
         server.start();
@@ -224,6 +216,29 @@ fn while_there_is_no_server_calls_fail_at_once_and_it_is_found_again_soon() {
         assert_eq!(events.recv().await, Some(Event::Connected));
         assert!(back.elapsed() <= LAST_WAIT, "{:?}", back.elapsed());
         assert!(ubus.call("lab", "echo", args("{}"), WAIT).await.is_ok());
+    });
+}
+
+#[test]
+fn all_sources_of_a_silent_bus_fail_together_and_say_why() {
+    run(async {
+        let server = Server::new(Bus::new());
+        let _mute = UnixListener::bind(server.path()).unwrap();
+        let (ubus, _events) = server.client();
+        let disk = Arc::new(crate::io::disk::sim::SimDisk::with([("/etc/x", "y")]));
+        let fetch = crate::io::fetch::Fetch::live(disk, ubus);
+        let keys = || (0..100).map(|n| format!("ubus:lab echo n={n}").into()).collect();
+        for wait in [PATIENCE, Duration::ZERO] {
+            let start = Instant::now();
+            let sources = fetch.fetch_all(keys()).await;
+            assert!(start.elapsed() < wait + Duration::from_millis(2), "{:?}", start.elapsed());
+            assert_eq!(sources.len(), 100);
+            for (key, source) in sources {
+                let says =
+                    matches!(&source, Source::Failed(why) if why == "ubus lab echo: ubusd does not answer");
+                assert!(says, "{key}: {source:?}");
+            }
+        }
     });
 }
 

@@ -20,6 +20,8 @@ pub enum CallError {
     Status(Status),
     /// The caller's deadline passed first.
     Deadline,
+    /// ubusd is not there, or says nothing.
+    Silent,
     /// The connection ended after the call was sent: whether it took effect is unknown.
     Lost,
     /// The object went away after the call was sent.
@@ -35,6 +37,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::Status(status) => status.fmt(f),
             CallError::Deadline => f.write_str("no answer in time"),
+            CallError::Silent => f.write_str("ubusd does not answer"),
             CallError::Lost => f.write_str("connection lost"),
             CallError::Vanished => f.write_str("the object went away"),
             CallError::Busy => f.write_str("too many calls at once"),
