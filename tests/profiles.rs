@@ -1,4 +1,5 @@
 //! The profiles of Device:2 that an operator may count on, on a router with Wi-Fi: every member is there, with the access that the profile asks for.
+#![cfg(any(feature = "cwmp", all(feature = "websocket", feature = "mqtt")))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "common/device.rs"]

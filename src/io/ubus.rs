@@ -1,7 +1,7 @@
 //! The ubus socket: carries octets between ubusd and [`Client`], keeps the connection up, and knows the time.
 //!
 //! One task owns the client; [`Ubus`] is a handle to it that can be cloned, and the task ends with the last handle. While there is
-//! no connection, or one on which the server has not greeted, calls wait for [`PATIENCE`] and subscriptions until it is heard.
+//! no connection, or one on which the server has not greeted, calls wait for `PATIENCE` and subscriptions until it is heard.
 
 use super::pool;
 use crate::dm::source::Source;
