@@ -1,6 +1,7 @@
 //! What the objects about the device, its firewall, its hosts and its users say of each recorded router.
 //!
 //! `BLESS=1 cargo test --test family_policy` writes the golden texts anew; each line is to be read before it is kept.
+#![cfg(all(feature = "cwmp", feature = "usp"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
