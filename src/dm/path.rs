@@ -440,6 +440,17 @@ impl Pattern {
         &self.steps
     }
 
+    /// As the supported model has it, whatever rows it means; `None` where it follows a reference.
+    pub fn schema_path(&self) -> Option<String> {
+        let part = |step: &Step| match step {
+            Step::Name(name) => Some(name.to_string()),
+            Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => Some("{i}".into()),
+            Step::Follow { .. } => None,
+        };
+        let parts: Option<Vec<String>> = self.steps.iter().map(part).collect();
+        Some(parts?.join(".") + self.kind.suffix())
+    }
+
     /// What it names.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -6,7 +6,7 @@
 use super::assemble::above;
 use super::error::Refusal;
 use super::line::{Add, Each, Line, Run};
-use super::path::{Pattern, Step};
+use super::path::Pattern;
 use super::source::Stop;
 use super::tree::Tree;
 use super::value::Syntax;
@@ -351,16 +351,10 @@ impl Model {
 
     /// The parameter that a path names, whatever rows it means; `None` where it names none, or follows a reference.
     pub fn param_of(&self, path: &Pattern) -> Option<&'static Param> {
-        let (Step::Name(name), above) = path.steps().split_last()? else { return None };
-        let mut object = String::new();
-        for step in above {
-            match step {
-                Step::Name(name) => object.extend([name, "."]),
-                Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => object.push_str("{i}."),
-                Step::Follow { .. } => return None,
-            }
-        }
-        self.object(self.find(&object)?).ok()?.param(name).map(|(_, param)| param)
+        let whole = path.schema_path()?;
+        let bare = whole.strip_suffix(path.kind().suffix())?;
+        let (object, name) = bare.split_at(bare.rfind('.')? + 1);
+        self.object(self.find(object)?).ok()?.param(name).map(|(_, param)| param)
     }
 
     /// The places of the objects right below.

@@ -440,23 +440,7 @@ fn resolve<'s>(view: &View<'s>, rights: &Rights, pattern: &Pattern) -> Result<Ve
 /// What is given on what a path names, on any row there may be. Where a reference leads is not known without a row, so
 /// it may be anything.
 fn supported(rights: &Rights, pattern: &Pattern) -> Grant {
-    schema_path(pattern).map_or(Grant::ALL, |path| rights.supported(&path))
-}
-
-/// A path as the supported model has it; `None` for one that follows references.
-fn schema_path(pattern: &Pattern) -> Option<String> {
-    let mut path = String::new();
-    for step in pattern.steps() {
-        match step {
-            Step::Name(name) => path.push_str(name),
-            Step::Number(_) | Step::All | Step::Alias(_) | Step::Search(_) => path.push_str("{i}"),
-            Step::Follow { .. } => return None,
-        }
-        path.push('.');
-    }
-    path.pop();
-    path.push_str(pattern.kind().suffix());
-    Some(path)
+    pattern.schema_path().map_or(Grant::ALL, |path| rights.supported(&path))
 }
 
 /// Whether what a path names is in the supported model of who asks.

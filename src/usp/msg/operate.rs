@@ -4,7 +4,7 @@
 //! back, and how each is answered is asked of the caller ([`Begun`]). Rows of Request are the caller's to keep.
 
 use super::change::Waits;
-use super::{Answer, resolve, schema_path, supported};
+use super::{Answer, resolve, supported};
 use crate::dm::acl::{Rights, Rwxn};
 use crate::dm::error::Refusal;
 use crate::dm::operate::Operated;
@@ -133,7 +133,7 @@ pub fn operate(
 
 /// Whether objects of that path have the command; those that a reference leads to may.
 fn is_known(view: &View<'_>, owner: &Pattern, name: &str) -> Result<bool, Stop> {
-    let Some(path) = schema_path(owner) else { return Ok(true) };
+    let Some(path) = owner.schema_path() else { return Ok(true) };
     match view.model.find(&path) {
         Some(object) => Ok(view.model.object(object)?.command(name).is_some()),
         None => Ok(false),
