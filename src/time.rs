@@ -76,6 +76,14 @@ impl Wall {
         Wall { seconds: self.seconds.saturating_add(by), micros: self.micros }
     }
 
+    /// The moment after `passed`, to the microsecond.
+    pub fn after(self, passed: Duration) -> Wall {
+        let micros = self.micros + passed.subsec_micros();
+        let whole = i64::try_from(passed.as_secs()).unwrap_or(i64::MAX);
+        let later = self.plus(whole.saturating_add((micros / 1_000_000).into()));
+        Wall { micros: micros % 1_000_000, ..later }
+    }
+
     /// Reads a dateTime such as `2026-08-01T12:00:00Z`, `…+02:00` or `….123456`; one without a zone is UTC.
     ///
     /// Returns `None` for anything else, a day that does not exist, or an offset beyond 14 hours.

@@ -11,11 +11,16 @@ mod device;
 
 use agent::Bench;
 use cpeagent::agent::Event;
+use cpeagent::diag::transfer::{self, Measured};
 use cpeagent::diag::{COMPLETE, Task, Verdict};
+use cpeagent::time::{UNKNOWN, Wall};
+use std::time::Duration;
 
 const DEVICE: &str = "wr4000-25.12";
 const PING: &str = "Device.IP.Diagnostics.IPPing.";
 const ROUTE: &str = "Device.IP.Diagnostics.TraceRoute.";
+const DOWNLOAD: &str = "Device.IP.Diagnostics.DownloadDiagnostics.";
+const UPLOAD: &str = "Device.IP.Diagnostics.UploadDiagnostics.";
 
 fn set(object: &str, values: &[(&str, &str)]) -> String {
     let rows: String = values
@@ -140,6 +145,52 @@ fn states_that_only_the_device_has_are_refused() {
     for word in ["Complete", "Error_Internal", "None", "Kit"] {
         let answer = bench.ask(&set(PING, &[("DiagnosticsState", word)]));
         assert!(answer.contains("<FaultCode>9007</FaultCode>"), "{word}: {answer}");
+    }
+}
+
+//= TR-181 IP.Diagnostics.DownloadDiagnostics.EthernetPriority: the priority of the frames, beside the code point.
+//= TR-143 4.1: TCPOpenRequestTime is when the connection was asked for, TCPOpenResponseTime when it stood.
+#[test]
+fn a_transfer_is_run_with_its_priority_and_tells_when_its_connection_was_made() {
+    for (object, url, octets) in
+        [(DOWNLOAD, "DownloadURL", "TestBytesReceived"), (UPLOAD, "UploadURL", "TestBytesSent")]
+    {
+        let mut bench = Bench::in_session(DEVICE);
+        let refused = bench.ask(&set(object, &[("EthernetPriority", "8")]));
+        assert!(refused.contains("<FaultCode>9007</FaultCode>"), "{refused}");
+        let unknown = value(&mut bench, &format!("{object}TCPOpenRequestTime"));
+        assert_eq!(
+            (value(&mut bench, &format!("{object}EthernetPriority")).as_str(), &*unknown),
+            ("0", UNKNOWN)
+        );
+        let upload = object == UPLOAD;
+        let asked = [
+            (url, "http://127.0.0.1/file"),
+            ("EthernetPriority", "5"),
+            ("DiagnosticsState", "Requested"),
+            ("TestFileLength", "40"),
+        ];
+        let answer = bench.ask(&set(object, &asked[..if upload { 4 } else { 3 }]));
+        assert!(answer.contains("SetParameterValuesResponse"), "{answer}");
+        bench.nothing();
+        let order = bench.orders.last().unwrap();
+        let Task::Transfer(ask) = &order.task else { panic!("{order:?}") };
+        assert_eq!((ask.priority, ask.upload.is_some()), (5, upload));
+        let moments = [0, 1, 2, 3, 4].map(Duration::from_secs);
+        let [asked, stood, request, first, last] = moments;
+        let start = Some(Wall::at(1_700_000_000));
+        let used = [127, 0, 0, 1].into();
+        let measured = Measured { used, start, asked, stood, request, first, last, octets: 40 };
+        bench.event(Event::Diagnosed(order.id, transfer::verdict(upload, &measured)));
+        bench.informed();
+        for (name, want) in [
+            ("TCPOpenRequestTime", "2023-11-14T22:13:20Z"),
+            ("TCPOpenResponseTime", "2023-11-14T22:13:21Z"),
+            ("EOMTime", "2023-11-14T22:13:24Z"),
+            (octets, "40"),
+        ] {
+            assert_eq!(value(&mut bench, &format!("{object}{name}")), want, "{name}");
+        }
     }
 }
 

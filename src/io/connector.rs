@@ -32,6 +32,7 @@ pub fn route(device: &Device, config: &Config) -> Route {
         source: network.source_address,
         family,
         dscp: (network.dscp > 0).then_some(network.dscp),
+        priority: None,
         mark: network.mark,
     }
 }

@@ -73,7 +73,7 @@ impl Lab {
             Version::V6 => Family::V6,
         };
         let interface = device.filter(|_| !self.folder);
-        Route { interface, source: None, family, dscp: (dscp > 0).then_some(dscp), mark: None }
+        Route { interface, family, dscp: (dscp > 0).then_some(dscp), ..Route::default() }
     }
 
     /// The first address of a host; the word for why there is none.

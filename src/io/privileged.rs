@@ -67,6 +67,8 @@ pub enum Ask {
     Mark(u32, OwnedFd),
     /// The firewall is opened like this for our ports, and no other way.
     Openings(Vec<Opening>),
+    /// The priority of packets that leave by this socket.
+    Priority(u8, OwnedFd),
     /// The device restarts.
     Reboot,
     /// What the agent remembers is forgotten; a router is reset to its factory state, too, and restarts.
@@ -88,7 +90,13 @@ impl Ask {
             | Ask::Openings(_)
             | Ask::Reboot
             | Ask::FactoryReset => true,
-            Ask::Read(..) | Ask::Stat(_) | Ask::List(_) | Ask::Local | Ask::Echo(_) | Ask::Mark(..) => false,
+            Ask::Read(..)
+            | Ask::Stat(_)
+            | Ask::List(_)
+            | Ask::Local
+            | Ask::Echo(_)
+            | Ask::Mark(..)
+            | Ask::Priority(..) => false,
         }
     }
 }
@@ -251,6 +259,7 @@ impl Keeper {
             | Ask::Local
             | Ask::Echo(_)
             | Ask::Mark(..)
+            | Ask::Priority(..)
             | Ask::Audit(..)
             | Ask::Openings(_) => {
                 drop(store);
@@ -281,6 +290,9 @@ fn look(disk: &RealDisk, ask: Ask) -> Answer {
         Ask::Local => super::local::bind(disk).map(|(socket, _)| Answer::Socket(socket.into())),
         Ask::Echo(v6) => super::diag::raw_socket(v6).map(|socket| Answer::Socket(socket.into())),
         Ask::Mark(mark, socket) => socket2::SockRef::from(&socket).set_mark(mark).map(|()| Answer::Done),
+        Ask::Priority(priority, socket) => {
+            socket2::SockRef::from(&socket).set_priority(priority.into()).map(|()| Answer::Done)
+        }
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };
     done.unwrap_or_else(Answer::Failed)
@@ -422,7 +434,15 @@ pub(super) fn echo(refused: io::Error, v6: bool) -> io::Result<socket2::Socket> 
 
 /// Has the root part set a routing mark, where the kernel has refused to.
 pub(super) fn mark(refused: io::Error, socket: &impl AsFd, mark: u32) -> io::Result<()> {
-    let ask = || Ok(Ask::Mark(mark, socket.as_fd().try_clone_to_owned()?));
+    done_instead(refused, || Ok(Ask::Mark(mark, socket.as_fd().try_clone_to_owned()?)))
+}
+
+/// Has the root part set the priority of packets, where the kernel has refused to.
+pub(super) fn priority(refused: io::Error, socket: &impl AsFd, priority: u8) -> io::Result<()> {
+    done_instead(refused, || Ok(Ask::Priority(priority, socket.as_fd().try_clone_to_owned()?)))
+}
+
+fn done_instead(refused: io::Error, ask: impl FnOnce() -> io::Result<Ask>) -> io::Result<()> {
     instead(refused, ask, |answer| match answer {
         Answer::Done => Ok(()),
         other => Err(other),

@@ -152,8 +152,8 @@ fn a_file_is_fetched_and_sent_and_its_octets_are_counted() {
             let (name, octets) =
                 if upload { ("TestBytesSent", "40000") } else { ("TestBytesReceived", "50000") };
             assert_eq!(of(&verdict, name), octets);
-            let dates =
-                ["ROMTime", "BOMTime", "EOMTime"].map(|name| crate::time::Wall::parse(of(&verdict, name)));
+            let names = ["TCPOpenRequestTime", "TCPOpenResponseTime", "ROMTime", "BOMTime", "EOMTime"];
+            let dates = names.map(|name| crate::time::Wall::parse(of(&verdict, name)));
             let dates = dates.map(|date| date.map(|date| (date.seconds, date.micros)));
             assert!(dates[0].is_some() && dates.is_sorted(), "{dates:?}");
         }

@@ -5,8 +5,7 @@ use crate::diag::transfer::{
     self, Ask, MAX_DOWNLOAD, Measured, NO_CONNECTION, NO_RESPONSE, TOO_SLOW, broken,
 };
 use crate::diag::{INTERNAL, MAX_TIME, NO_NAME, OTHER, Verdict};
-use crate::io::clock::Clock;
-use crate::io::http::body::{Body, Whole};
+use crate::io::http::body::Body;
 use crate::io::http::client::{Client, Settings};
 use crate::io::http::codec::Limits;
 use crate::io::http::connect::Waits;
@@ -15,22 +14,21 @@ use crate::io::http::url::Url;
 use crate::io::pool;
 use crate::io::tls::{self, Setup, Tls};
 use crate::rng::Rng;
-use crate::time::Now;
 use std::io;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long nothing may come or go.
 const IDLE: Duration = Duration::from_secs(30);
 /// Octets of an upload given at a time.
 const PIECE: u64 = 16 * 1024;
 
-/// Zeroes, and when the first and the last were given.
+/// Zeroes, if any are to be sent, and when the request and the first of them were.
 struct Zeroes {
     length: u64,
     left: u64,
-    clock: Clock,
-    first: Option<Now>,
-    last: Option<Now>,
+    request: Instant,
+    first: Option<Instant>,
 }
 
 impl Body for Zeroes {
@@ -39,13 +37,11 @@ impl Body for Zeroes {
     }
 
     fn rewind(&mut self) {
-        (self.left, self.first) = (self.length, None);
+        (self.left, self.request, self.first) = (self.length, Instant::now(), None);
     }
 
     fn piece(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
-        let now = self.clock.now();
-        self.first.get_or_insert(now);
-        self.last = Some(now);
+        self.first.get_or_insert_with(Instant::now);
         let length = self.left.min(PIECE);
         self.left -= length;
         out.resize(out.len() + usize::try_from(length).unwrap_or(0), 0);
@@ -72,17 +68,18 @@ impl Lab {
     async fn exchange(&self, ask: &Ask, device: Option<String>, rng: Rng) -> Result<Measured, Failure> {
         let upload = ask.upload.is_some();
         let mut route = self.route(device, ask.version, ask.dscp);
+        route.priority = Some(ask.priority);
         if self.folder {
             // From loopback there is no way to anywhere else, redirections included.
             let url = Url::parse(&ask.url).ok_or(Failure::Word(OTHER))?;
             let near = self.address(&url.host, url.port, &route).await.map_err(Failure::Word)?;
             route.source = Some(near.ip());
         }
-        let wall = self.clock.now().wall;
+        let (begun, start) = (Instant::now(), self.clock.now().wall);
         let setup =
             Setup { bundle: Some(self.ca_file.clone()), floor: Some(tls::built()), ..Setup::default() };
         let loaded = match ask.url.starts_with("https:") {
-            true => Some(pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(wall))).await),
+            true => Some(pool::run(move || Tls::load(&setup).and_then(|tls| tls.session(start))).await),
             false => None,
         };
         let settings = Settings {
@@ -94,39 +91,29 @@ impl Lab {
             ..Settings::default()
         };
         let mut client = Client::new(&ask.url, settings, rng).map_err(Failure::Http)?;
-        let start = self.clock.now();
-        let mut zeroes =
-            Zeroes { length: ask.upload.unwrap_or(0), left: 0, clock: self.clock, first: None, last: None };
-        zeroes.rewind();
-        let mut nothing = Whole::default();
-        let (method, body): (_, &mut dyn Body) = match upload {
-            true => ("PUT", &mut zeroes),
-            false => ("GET", &mut nothing),
-        };
-        let mut answer = client.begin(method, &[], body).await.map_err(Failure::Http)?;
+        let length = ask.upload.unwrap_or(0);
+        let mut zeroes = Zeroes { length, left: length, request: begun, first: None };
+        let method = if upload { "PUT" } else { "GET" };
+        let mut answer = client.begin(method, &[], &mut zeroes).await.map_err(Failure::Http)?;
+        //= TR-143 4.1: an upload ends when the server says that it has it all.
+        let answered = Instant::now();
         if !(200..300).contains(&answer.head().status) {
             return Err(Failure::Word(broken(upload)));
         }
-        let (mut octets, mut first, mut last) = (0, None, start);
+        let (mut octets, mut first, mut last) = (0, None, answered);
         while let Some(chunk) = answer.chunk().await.map_err(Failure::Http)? {
-            last = self.clock.now();
+            last = Instant::now();
             first.get_or_insert(last);
             octets += chunk.len() as u64;
         }
-        if let Some(length) = ask.upload {
-            octets = length;
-            (first, last) = (zeroes.first, zeroes.last.unwrap_or(start));
+        if upload {
+            (octets, first, last) = (length, zeroes.first, answered);
         }
-        let used = client.addresses().ok_or(Failure::Word(INTERNAL))?.1.ip();
-        let first = first.unwrap_or(last);
-        Ok(Measured {
-            used,
-            rom: start.wall,
-            bom: first.wall,
-            eom: last.wall,
-            period: last.at.since(first.at),
-            octets,
-        })
+        let ((_, peer), (asked, stood)) =
+            client.addresses().zip(client.opened()).ok_or(Failure::Word(INTERNAL))?;
+        let moments = [asked, stood, zeroes.request, first.unwrap_or(last), last];
+        let [asked, stood, request, first, last] = moments.map(|moment| moment.duration_since(begun));
+        Ok(Measured { used: peer.ip(), start, asked, stood, request, first, last, octets })
     }
 }
 

@@ -72,6 +72,7 @@ pub struct Client {
     address: Option<SocketAddr>,
     idle: Option<Connection>,
     last: Option<(SocketAddr, SocketAddr)>,
+    opened: Option<(Instant, Instant)>,
     verified: Option<tls::Verified>,
     jar: Jar,
     authorizer: Authorizer,
@@ -91,6 +92,7 @@ impl Client {
             address: None,
             idle: None,
             last: None,
+            opened: None,
             verified: None,
             jar: Jar::default(),
             authorizer,
@@ -107,6 +109,11 @@ impl Client {
     /// Our address and the server's, of the last connection.
     pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.last
+    }
+
+    /// When the last connection was asked for, and when it stood.
+    pub fn opened(&self) -> Option<(Instant, Instant)> {
+        self.opened
     }
 
     /// The server's certificate, of the last connection over TLS.
@@ -274,6 +281,7 @@ impl Client {
         let connection = connect::open(&self.url, &to, route, waits, self.settings.tls.as_ref()).await?;
         self.address = Some(connection.peer);
         self.last = Some((connection.local, connection.peer));
+        self.opened = Some((connection.asked, connection.stood));
         self.verified.clone_from(&connection.verified);
         Ok((connection, false))
     }

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Most addresses of a name that are tried.
 pub const MAX_ADDRESSES: usize = 16;
@@ -41,6 +41,8 @@ pub struct Route {
     pub family: Family,
     /// Differentiated services code point, 0 to 63.
     pub dscp: Option<u8>,
+    /// The priority of packets in the kernel, which VLANs carry as the one of their frames; by itself it follows `dscp`.
+    pub priority: Option<u8>,
     /// Routing mark (SO_MARK); takes CAP_NET_ADMIN, so that the root part sets it.
     pub mark: Option<u32>,
 }
@@ -56,7 +58,7 @@ impl Route {
         family && self.source.is_none_or(|source| source.is_ipv4() == address.is_ipv4())
     }
 
-    /// Applies interface, code point and mark to a socket for peers of the family of `v4`, and binds it to the source
+    /// Applies interface, mark, code point and priority to a socket for peers of the family of `v4`, and binds it to the source
     /// address and `port`, where either is set.
     pub fn apply(&self, socket: &Socket, v4: bool, port: u16) -> io::Result<()> {
         if let Some(interface) = &self.interface {
@@ -68,6 +70,12 @@ impl Route {
         if let Some(dscp) = self.dscp {
             let octet = u32::from(dscp & 0x3f) << 2;
             if v4 { socket.set_tos_v4(octet)? } else { socket.set_tclass_v6(octet)? }
+        }
+        //= TR-181 IP.Diagnostics.DownloadDiagnostics.EthernetPriority: the priority of the frames, beside the code point.
+        // Last, as setting the code point sets it too.
+        if let Some(priority) = self.priority {
+            let refused = socket.set_priority(priority.into());
+            refused.or_else(|refused| privileged::priority(refused, socket, priority))?;
         }
         let any: IpAddr = if v4 { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
         match self.source {
@@ -133,6 +141,10 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Our address towards it.
     pub local: SocketAddr,
+    /// When it was asked for.
+    pub asked: Instant,
+    /// When it stood, before any TLS.
+    pub stood: Instant,
     /// The server's certificate, over TLS.
     pub verified: Option<tls::Verified>,
 }
@@ -183,8 +195,9 @@ pub async fn open(
 ) -> Result<Connection, Error> {
     let mut tried = Vec::new();
     for address in to {
+        let asked = Instant::now();
         let why = match timeout(waits.address, dial(*address, route)).await {
-            Ok(Ok(stream)) => return finish(url, stream, *address, waits, tls).await,
+            Ok(Ok(stream)) => return finish(url, stream, (*address, asked), waits, tls).await,
             Ok(Err(Dial::Option(why))) => return Err(Error::Socket(why.to_string())),
             Ok(Err(Dial::Connect(why))) => why.to_string(),
             Err(_) => Error::Timeout(Stage::Connect).to_string(),
@@ -213,13 +226,14 @@ async fn dial(to: SocketAddr, route: &Route) -> Result<TcpStream, Dial> {
 async fn finish(
     url: &Url,
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, asked): (SocketAddr, Instant),
     waits: &Waits,
     tls: Option<&tls::Session>,
 ) -> Result<Connection, Error> {
+    let stood = Instant::now();
     let local = stream.local_addr().map_err(|e| Error::Lost(e.to_string()))?;
     if !url.tls {
-        return Ok(Connection { stream: Box::new(stream), peer, local, verified: None });
+        return Ok(Connection { stream: Box::new(stream), peer, local, asked, stood, verified: None });
     }
     let session = tls.ok_or_else(|| Error::Tls("no certificates are set up".into()))?;
     //= TR-069 3.3: the server is told the name wanted (SNI), and its certificate is held against it.
@@ -232,7 +246,7 @@ async fn finish(
         .ok_or_else(|| Error::Lost("the program ends".into()))?
         .map_err(|e| Error::Tls(tls_words(&e)))?;
     let verified = session.verified(&url.host, stream.get_ref().1);
-    Ok(Connection { stream: Box::new(stream), peer, local, verified })
+    Ok(Connection { stream: Box::new(stream), peer, local, asked, stood, verified })
 }
 
 /// A failed handshake in words for a person.

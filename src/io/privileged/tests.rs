@@ -204,6 +204,7 @@ fn what_is_no_question_ends_the_lane_and_is_not_answered() {
         ("a length beyond the frame", frame(9, &[&[6], &u64::MAX.to_be_bytes()[..]].concat())),
         ("a list without end", frame(17, &[&[4], &[0; 8][..], &u64::MAX.to_be_bytes()].concat())),
         ("a mark without a socket", frame(9, &[&[10], &[0; 8][..]].concat())),
+        ("a priority beyond an octet", frame(9, &[&[17], &256u64.to_be_bytes()[..]].concat())),
         ("no text", frame(18, &[&[5, 0, 0, 0, 0, 0, 0, 0, 1, 0xff][..], &[0; 8]].concat())),
         ("a state that is none", frame(10, &[2, 0, 0, 0, 0, 0, 0, 0, 1, b'x'])),
     ] {
@@ -214,7 +215,7 @@ fn what_is_no_question_ends_the_lane_and_is_not_answered() {
 }
 
 #[test]
-fn sockets_cross_the_socket_pair_and_a_mark_wants_one() {
+fn sockets_cross_the_socket_pair_and_a_mark_and_a_priority_want_one() {
     let dir = router();
     let client = client(&keeper(&dir));
     let Answer::Socket(socket) = client.ask(&Ask::Local) else { panic!() };
@@ -239,6 +240,9 @@ fn sockets_cross_the_socket_pair_and_a_mark_wants_one() {
         (true, Answer::Failed(error)) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
         (_, other) => panic!("{other:?}"),
     }
+    let socket = socket2::Socket::from(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    client.ask(&Ask::Priority(6, socket.try_clone().unwrap().into())).done().unwrap();
+    assert_eq!(socket.priority().unwrap(), 6);
     assert!(matches!(client.ask(&Ask::Open), Answer::Opened(_)));
 }
 

@@ -414,6 +414,20 @@ async fn the_route_chooses_family_source_and_interface() {
     assert!(matches!(refused, Err(Error::Socket(_))), "{refused:?}");
 }
 
+//= TR-181 IP.Diagnostics.DownloadDiagnostics.EthernetPriority: the priority of the frames, beside the code point.
+#[test]
+fn the_priority_of_packets_is_the_one_asked_for_whatever_their_code_point() {
+    use socket2::{Domain, Socket, Type};
+    for (domain, priority, want) in
+        [(Domain::IPV4, Some(0), 0), (Domain::IPV4, Some(5), 5), (Domain::IPV6, Some(3), 3)]
+    {
+        let Ok(socket) = Socket::new(domain, Type::STREAM, None) else { continue };
+        let route = Route { dscp: Some(46), priority, ..Route::default() };
+        route.apply(&socket, domain == Domain::IPV4, 0).unwrap();
+        assert_eq!(socket.priority().unwrap(), want, "{domain:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_large_answer_can_be_taken_in_chunks_and_the_connection_used_again() {
     let long = "0123456789".repeat(10_000);
