@@ -29,9 +29,8 @@ use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
+use cpeagent::usp::pb::schema::Texts;
 use cpeagent::usp::record::{self, VERSION};
-use prost::Message as _;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DEVICE: &str = "wr4000-25.12";
@@ -288,7 +287,7 @@ fn persistent_subscriptions_survive_a_power_cut_and_hear_of_the_boot_once() {
         ("FirmwareUpdated", "false"),
         ("ParameterMap", "{\"Device.WiFi.SSID.1.Enable\":\"true\"}"),
     ];
-    let args: BTreeMap<String, String> = args.map(|(name, text)| (name.into(), text.into())).into();
+    let args: Texts = args.map(|(name, text)| (name.into(), text.into())).into();
     assert_eq!((word(&got[0].1).as_str(), &event.params), ("Device.Boot!", &args));
     answer(&mut bench, &mut one, &got[0].0, "");
     // Of the others the persistent one is there.

@@ -24,7 +24,6 @@ use cpeagent::usp::pb::notify::operation_complete::OperationResp as Ended;
 use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
-use prost::Message as _;
 
 use std::time::Duration;
 

@@ -23,7 +23,6 @@ use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
-use prost::Message as _;
 use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
 
 use std::time::Duration;

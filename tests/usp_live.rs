@@ -26,7 +26,6 @@ use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use cpeagent::usp::record;
 use futures_util::{SinkExt, StreamExt};
-use prost::Message as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use rustls::pki_types::PrivateKeyDer;
 use std::path::Path;

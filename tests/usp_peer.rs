@@ -17,7 +17,6 @@ use agent::Bench;
 use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, TOPIC};
 use cpeagent::usp::mtp::LinkCommand;
 use cpeagent::usp::pb;
-use prost::Message as _;
 use rusp_lib::usp::mod_AddResp::mod_CreatedObjectResult::mod_OperationStatus::OneOfoper_status as Added;
 use rusp_lib::usp::mod_Body::OneOfmsg_body as Kind;
 use rusp_lib::usp::mod_DeleteResp::mod_DeletedObjectResult::mod_OperationStatus::OneOfoper_status as Deleted;

@@ -1,7 +1,7 @@
 //! The USP controller of the workbench: agents open WebSocket sessions with it, on loopback and without TLS.
 //!
-//! Messages are read by prost's decoder, and not by the reading and writing of the agent. What is said goes into the log
-//! of the [`Acs`] it stands beside, with where an agent breaks the standard; [`super::message`] writes it for people.
+//! What is said goes into the log of the [`Acs`] it stands beside, with where an agent breaks the standard;
+//! [`super::message`] writes it for people.
 //! Driven by [`super::demo_usp`], [`super::page`] and the tests.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use prost::Message as _;
 use serde_json::{Value as Json, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};

@@ -2,7 +2,7 @@
 //!
 //! Driven by [`super::demo`] where a controller stands beside the ACS.
 
-use std::collections::BTreeMap;
+use crate::usp::pb::schema::Texts;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -50,7 +50,7 @@ impl Peer<'_> {
     }
 
     /// The parameters at a path, by their full names.
-    async fn values(&self, path: &str) -> Result<BTreeMap<String, String>, String> {
+    async fn values(&self, path: &str) -> Result<Texts, String> {
         let get = pb::Get { param_paths: vec![path.to_owned()], max_depth: 0 };
         let results = match self.ask(ReqType::Get(get)).await.map_err(refused)? {
             RespType::GetResp(resp) => resp.req_path_results,
@@ -74,7 +74,7 @@ impl Peer<'_> {
 
     async fn set(&self, path: &str, value: &str) -> Result<(), Failure> {
         let (object, name) = path.rsplit_once('.').unwrap_or((path, ""));
-        let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let settings = Texts::from([(name.to_owned(), value.to_owned())]);
         self.ask(ReqType::Set(set(vec![(format!("{object}."), settings)]))).await.map(|_| ())
     }
 
@@ -231,7 +231,7 @@ async fn provoke_an_error(peer: &Peer<'_>) -> Told<()> {
     let before = peer.value(GOOD).await?;
     let one = |path: &str, value: &str| {
         let (object, name) = path.rsplit_once('.').unwrap_or((path, ""));
-        (format!("{object}."), BTreeMap::from([(name.to_owned(), value.to_owned())]))
+        (format!("{object}."), Texts::from([(name.to_owned(), value.to_owned())]))
     };
     let ask = ReqType::Set(set(vec![one(GOOD, "not to be kept"), one(BAD, "maybe")]));
     let error = match peer.ask(ask).await {

@@ -3,8 +3,6 @@
 //! Objects become maps from path to what is said of it, so that a person sees the tree. Driven by [`super::controller`]
 //! and [`super::page`].
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value as Json, json};
 
 use super::known::is_secret;
@@ -16,10 +14,15 @@ use crate::usp::pb::notify::operation_complete::OperationResp as Completed;
 use crate::usp::pb::operate_resp::operation_result::OperationResp as Operated;
 use crate::usp::pb::request::ReqType;
 use crate::usp::pb::response::RespType;
+use crate::usp::pb::schema::Texts;
 use crate::usp::pb::set_resp::updated_object_result::operation_status::OperStatus as Updated;
 
 /// Objects by path, each with its parameters.
-pub type Objects = Vec<(String, BTreeMap<String, String>)>;
+pub type Objects = Vec<(String, Texts)>;
+
+fn object(texts: &Texts) -> Json {
+    texts.iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, _>>().into()
+}
 
 /// The name of a request, and what it says.
 pub fn request(request: &ReqType) -> (&'static str, Json) {
@@ -50,7 +53,7 @@ pub fn request(request: &ReqType) -> (&'static str, Json) {
         ReqType::Delete(m) => ("Delete", json!({ "allow_partial": m.allow_partial, "paths": m.obj_paths })),
         ReqType::Operate(m) => (
             "Operate",
-            json!({ "command": m.command, "command_key": m.command_key, "answer": m.send_resp, "arguments": m.input_args }),
+            json!({ "command": m.command, "command_key": m.command_key, "answer": m.send_resp, "arguments": object(&m.input_args) }),
         ),
         ReqType::Notify(m) => ("Notify", notify(m)),
         ReqType::GetSupportedProtocol(m) => {
@@ -65,14 +68,16 @@ pub fn request(request: &ReqType) -> (&'static str, Json) {
 pub fn notify(notify: &pb::Notify) -> Json {
     let what = match &notify.notification {
         Some(Notification::Event(m)) => {
-            json!({ "Event": { format!("{}{}", m.obj_path, m.event_name): m.params } })
+            json!({ "Event": { format!("{}{}", m.obj_path, m.event_name): object(&m.params) } })
         }
         Some(Notification::ValueChange(m)) => json!({ "ValueChange": { &m.param_path: m.param_value } }),
-        Some(Notification::ObjCreation(m)) => json!({ "ObjectCreation": { &m.obj_path: m.unique_keys } }),
+        Some(Notification::ObjCreation(m)) => {
+            json!({ "ObjectCreation": { &m.obj_path: object(&m.unique_keys) } })
+        }
         Some(Notification::ObjDeletion(m)) => json!({ "ObjectDeletion": m.obj_path }),
         Some(Notification::OperComplete(m)) => {
             let came_to = match &m.operation_resp {
-                Some(Completed::ReqOutputArgs(out)) => json!(out.output_args),
+                Some(Completed::ReqOutputArgs(out)) => object(&out.output_args),
                 Some(Completed::CmdFailure(why)) => fault(why.err_code, &why.err_msg),
                 None => Json::Null,
             };
@@ -93,7 +98,7 @@ pub fn response(response: &RespType) -> (&'static str, Json) {
             "GetResp",
             results(m.req_path_results.iter().map(|r| {
                 let objects =
-                    r.resolved_path_results.iter().map(|o| (o.resolved_path.clone(), json!(o.result_params)));
+                    r.resolved_path_results.iter().map(|o| (o.resolved_path.clone(), object(&o.result_params)));
                 (&r.requested_path, either(r.err_code, &r.err_msg, json!({ "objects": pairs(objects) })))
             })),
         ),
@@ -114,7 +119,7 @@ pub fn response(response: &RespType) -> (&'static str, Json) {
             "GetInstancesResp",
             results(m.req_path_results.iter().map(|r| {
                 let rows =
-                    r.curr_insts.iter().map(|i| (i.instantiated_obj_path.clone(), json!(i.unique_keys)));
+                    r.curr_insts.iter().map(|i| (i.instantiated_obj_path.clone(), object(&i.unique_keys)));
                 (&r.requested_path, either(r.err_code, &r.err_msg, json!({ "instances": pairs(rows) })))
             })),
         ),
@@ -124,7 +129,7 @@ pub fn response(response: &RespType) -> (&'static str, Json) {
                 let said = match r.oper_status.as_ref().and_then(|status| status.oper_status.as_ref()) {
                     Some(Updated::OperSuccess(done)) => {
                         let each = done.updated_inst_results.iter();
-                        let rows = each.clone().map(|i| (i.affected_path.clone(), json!(i.updated_params)));
+                        let rows = each.clone().map(|i| (i.affected_path.clone(), object(&i.updated_params)));
                         let refused: Vec<_> = each
                             .flat_map(|i| i.param_errs.iter().map(|p| refusal(&p.param, p.err_code, &p.err_msg)))
                             .collect();
@@ -144,7 +149,7 @@ pub fn response(response: &RespType) -> (&'static str, Json) {
                         let each = done.param_errs.iter();
                         let refused: Vec<_> =
                             each.map(|p| refusal(&p.param, p.err_code, &p.err_msg)).collect();
-                        json!({ "objects": { &done.instantiated_path: done.unique_keys }, "refused": refused })
+                        json!({ "objects": { &done.instantiated_path: object(&done.unique_keys) }, "refused": refused })
                     }
                     Some(Added::OperFailure(why)) => fault(why.err_code, &why.err_msg),
                     None => Json::Null,
@@ -168,7 +173,7 @@ pub fn response(response: &RespType) -> (&'static str, Json) {
             results(m.operation_results.iter().map(|r| {
                 let said = match &r.operation_resp {
                     Some(Operated::ReqObjPath(path)) => json!({ "request": path }),
-                    Some(Operated::ReqOutputArgs(out)) => json!({ "output": out.output_args }),
+                    Some(Operated::ReqOutputArgs(out)) => json!({ "output": object(&out.output_args) }),
                     Some(Operated::CmdFailure(why)) => fault(why.err_code, &why.err_msg),
                     None => Json::Null,
                 };
@@ -234,8 +239,8 @@ pub fn asked(from: &Json) -> Result<ReqType, String> {
         let list = from.get("paths").and_then(Json::as_array).ok_or("paths is no list")?;
         list.iter().map(|path| path.as_str().map(str::to_owned).ok_or("a path is no text".into())).collect()
     };
-    let texts = |map: Option<&Json>| -> Result<BTreeMap<String, String>, String> {
-        let Some(map) = map.and_then(Json::as_object) else { return Ok(BTreeMap::new()) };
+    let texts = |map: Option<&Json>| -> Result<Texts, String> {
+        let Some(map) = map.and_then(Json::as_object) else { return Ok(Texts::new()) };
         let each = map.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
         each.collect::<Option<_>>().ok_or("a value is no text".into())
     };
@@ -279,7 +284,7 @@ pub fn asked(from: &Json) -> Result<ReqType, String> {
 
 /// A Set of these objects, all or nothing.
 pub fn set(objects: Objects) -> pb::Set {
-    let object = |(obj_path, settings): (String, BTreeMap<String, String>)| {
+    let object = |(obj_path, settings): (String, Texts)| {
         let setting = |(param, value)| pb::set::UpdateParamSetting { param, value, required: true };
         pb::set::UpdateObject { obj_path, param_settings: settings.into_iter().map(setting).collect() }
     };
@@ -288,7 +293,7 @@ pub fn set(objects: Objects) -> pb::Set {
 
 /// An Add of these rows, all or nothing.
 pub fn add(objects: Objects) -> pb::Add {
-    let object = |(obj_path, settings): (String, BTreeMap<String, String>)| {
+    let object = |(obj_path, settings): (String, Texts)| {
         let setting = |(param, value)| pb::add::CreateParamSetting { param, value, required: true };
         pb::add::CreateObject { obj_path, param_settings: settings.into_iter().map(setting).collect() }
     };
@@ -334,7 +339,7 @@ mod tests {
     #[test]
     fn the_value_of_a_secret_never_reaches_the_log() {
         let object = "Device.WiFi.AccessPoint.1.Security.";
-        let settings = BTreeMap::from([("KeyPassphrase".into(), "hunter2".into())]);
+        let settings = Texts::from([("KeyPassphrase".into(), "hunter2".into())]);
         let (_, said) = request(&ReqType::Set(set(vec![(object.into(), settings)])));
         assert_eq!(masked(said)["objects"][object], json!({ "KeyPassphrase": "***" }));
         let change = pb::notify::ValueChange {

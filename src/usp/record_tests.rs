@@ -6,7 +6,6 @@ use crate::usp::msg::{Answer, Said};
 use crate::usp::pb::record as pbr;
 use crate::usp::pb::record::record::RecordType;
 use crate::usp::pb::{self, request::ReqType};
-use prost::Message as _;
 
 fn own() -> EndpointId {
     EndpointId::parse("os::00256D-1").unwrap()
@@ -228,7 +227,7 @@ fn bytes_that_are_no_record_are_told_from_records_that_are_wrong() {
 #[test]
 fn what_is_sent_reads_as_the_schema_has_it() {
     let decoded = |bytes: Vec<u8>| {
-        let record = pbr::Record::decode(&*bytes).unwrap();
+        let record = pbr::Record::decode(&bytes).unwrap();
         assert_eq!(
             (&*record.version, &*record.to_id, &*record.from_id),
             ("1.4", peer().as_str(), own().as_str())

@@ -182,11 +182,11 @@ impl Writer {
         self.octets(number, text.as_bytes());
     }
 
-    /// A boolean or an enumeration.
-    pub fn number(&mut self, number: u32, value: u32) {
+    /// An integer, a boolean or an enumeration.
+    pub fn number(&mut self, number: u32, value: u64) {
         if value != 0 {
             varint(u64::from(number << 3), &mut self.bytes);
-            varint(value.into(), &mut self.bytes);
+            varint(value, &mut self.bytes);
         }
     }
 
@@ -226,7 +226,8 @@ impl Writer {
         self.bytes.splice(open.0.saturating_sub(1)..open.0, prefix);
     }
 
-    fn octets(&mut self, number: u32, octets: &[u8]) {
+    /// Octets, also if there are none.
+    pub fn octets(&mut self, number: u32, octets: &[u8]) {
         let (more, have) = (octets.len() + SPARE, self.bytes.len());
         if have > STEADY && self.bytes.capacity() - have < more {
             self.bytes.reserve_exact(more.max(have / 4));
@@ -270,7 +271,6 @@ fn varint_size(value: u64) -> usize {
 mod tests {
     use super::*;
     use crate::usp::pb;
-    use prost::Message;
 
     fn read(bytes: &[u8]) -> Result<Vec<(u32, Value<'_>)>, Broken> {
         Fields::of(bytes).collect()
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_place_is_what_the_derive_would_have_written() {
+    fn what_is_written_in_place_is_what_a_struct_would_have_written() {
         for size in [0, 1, 90, 127, 128, 16_383, 16_384, 70_000] {
             let long = "x".repeat(size);
             let result = pb::get_resp::RequestedPathResult {

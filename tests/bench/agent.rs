@@ -1,7 +1,5 @@
 //! A USP agent from a script: enough to exercise the controller, made of the schema's structs and not of the agent's writers.
 
-use std::collections::BTreeMap;
-
 use cpeagent::bench::controller::{ENDPOINT, PATH};
 use cpeagent::io::http::url::Url;
 use cpeagent::io::mtp::websocket::{Socket, open};
@@ -13,9 +11,9 @@ use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::record::{NoSessionContextRecord, Record, WebSocketConnectRecord};
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
+use cpeagent::usp::pb::schema::Texts;
 use cpeagent::usp::pb::{self, get_instances_resp, get_resp};
 use futures_util::{SinkExt as _, StreamExt as _};
-use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -59,7 +57,7 @@ impl Agent {
     }
 
     pub async fn message(&mut self, msg_id: &str, msg_type: MsgType, body: Option<pb::Body>) {
-        let header = Some(pb::Header { msg_id: msg_id.into(), msg_type: msg_type.into() });
+        let header = Some(pb::Header { msg_id: msg_id.into(), msg_type: msg_type as i32 });
         let payload = pb::Msg { header, body }.encode_to_vec();
         self.record(RecordType::NoSessionContext(NoSessionContextRecord { payload })).await;
     }
@@ -80,7 +78,7 @@ impl Agent {
     pub async fn heard(&mut self) -> Option<(String, MsgBody)> {
         loop {
             let Message::Binary(bytes) = self.socket.next().await?.ok()? else { continue };
-            let record = Record::decode(bytes).unwrap();
+            let record = Record::decode(&bytes).unwrap();
             assert_eq!((record.to_id.as_str(), record.from_id.as_str()), (AGENT, ENDPOINT));
             let Some(RecordType::NoSessionContext(context)) = record.record_type else { continue };
             let message = pb::Msg::decode(context.payload.as_slice()).unwrap();
@@ -113,7 +111,7 @@ impl Agent {
                     requested_path: path,
                     resolved_path_results: vec![get_resp::ResolvedPathResult {
                         resolved_path: OBJECT.into(),
-                        result_params: BTreeMap::from([("SSID".into(), self.ssid.clone())]),
+                        result_params: Texts::from([("SSID".into(), self.ssid.clone())]),
                     }],
                     ..Default::default()
                 };
@@ -125,7 +123,7 @@ impl Agent {
                     requested_path: path,
                     curr_insts: vec![get_instances_resp::CurrInstance {
                         instantiated_obj_path: OBJECT.into(),
-                        unique_keys: BTreeMap::from([("Name".into(), "phy0-ap0".into())]),
+                        unique_keys: Texts::from([("Name".into(), "phy0-ap0".into())]),
                     }],
                     ..Default::default()
                 };

@@ -13,7 +13,6 @@ use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use cpeagent::usp::record::{self, VERSION};
-use prost::Message as _;
 
 /// The agent.
 pub const OWN: &str = "self::agent";

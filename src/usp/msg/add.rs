@@ -164,11 +164,7 @@ fn success(path: String, written: Written, unique_keys: Map<String, String>) -> 
         err_code: fault.code,
         err_msg: fault.text,
     });
-    OperationSuccess {
-        instantiated_path: path,
-        param_errs: errors.collect(),
-        unique_keys: unique_keys.into_iter().collect(),
-    }
+    OperationSuccess { instantiated_path: path, param_errs: errors.collect(), unique_keys }
 }
 
 fn failure(fault: &Fault) -> OperStatus {

@@ -27,7 +27,6 @@ use crate::dm::path::{Kind, ParseError, Pattern, Step};
 use crate::dm::read::Node;
 use crate::dm::source::Stop;
 use crate::dm::view::View;
-use prost::Message as _;
 
 /// Longest msg_id that is taken, in octets; it is sent back with every answer.
 pub const MAX_MSG_ID: usize = 1024;
@@ -293,7 +292,7 @@ impl Answer {
         let mut w = Writer::default();
         let header = w.open(1);
         w.text(1, msg_id);
-        w.number(2, kind as u32);
+        w.number(2, kind as u64);
         w.close(header);
         wire::wrap(&mut bytes, &w, 2);
         bytes

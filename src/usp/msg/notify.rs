@@ -29,10 +29,7 @@ pub fn value_change(path: &str, value: &str) -> Notification {
 /// A row came, with its keys.
 //= TR-369 12: ObjectCreation carries unique_keys.
 pub fn created(path: &str, unique_keys: Arguments) -> Notification {
-    Notification::ObjCreation(ObjectCreation {
-        obj_path: path.to_string(),
-        unique_keys: unique_keys.into_iter().collect(),
-    })
+    Notification::ObjCreation(ObjectCreation { obj_path: path.to_string(), unique_keys })
 }
 
 /// A row went.
@@ -42,20 +39,14 @@ pub fn deleted(path: &str) -> Notification {
 
 /// An event such as `Boot!` of an object (with its dot).
 pub fn event(object: &str, name: &str, params: Arguments) -> Notification {
-    Notification::Event(Event {
-        obj_path: object.to_string(),
-        event_name: name.to_string(),
-        params: params.into_iter().collect(),
-    })
+    Notification::Event(Event { obj_path: object.to_string(), event_name: name.to_string(), params })
 }
 
 /// An asynchronous command such as `Download()` of an object (with its dot) has ended.
 //= TR-369 12: OperationComplete carries the command, its key, and its results or why it failed.
 pub fn complete(object: &str, command: &str, key: &str, result: Result<Arguments, Fault>) -> Notification {
     let operation_resp = match result {
-        Ok(results) => {
-            OperationResp::ReqOutputArgs(OutputArgs { output_args: results.into_iter().collect() })
-        }
+        Ok(results) => OperationResp::ReqOutputArgs(OutputArgs { output_args: results }),
         Err(Fault { code, text }) => {
             OperationResp::CmdFailure(CommandFailure { err_code: code, err_msg: text })
         }

@@ -144,7 +144,7 @@ fn is_known(view: &View<'_>, owner: &Pattern, name: &str) -> Result<bool, Stop> 
 //= TR-369 R-OPR.5: a mandatory argument that is missing fails the command with 7027.
 fn one(planner: &mut Planner<'_>, path: &str, ask: &pb::Operate) -> Result<Option<CameTo>, Waits> {
     let before = planner.mark();
-    Ok(Some(match planner.operate(path, &ask.input_args.clone().into_iter().collect()) {
+    Ok(Some(match planner.operate(path, &ask.input_args) {
         Ok(Operated::Planned(results)) => CameTo::Planned(results),
         Ok(Operated::Agent(name, _, inputs)) => CameTo::Agent(name, inputs),
         Err(NoPlan::Wait) => return Ok(None),
@@ -161,9 +161,7 @@ pub fn answer(calls: &[(String, Begun)]) -> Answer {
     let results = calls.iter().map(|(path, begun)| OperationResult {
         executed_command: path.clone(),
         operation_resp: Some(match begun {
-            Begun::Done(results) => OperationResp::ReqOutputArgs(OutputArgs {
-                output_args: results.clone().into_iter().collect(),
-            }),
+            Begun::Done(results) => OperationResp::ReqOutputArgs(OutputArgs { output_args: results.clone() }),
             Begun::Runs(row) => OperationResp::ReqObjPath(row.clone()),
             Begun::Failed(fault) => OperationResp::CmdFailure(CommandFailure {
                 err_code: fault.code,

@@ -152,7 +152,7 @@ fn success(done: Vec<Done>) -> OperStatus {
         Some(UpdatedInstanceResult {
             affected_path: object,
             param_errs: written.failed.iter().map(parameter_error).collect(),
-            updated_params: written.params.into_iter().collect(),
+            updated_params: written.params,
         })
     });
     OperStatus::OperSuccess(OperationSuccess { updated_inst_results: results.collect() })

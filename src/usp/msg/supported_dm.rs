@@ -128,7 +128,7 @@ impl Walk<'_, '_> {
         self.shown = true;
         let open = self.w.open(5);
         self.w.text(1, object.path);
-        self.w.number(2, object_access(object) as u32);
+        self.w.number(2, object_access(object) as u64);
         self.w.number(3, object.is_table().into());
         // Which flags count, and which name alone is told; flags do not count beside a name.
         let (flags, only) = match part {
@@ -149,7 +149,7 @@ impl Walk<'_, '_> {
                 command.inputs.iter().for_each(|input| self.w.item(2, input.name));
                 command.outputs.iter().for_each(|output| self.w.item(3, output));
                 let kind = if command.asynchronous { CmdType::CmdAsync } else { CmdType::CmdSync };
-                self.w.number(4, kind as u32);
+                self.w.number(4, kind as u64);
                 self.w.close(open);
             }
         }
@@ -165,9 +165,9 @@ impl Walk<'_, '_> {
             if self.reads_param(object, param.name) {
                 let open = self.w.open(6);
                 self.w.text(1, param.name);
-                self.w.number(2, param_access(param) as u32);
-                self.w.number(3, value_type(param) as u32);
-                self.w.number(4, value_change(param) as u32);
+                self.w.number(2, param_access(param) as u64);
+                self.w.number(3, value_type(param) as u64);
+                self.w.number(4, value_change(param) as u64);
                 self.w.close(open);
             }
         }

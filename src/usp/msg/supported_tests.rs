@@ -117,7 +117,7 @@ fn what_is_told_of_each_thing_is_what_the_model_says() {
     let result = answer(&EVERYTHING("Device."), &Rights::all());
     let find = |path: &str| result.supported_objs.iter().find(|o| o.supported_obj_path == path).unwrap();
     let pool = find("Device.X_ACME_Pool.{i}.");
-    assert_eq!((pool.access(), pool.is_multi_instance), (ObjAccessType::ObjAddDelete, true));
+    assert_eq!((pool.access, pool.is_multi_instance), (ObjAccessType::ObjAddDelete as i32, true));
     let param = |name: &str| pool.supported_params.iter().find(|p| p.param_name == name).unwrap();
     use ParamAccessType::{ParamReadOnly, ParamReadWrite};
     use ParamValueType::{ParamBoolean, ParamDateTime, ParamString, ParamUnsignedInt};
@@ -132,26 +132,26 @@ fn what_is_told_of_each_thing_is_what_the_model_says() {
     ] {
         let param = param(name);
         assert_eq!(
-            (param.access(), param.value_type(), param.value_change()),
-            (access, kind, change),
+            (param.access, param.value_type, param.value_change),
+            (access as i32, kind as i32, change as i32),
             "{name}"
         );
     }
     let keys: Vec<&[String]> = pool.unique_key_sets.iter().map(|set| set.key_names.as_slice()).collect();
     assert_eq!(keys, [&["Alias".to_string()][..], &["Name".into()], &["Name".into(), "Speed".into()]]);
     let ping = &pool.supported_commands[0];
-    assert_eq!((&*ping.command_name, ping.command_type()), ("Ping()", CmdType::CmdAsync));
+    assert_eq!((&*ping.command_name, ping.command_type), ("Ping()", CmdType::CmdAsync as i32));
     assert_eq!(
         (&ping.input_arg_names[..], &ping.output_arg_names[..]),
         (&["Host".to_string()][..], &["Result.{i}.Time".into()][..])
     );
     let root = find("Device.");
-    assert_eq!((root.access(), root.is_multi_instance), (ObjAccessType::ObjReadOnly, false));
-    assert_eq!(root.supported_commands[0].command_type(), CmdType::CmdSync);
+    assert_eq!((root.access, root.is_multi_instance), (ObjAccessType::ObjReadOnly as i32, false));
+    assert_eq!(root.supported_commands[0].command_type, CmdType::CmdSync as i32);
     assert_eq!(root.supported_events[0].event_name, "Boot!");
     assert_eq!(root.supported_events[0].arg_names, ["CommandKey", "Cause"]);
     let lease = find("Device.X_ACME_Pool.{i}.Lease.{i}.");
-    assert_eq!((lease.access(), lease.is_multi_instance), (ObjAccessType::ObjReadOnly, true));
+    assert_eq!((lease.access, lease.is_multi_instance), (ObjAccessType::ObjReadOnly as i32, true));
     // What belongs to the other protocol is not there.
     let core = find("Device.X_ACME_Box.Inner.Core.");
     assert_eq!(core.supported_params.iter().map(|p| &*p.param_name).collect::<Vec<_>>(), ["Depth"]);

@@ -5,7 +5,7 @@ use super::*;
 use crate::usp::pb::body::MsgBody;
 
 /// A message made by hand: a header, then `body` as the second field.
-fn raw(msg_id: &str, kind: u32, body: Option<&[u8]>) -> Vec<u8> {
+fn raw(msg_id: &str, kind: u64, body: Option<&[u8]>) -> Vec<u8> {
     let mut w = Writer::default();
     let header = w.open(1);
     w.text(1, msg_id);
@@ -46,7 +46,7 @@ fn every_kind_of_message_comes_back_with_its_id_and_type() {
             let bytes = Answer::request(request.clone()).into_msg(id);
             assert_eq!(read(&bytes), Ok(Message { msg_id: id.into(), said: Said::Request(request) }));
             assert_eq!(peek(&bytes).as_deref(), Some(id));
-            let header = pb::Msg::decode(&*bytes).unwrap().header.unwrap();
+            let header = pb::Msg::decode(&bytes).unwrap().header.unwrap();
             let kind = MsgType::try_from(header.msg_type).unwrap();
             assert!(is_request(kind), "{kind:?}");
         }
@@ -114,7 +114,7 @@ fn a_message_that_is_wrong_is_refused_if_it_was_a_request_and_ignored_if_not() {
         ("an error without a body", raw("1", 0, None), Some(false)),
         ("an unknown type without a body", raw("1", 99, None), Some(false)),
         ("an unknown type", raw("1", 99, Some(request)), Some(true)),
-        ("a huge type", raw("1", u32::MAX, Some(request)), Some(true)),
+        ("a huge type", raw("1", u32::MAX.into(), Some(request)), Some(true)),
         ("an empty request", raw("1", 1, Some(b"\x0a\x00")), Some(true)),
         ("an unknown request", raw("1", 1, Some(b"\x0a\x02\x62\x00")), Some(true)),
         ("two requests", raw("1", 1, Some(b"\x0a\x06\x0a\x00\x22\x00\x0a\x00")), Some(true)),
@@ -145,5 +145,5 @@ fn an_error_names_each_parameter_with_its_own_code() {
     assert_eq!((&*msg_id, error.err_code, &*error.err_msg), ("9", 7004, "Invalid arguments"));
     let param = &error.param_errs[0];
     assert_eq!((&*param.param_path, param.err_code), ("Device.X", 7013));
-    assert_eq!(pb::Msg::decode(&*bytes).unwrap().header.unwrap().msg_type, MsgType::Error as i32);
+    assert_eq!(pb::Msg::decode(&bytes).unwrap().header.unwrap().msg_type, MsgType::Error as i32);
 }

@@ -1,206 +1,166 @@
 //! What is done and what is told: `Operate`, `Notify`.
 #![allow(missing_docs)]
 
-use prost::Message;
-use std::collections::BTreeMap;
-
-/// `Operate`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Operate {
-    #[prost(string, tag = "1")]
-    pub command: String,
-    #[prost(string, tag = "2")]
-    pub command_key: String,
-    #[prost(bool, tag = "3")]
-    pub send_resp: bool,
-    #[prost(btree_map = "string, string", tag = "4")]
-    pub input_args: BTreeMap<String, String>,
+message! {
+    /// `Operate`.
+    pub struct Operate {
+        command: text = 1,
+        command_key: text = 2,
+        send_resp: boolean = 3,
+        input_args: map = 4,
+    }
 }
 
-/// `OperateResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct OperateResp {
-    #[prost(message, repeated, tag = "1")]
-    pub operation_results: Vec<operate_resp::OperationResult>,
+message! {
+    /// `OperateResp`.
+    pub struct OperateResp {
+        operation_results: messages(operate_resp::OperationResult) = 1,
+    }
 }
 
 /// Types inside `OperateResp`.
 pub mod operate_resp {
-    use prost::Message;
-
-    /// `OperateResp.OperationResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct OperationResult {
-        #[prost(string, tag = "1")]
-        pub executed_command: String,
-        #[prost(oneof = "operation_result::OperationResp", tags = "2, 3, 4")]
-        pub operation_resp: Option<operation_result::OperationResp>,
+    message! {
+        /// `OperateResp.OperationResult`.
+        pub struct OperationResult {
+            executed_command: text = 1,
+            operation_resp: oneof(operation_result::OperationResp),
+        }
     }
 
     /// Types inside `OperationResult`.
     pub mod operation_result {
-        use prost::{Message, Oneof};
-        use std::collections::BTreeMap;
-
-        /// `OperationResult.operation_resp`.
-        #[derive(Clone, PartialEq, Oneof)]
-        pub enum OperationResp {
-            #[prost(string, tag = "2")]
-            ReqObjPath(String),
-            #[prost(message, tag = "3")]
-            ReqOutputArgs(OutputArgs),
-            #[prost(message, tag = "4")]
-            CmdFailure(CommandFailure),
+        oneof! {
+            /// `OperationResult.operation_resp`.
+            pub enum OperationResp {
+                ReqObjPath: text = 2,
+                ReqOutputArgs: message(OutputArgs) = 3,
+                CmdFailure: message(CommandFailure) = 4,
+            }
         }
 
-        /// `OperateResp.OperationResult.OutputArgs`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OutputArgs {
-            #[prost(btree_map = "string, string", tag = "1")]
-            pub output_args: BTreeMap<String, String>,
+        message! {
+            /// `OperateResp.OperationResult.OutputArgs`.
+            pub struct OutputArgs {
+                output_args: map = 1,
+            }
         }
 
-        /// `OperateResp.OperationResult.CommandFailure`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct CommandFailure {
-            #[prost(fixed32, tag = "1")]
-            pub err_code: u32,
-            #[prost(string, tag = "2")]
-            pub err_msg: String,
+        message! {
+            /// `OperateResp.OperationResult.CommandFailure`.
+            pub struct CommandFailure {
+                err_code: fixed32 = 1,
+                err_msg: text = 2,
+            }
         }
     }
 }
 
-/// `Notify`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Notify {
-    #[prost(string, tag = "1")]
-    pub subscription_id: String,
-    #[prost(bool, tag = "2")]
-    pub send_resp: bool,
-    #[prost(oneof = "notify::Notification", tags = "3, 4, 5, 6, 7, 8")]
-    pub notification: Option<notify::Notification>,
+message! {
+    /// `Notify`.
+    pub struct Notify {
+        subscription_id: text = 1,
+        send_resp: boolean = 2,
+        notification: oneof(notify::Notification),
+    }
 }
 
 /// Types inside `Notify`.
 pub mod notify {
-    use prost::{Message, Oneof};
-    use std::collections::BTreeMap;
-
-    /// `Notify.notification`.
-    #[derive(Clone, PartialEq, Oneof)]
-    pub enum Notification {
-        #[prost(message, tag = "3")]
-        Event(Event),
-        #[prost(message, tag = "4")]
-        ValueChange(ValueChange),
-        #[prost(message, tag = "5")]
-        ObjCreation(ObjectCreation),
-        #[prost(message, tag = "6")]
-        ObjDeletion(ObjectDeletion),
-        #[prost(message, tag = "7")]
-        OperComplete(OperationComplete),
-        #[prost(message, tag = "8")]
-        OnBoardReq(OnBoardRequest),
+    oneof! {
+        /// `Notify.notification`.
+        pub enum Notification {
+            Event: message(Event) = 3,
+            ValueChange: message(ValueChange) = 4,
+            ObjCreation: message(ObjectCreation) = 5,
+            ObjDeletion: message(ObjectDeletion) = 6,
+            OperComplete: message(OperationComplete) = 7,
+            OnBoardReq: message(OnBoardRequest) = 8,
+        }
     }
 
-    /// `Notify.Event`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct Event {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
-        #[prost(string, tag = "2")]
-        pub event_name: String,
-        #[prost(btree_map = "string, string", tag = "3")]
-        pub params: BTreeMap<String, String>,
+    message! {
+        /// `Notify.Event`.
+        pub struct Event {
+            obj_path: text = 1,
+            event_name: text = 2,
+            params: map = 3,
+        }
     }
 
-    /// `Notify.ValueChange`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ValueChange {
-        #[prost(string, tag = "1")]
-        pub param_path: String,
-        #[prost(string, tag = "2")]
-        pub param_value: String,
+    message! {
+        /// `Notify.ValueChange`.
+        pub struct ValueChange {
+            param_path: text = 1,
+            param_value: text = 2,
+        }
     }
 
-    /// `Notify.ObjectCreation`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ObjectCreation {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
-        #[prost(btree_map = "string, string", tag = "2")]
-        pub unique_keys: BTreeMap<String, String>,
+    message! {
+        /// `Notify.ObjectCreation`.
+        pub struct ObjectCreation {
+            obj_path: text = 1,
+            unique_keys: map = 2,
+        }
     }
 
-    /// `Notify.ObjectDeletion`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ObjectDeletion {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
+    message! {
+        /// `Notify.ObjectDeletion`.
+        pub struct ObjectDeletion {
+            obj_path: text = 1,
+        }
     }
 
-    /// `Notify.OperationComplete`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct OperationComplete {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
-        #[prost(string, tag = "2")]
-        pub command_name: String,
-        #[prost(string, tag = "3")]
-        pub command_key: String,
-        #[prost(oneof = "operation_complete::OperationResp", tags = "4, 5")]
-        pub operation_resp: Option<operation_complete::OperationResp>,
+    message! {
+        /// `Notify.OperationComplete`.
+        pub struct OperationComplete {
+            obj_path: text = 1,
+            command_name: text = 2,
+            command_key: text = 3,
+            operation_resp: oneof(operation_complete::OperationResp),
+        }
     }
 
     /// Types inside `OperationComplete`.
     pub mod operation_complete {
-        use prost::{Message, Oneof};
-        use std::collections::BTreeMap;
-
-        /// `OperationComplete.operation_resp`.
-        #[derive(Clone, PartialEq, Oneof)]
-        pub enum OperationResp {
-            #[prost(message, tag = "4")]
-            ReqOutputArgs(OutputArgs),
-            #[prost(message, tag = "5")]
-            CmdFailure(CommandFailure),
+        oneof! {
+            /// `OperationComplete.operation_resp`.
+            pub enum OperationResp {
+                ReqOutputArgs: message(OutputArgs) = 4,
+                CmdFailure: message(CommandFailure) = 5,
+            }
         }
 
-        /// `Notify.OperationComplete.OutputArgs`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OutputArgs {
-            #[prost(btree_map = "string, string", tag = "1")]
-            pub output_args: BTreeMap<String, String>,
+        message! {
+            /// `Notify.OperationComplete.OutputArgs`.
+            pub struct OutputArgs {
+                output_args: map = 1,
+            }
         }
 
-        /// `Notify.OperationComplete.CommandFailure`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct CommandFailure {
-            #[prost(fixed32, tag = "1")]
-            pub err_code: u32,
-            #[prost(string, tag = "2")]
-            pub err_msg: String,
+        message! {
+            /// `Notify.OperationComplete.CommandFailure`.
+            pub struct CommandFailure {
+                err_code: fixed32 = 1,
+                err_msg: text = 2,
+            }
         }
     }
 
-    /// `Notify.OnBoardRequest`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct OnBoardRequest {
-        #[prost(string, tag = "1")]
-        pub oui: String,
-        #[prost(string, tag = "2")]
-        pub product_class: String,
-        #[prost(string, tag = "3")]
-        pub serial_number: String,
-        #[prost(string, tag = "4")]
-        pub agent_supported_protocol_versions: String,
+    message! {
+        /// `Notify.OnBoardRequest`.
+        pub struct OnBoardRequest {
+            oui: text = 1,
+            product_class: text = 2,
+            serial_number: text = 3,
+            agent_supported_protocol_versions: text = 4,
+        }
     }
 }
 
-/// `NotifyResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct NotifyResp {
-    #[prost(string, tag = "1")]
-    pub subscription_id: String,
+message! {
+    /// `NotifyResp`.
+    pub struct NotifyResp {
+        subscription_id: text = 1,
+    }
 }

@@ -1,267 +1,224 @@
 //! What is asked for: `Get`, `GetSupportedDM`, `GetInstances`, `GetSupportedProtocol`.
 #![allow(missing_docs)]
 
-use prost::Message;
-
-/// `Get`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Get {
-    #[prost(string, repeated, tag = "1")]
-    pub param_paths: Vec<String>,
-    #[prost(fixed32, tag = "2")]
-    pub max_depth: u32,
+message! {
+    /// `Get`.
+    pub struct Get {
+        param_paths: texts = 1,
+        max_depth: fixed32 = 2,
+    }
 }
 
-/// `GetResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetResp {
-    #[prost(message, repeated, tag = "1")]
-    pub req_path_results: Vec<get_resp::RequestedPathResult>,
+message! {
+    /// `GetResp`.
+    pub struct GetResp {
+        req_path_results: messages(get_resp::RequestedPathResult) = 1,
+    }
 }
 
 /// Types inside `GetResp`.
 pub mod get_resp {
-    use prost::Message;
-    use std::collections::BTreeMap;
-
-    /// `GetResp.RequestedPathResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct RequestedPathResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
-        #[prost(message, repeated, tag = "4")]
-        pub resolved_path_results: Vec<ResolvedPathResult>,
+    message! {
+        /// `GetResp.RequestedPathResult`.
+        pub struct RequestedPathResult {
+            requested_path: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+            resolved_path_results: messages(ResolvedPathResult) = 4,
+        }
     }
 
-    /// `GetResp.ResolvedPathResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ResolvedPathResult {
-        #[prost(string, tag = "1")]
-        pub resolved_path: String,
-        #[prost(btree_map = "string, string", tag = "2")]
-        pub result_params: BTreeMap<String, String>,
+    message! {
+        /// `GetResp.ResolvedPathResult`.
+        pub struct ResolvedPathResult {
+            resolved_path: text = 1,
+            result_params: map = 2,
+        }
     }
 }
 
-/// `GetSupportedDM`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetSupportedDm {
-    #[prost(string, repeated, tag = "1")]
-    pub obj_paths: Vec<String>,
-    #[prost(bool, tag = "2")]
-    pub first_level_only: bool,
-    #[prost(bool, tag = "3")]
-    pub return_commands: bool,
-    #[prost(bool, tag = "4")]
-    pub return_events: bool,
-    #[prost(bool, tag = "5")]
-    pub return_params: bool,
-    #[prost(bool, tag = "6")]
-    pub return_unique_key_sets: bool,
+message! {
+    /// `GetSupportedDM`.
+    pub struct GetSupportedDm {
+        obj_paths: texts = 1,
+        first_level_only: boolean = 2,
+        return_commands: boolean = 3,
+        return_events: boolean = 4,
+        return_params: boolean = 5,
+        return_unique_key_sets: boolean = 6,
+    }
 }
 
-/// `GetSupportedDMResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetSupportedDmResp {
-    #[prost(message, repeated, tag = "1")]
-    pub req_obj_results: Vec<get_supported_dm_resp::RequestedObjectResult>,
+message! {
+    /// `GetSupportedDMResp`.
+    pub struct GetSupportedDmResp {
+        req_obj_results: messages(get_supported_dm_resp::RequestedObjectResult) = 1,
+    }
 }
 
 /// Types inside `GetSupportedDMResp`.
 pub mod get_supported_dm_resp {
-    use prost::{Enumeration, Message};
-
-    /// `GetSupportedDMResp.RequestedObjectResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct RequestedObjectResult {
-        #[prost(string, tag = "1")]
-        pub req_obj_path: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
-        #[prost(string, tag = "4")]
-        pub data_model_inst_uri: String,
-        #[prost(message, repeated, tag = "5")]
-        pub supported_objs: Vec<SupportedObjectResult>,
+    message! {
+        /// `GetSupportedDMResp.RequestedObjectResult`.
+        pub struct RequestedObjectResult {
+            req_obj_path: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+            data_model_inst_uri: text = 4,
+            supported_objs: messages(SupportedObjectResult) = 5,
+        }
     }
 
-    /// `GetSupportedDMResp.SupportedObjectResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SupportedObjectResult {
-        #[prost(string, tag = "1")]
-        pub supported_obj_path: String,
-        #[prost(enumeration = "ObjAccessType", tag = "2")]
-        pub access: i32,
-        #[prost(bool, tag = "3")]
-        pub is_multi_instance: bool,
-        #[prost(message, repeated, tag = "4")]
-        pub supported_commands: Vec<SupportedCommandResult>,
-        #[prost(message, repeated, tag = "5")]
-        pub supported_events: Vec<SupportedEventResult>,
-        #[prost(message, repeated, tag = "6")]
-        pub supported_params: Vec<SupportedParamResult>,
-        #[prost(string, repeated, tag = "7")]
-        pub divergent_paths: Vec<String>,
-        #[prost(message, repeated, tag = "8")]
-        pub unique_key_sets: Vec<SupportedUniqueKeySet>,
+    message! {
+        /// `GetSupportedDMResp.SupportedObjectResult`.
+        pub struct SupportedObjectResult {
+            supported_obj_path: text = 1,
+            access: enumeration = 2,
+            is_multi_instance: boolean = 3,
+            supported_commands: messages(SupportedCommandResult) = 4,
+            supported_events: messages(SupportedEventResult) = 5,
+            supported_params: messages(SupportedParamResult) = 6,
+            divergent_paths: texts = 7,
+            unique_key_sets: messages(SupportedUniqueKeySet) = 8,
+        }
     }
 
-    /// `GetSupportedDMResp.SupportedParamResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SupportedParamResult {
-        #[prost(string, tag = "1")]
-        pub param_name: String,
-        #[prost(enumeration = "ParamAccessType", tag = "2")]
-        pub access: i32,
-        #[prost(enumeration = "ParamValueType", tag = "3")]
-        pub value_type: i32,
-        #[prost(enumeration = "ValueChangeType", tag = "4")]
-        pub value_change: i32,
+    message! {
+        /// `GetSupportedDMResp.SupportedParamResult`.
+        pub struct SupportedParamResult {
+            param_name: text = 1,
+            access: enumeration = 2,
+            value_type: enumeration = 3,
+            value_change: enumeration = 4,
+        }
     }
 
-    /// `GetSupportedDMResp.SupportedCommandResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SupportedCommandResult {
-        #[prost(string, tag = "1")]
-        pub command_name: String,
-        #[prost(string, repeated, tag = "2")]
-        pub input_arg_names: Vec<String>,
-        #[prost(string, repeated, tag = "3")]
-        pub output_arg_names: Vec<String>,
-        #[prost(enumeration = "CmdType", tag = "4")]
-        pub command_type: i32,
+    message! {
+        /// `GetSupportedDMResp.SupportedCommandResult`.
+        pub struct SupportedCommandResult {
+            command_name: text = 1,
+            input_arg_names: texts = 2,
+            output_arg_names: texts = 3,
+            command_type: enumeration = 4,
+        }
     }
 
-    /// `GetSupportedDMResp.SupportedEventResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SupportedEventResult {
-        #[prost(string, tag = "1")]
-        pub event_name: String,
-        #[prost(string, repeated, tag = "2")]
-        pub arg_names: Vec<String>,
+    message! {
+        /// `GetSupportedDMResp.SupportedEventResult`.
+        pub struct SupportedEventResult {
+            event_name: text = 1,
+            arg_names: texts = 2,
+        }
     }
 
-    /// `GetSupportedDMResp.SupportedUniqueKeySet`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SupportedUniqueKeySet {
-        #[prost(string, repeated, tag = "1")]
-        pub key_names: Vec<String>,
+    message! {
+        /// `GetSupportedDMResp.SupportedUniqueKeySet`.
+        pub struct SupportedUniqueKeySet {
+            key_names: texts = 1,
+        }
     }
 
-    /// `GetSupportedDMResp.ParamAccessType`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum ParamAccessType {
-        ParamReadOnly = 0,
-        ParamReadWrite = 1,
-        ParamWriteOnly = 2,
+    enumeration! {
+        /// `GetSupportedDMResp.ParamAccessType`.
+        pub enum ParamAccessType {
+            ParamReadOnly = 0,
+            ParamReadWrite = 1,
+            ParamWriteOnly = 2,
+        }
     }
 
-    /// `GetSupportedDMResp.ObjAccessType`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum ObjAccessType {
-        ObjReadOnly = 0,
-        ObjAddDelete = 1,
-        ObjAddOnly = 2,
-        ObjDeleteOnly = 3,
+    enumeration! {
+        /// `GetSupportedDMResp.ObjAccessType`.
+        pub enum ObjAccessType {
+            ObjReadOnly = 0,
+            ObjAddDelete = 1,
+            ObjAddOnly = 2,
+            ObjDeleteOnly = 3,
+        }
     }
 
-    /// `GetSupportedDMResp.ParamValueType`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum ParamValueType {
-        ParamUnknown = 0,
-        ParamBase64 = 1,
-        ParamBoolean = 2,
-        ParamDateTime = 3,
-        ParamDecimal = 4,
-        ParamHexBinary = 5,
-        ParamInt = 6,
-        ParamLong = 7,
-        ParamString = 8,
-        ParamUnsignedInt = 9,
-        ParamUnsignedLong = 10,
+    enumeration! {
+        /// `GetSupportedDMResp.ParamValueType`.
+        pub enum ParamValueType {
+            ParamUnknown = 0,
+            ParamBase64 = 1,
+            ParamBoolean = 2,
+            ParamDateTime = 3,
+            ParamDecimal = 4,
+            ParamHexBinary = 5,
+            ParamInt = 6,
+            ParamLong = 7,
+            ParamString = 8,
+            ParamUnsignedInt = 9,
+            ParamUnsignedLong = 10,
+        }
     }
 
-    /// `GetSupportedDMResp.ValueChangeType`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum ValueChangeType {
-        ValueChangeUnknown = 0,
-        ValueChangeAllowed = 1,
-        ValueChangeWillIgnore = 2,
+    enumeration! {
+        /// `GetSupportedDMResp.ValueChangeType`.
+        pub enum ValueChangeType {
+            ValueChangeUnknown = 0,
+            ValueChangeAllowed = 1,
+            ValueChangeWillIgnore = 2,
+        }
     }
 
-    /// `GetSupportedDMResp.CmdType`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum CmdType {
-        CmdUnknown = 0,
-        CmdSync = 1,
-        CmdAsync = 2,
+    enumeration! {
+        /// `GetSupportedDMResp.CmdType`.
+        pub enum CmdType {
+            CmdUnknown = 0,
+            CmdSync = 1,
+            CmdAsync = 2,
+        }
     }
 }
 
-/// `GetInstances`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetInstances {
-    #[prost(string, repeated, tag = "1")]
-    pub obj_paths: Vec<String>,
-    #[prost(bool, tag = "2")]
-    pub first_level_only: bool,
+message! {
+    /// `GetInstances`.
+    pub struct GetInstances {
+        obj_paths: texts = 1,
+        first_level_only: boolean = 2,
+    }
 }
 
-/// `GetInstancesResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetInstancesResp {
-    #[prost(message, repeated, tag = "1")]
-    pub req_path_results: Vec<get_instances_resp::RequestedPathResult>,
+message! {
+    /// `GetInstancesResp`.
+    pub struct GetInstancesResp {
+        req_path_results: messages(get_instances_resp::RequestedPathResult) = 1,
+    }
 }
 
 /// Types inside `GetInstancesResp`.
 pub mod get_instances_resp {
-    use prost::Message;
-    use std::collections::BTreeMap;
-
-    /// `GetInstancesResp.RequestedPathResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct RequestedPathResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
-        #[prost(message, repeated, tag = "4")]
-        pub curr_insts: Vec<CurrInstance>,
+    message! {
+        /// `GetInstancesResp.RequestedPathResult`.
+        pub struct RequestedPathResult {
+            requested_path: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+            curr_insts: messages(CurrInstance) = 4,
+        }
     }
 
-    /// `GetInstancesResp.CurrInstance`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct CurrInstance {
-        #[prost(string, tag = "1")]
-        pub instantiated_obj_path: String,
-        #[prost(btree_map = "string, string", tag = "2")]
-        pub unique_keys: BTreeMap<String, String>,
+    message! {
+        /// `GetInstancesResp.CurrInstance`.
+        pub struct CurrInstance {
+            instantiated_obj_path: text = 1,
+            unique_keys: map = 2,
+        }
     }
 }
 
-/// `GetSupportedProtocol`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetSupportedProtocol {
-    #[prost(string, tag = "1")]
-    pub controller_supported_protocol_versions: String,
+message! {
+    /// `GetSupportedProtocol`.
+    pub struct GetSupportedProtocol {
+        controller_supported_protocol_versions: text = 1,
+    }
 }
 
-/// `GetSupportedProtocolResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct GetSupportedProtocolResp {
-    #[prost(string, tag = "1")]
-    pub agent_supported_protocol_versions: String,
+message! {
+    /// `GetSupportedProtocolResp`.
+    pub struct GetSupportedProtocolResp {
+        agent_supported_protocol_versions: text = 1,
+    }
 }

@@ -3,157 +3,130 @@
 //! Used to make Records and to look at them in tests; what arrives is read by [`crate::usp::record`], which is stricter.
 //= TR-369 R-ENC.1: Records follow the schema of version 1.4.
 
-use prost::Message;
-
-/// `Record`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Record {
-    #[prost(string, tag = "1")]
-    pub version: String,
-    #[prost(string, tag = "2")]
-    pub to_id: String,
-    #[prost(string, tag = "3")]
-    pub from_id: String,
-    #[prost(enumeration = "record::PayloadSecurity", tag = "4")]
-    pub payload_security: i32,
-    #[prost(bytes = "vec", tag = "5")]
-    pub mac_signature: Vec<u8>,
-    #[prost(bytes = "vec", tag = "6")]
-    pub sender_cert: Vec<u8>,
-    #[prost(oneof = "record::RecordType", tags = "7, 8, 9, 10, 11, 12, 13")]
-    pub record_type: Option<record::RecordType>,
+message! {
+    /// `Record`.
+    pub struct Record {
+        version: text = 1,
+        to_id: text = 2,
+        from_id: text = 3,
+        payload_security: enumeration = 4,
+        mac_signature: octets = 5,
+        sender_cert: octets = 6,
+        record_type: oneof(record::RecordType),
+    }
 }
 
 /// Types inside `Record`.
-#[allow(clippy::module_inception)] // what prost names it
+#[allow(clippy::module_inception)] // the standard has both
 pub mod record {
-    use prost::{Enumeration, Oneof};
-
-    /// `Record.record_type`.
-    #[derive(Clone, PartialEq, Oneof)]
-    pub enum RecordType {
-        #[prost(message, tag = "7")]
-        NoSessionContext(super::NoSessionContextRecord),
-        #[prost(message, tag = "8")]
-        SessionContext(super::SessionContextRecord),
-        #[prost(message, tag = "9")]
-        WebsocketConnect(super::WebSocketConnectRecord),
-        #[prost(message, tag = "10")]
-        MqttConnect(super::MqttConnectRecord),
-        #[prost(message, tag = "11")]
-        StompConnect(super::StompConnectRecord),
-        #[prost(message, tag = "12")]
-        Disconnect(super::DisconnectRecord),
-        #[prost(message, tag = "13")]
-        UdsConnect(super::UdsConnectRecord),
+    oneof! {
+        /// `Record.record_type`.
+        pub enum RecordType {
+            NoSessionContext: message(super::NoSessionContextRecord) = 7,
+            SessionContext: message(super::SessionContextRecord) = 8,
+            WebsocketConnect: message(super::WebSocketConnectRecord) = 9,
+            MqttConnect: message(super::MqttConnectRecord) = 10,
+            StompConnect: message(super::StompConnectRecord) = 11,
+            Disconnect: message(super::DisconnectRecord) = 12,
+            UdsConnect: message(super::UdsConnectRecord) = 13,
+        }
     }
 
-    /// `Record.PayloadSecurity`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum PayloadSecurity {
-        Plaintext = 0,
-        Tls12 = 1,
+    enumeration! {
+        /// `Record.PayloadSecurity`.
+        pub enum PayloadSecurity {
+            Plaintext = 0,
+            Tls12 = 1,
+        }
     }
 }
 
-/// `NoSessionContextRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct NoSessionContextRecord {
-    #[prost(bytes = "vec", tag = "2")]
-    pub payload: Vec<u8>,
+message! {
+    /// `NoSessionContextRecord`.
+    pub struct NoSessionContextRecord {
+        payload: octets = 2,
+    }
 }
 
-/// `SessionContextRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct SessionContextRecord {
-    #[prost(uint64, tag = "1")]
-    pub session_id: u64,
-    #[prost(uint64, tag = "2")]
-    pub sequence_id: u64,
-    #[prost(uint64, tag = "3")]
-    pub expected_id: u64,
-    #[prost(uint64, tag = "4")]
-    pub retransmit_id: u64,
-    #[prost(enumeration = "session_context_record::PayloadSarState", tag = "5")]
-    pub payload_sar_state: i32,
-    #[prost(enumeration = "session_context_record::PayloadSarState", tag = "6")]
-    pub payloadrec_sar_state: i32,
-    #[prost(bytes = "vec", repeated, tag = "7")]
-    pub payload: Vec<Vec<u8>>,
+message! {
+    /// `SessionContextRecord`.
+    pub struct SessionContextRecord {
+        session_id: uint64 = 1,
+        sequence_id: uint64 = 2,
+        expected_id: uint64 = 3,
+        retransmit_id: uint64 = 4,
+        payload_sar_state: enumeration = 5,
+        payloadrec_sar_state: enumeration = 6,
+        payload: octet_strings = 7,
+    }
 }
 
 /// Types inside `SessionContextRecord`.
 pub mod session_context_record {
-    use prost::Enumeration;
-
-    /// `SessionContextRecord.PayloadSARState`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum PayloadSarState {
-        None = 0,
-        Begin = 1,
-        Inprocess = 2,
-        Complete = 3,
+    enumeration! {
+        /// `SessionContextRecord.PayloadSARState`.
+        pub enum PayloadSarState {
+            None = 0,
+            Begin = 1,
+            Inprocess = 2,
+            Complete = 3,
+        }
     }
 }
 
-/// `WebSocketConnectRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct WebSocketConnectRecord {}
+message! {
+    /// `WebSocketConnectRecord`.
+    pub struct WebSocketConnectRecord {
+    }
+}
 
-/// `MQTTConnectRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct MqttConnectRecord {
-    #[prost(enumeration = "mqtt_connect_record::MqttVersion", tag = "1")]
-    pub version: i32,
-    #[prost(string, tag = "2")]
-    pub subscribed_topic: String,
+message! {
+    /// `MQTTConnectRecord`.
+    pub struct MqttConnectRecord {
+        version: enumeration = 1,
+        subscribed_topic: text = 2,
+    }
 }
 
 /// Types inside `MQTTConnectRecord`.
 pub mod mqtt_connect_record {
-    use prost::Enumeration;
-
-    /// `MQTTConnectRecord.MQTTVersion`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum MqttVersion {
-        V311 = 0,
-        V5 = 1,
+    enumeration! {
+        /// `MQTTConnectRecord.MQTTVersion`.
+        pub enum MqttVersion {
+            V311 = 0,
+            V5 = 1,
+        }
     }
 }
 
-/// `STOMPConnectRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct StompConnectRecord {
-    #[prost(enumeration = "stomp_connect_record::StompVersion", tag = "1")]
-    pub version: i32,
-    #[prost(string, tag = "2")]
-    pub subscribed_destination: String,
+message! {
+    /// `STOMPConnectRecord`.
+    pub struct StompConnectRecord {
+        version: enumeration = 1,
+        subscribed_destination: text = 2,
+    }
 }
 
 /// Types inside `STOMPConnectRecord`.
 pub mod stomp_connect_record {
-    use prost::Enumeration;
-
-    /// `STOMPConnectRecord.STOMPVersion`.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-    #[repr(i32)]
-    pub enum StompVersion {
-        V12 = 0,
+    enumeration! {
+        /// `STOMPConnectRecord.STOMPVersion`.
+        pub enum StompVersion {
+            V12 = 0,
+        }
     }
 }
 
-/// `UDSConnectRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct UdsConnectRecord {}
+message! {
+    /// `UDSConnectRecord`.
+    pub struct UdsConnectRecord {
+    }
+}
 
-/// `DisconnectRecord`.
-#[derive(Clone, PartialEq, Message)]
-pub struct DisconnectRecord {
-    #[prost(string, tag = "1")]
-    pub reason: String,
-    #[prost(fixed32, tag = "2")]
-    pub reason_code: u32,
+message! {
+    /// `DisconnectRecord`.
+    pub struct DisconnectRecord {
+        reason: text = 1,
+        reason_code: fixed32 = 2,
+    }
 }

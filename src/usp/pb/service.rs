@@ -1,157 +1,134 @@
 //! What a service behind an agent offers: `Register`, `Deregister`.
 #![allow(missing_docs)]
 
-use prost::Message;
-
-/// `Register`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Register {
-    #[prost(bool, tag = "1")]
-    pub allow_partial: bool,
-    #[prost(message, repeated, tag = "2")]
-    pub reg_paths: Vec<register::RegistrationPath>,
+message! {
+    /// `Register`.
+    pub struct Register {
+        allow_partial: boolean = 1,
+        reg_paths: messages(register::RegistrationPath) = 2,
+    }
 }
 
 /// Types inside `Register`.
 pub mod register {
-    use prost::Message;
-
-    /// `Register.RegistrationPath`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct RegistrationPath {
-        #[prost(string, tag = "1")]
-        pub path: String,
+    message! {
+        /// `Register.RegistrationPath`.
+        pub struct RegistrationPath {
+            path: text = 1,
+        }
     }
 }
 
-/// `RegisterResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct RegisterResp {
-    #[prost(message, repeated, tag = "1")]
-    pub registered_path_results: Vec<register_resp::RegisteredPathResult>,
+message! {
+    /// `RegisterResp`.
+    pub struct RegisterResp {
+        registered_path_results: messages(register_resp::RegisteredPathResult) = 1,
+    }
 }
 
 /// Types inside `RegisterResp`.
 pub mod register_resp {
-    use prost::Message;
-
-    /// `RegisterResp.RegisteredPathResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct RegisteredPathResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(message, optional, tag = "2")]
-        pub oper_status: Option<registered_path_result::OperationStatus>,
+    message! {
+        /// `RegisterResp.RegisteredPathResult`.
+        pub struct RegisteredPathResult {
+            requested_path: text = 1,
+            oper_status: message(registered_path_result::OperationStatus) = 2,
+        }
     }
 
     /// Types inside `RegisteredPathResult`.
     pub mod registered_path_result {
-        use prost::Message;
-
-        /// `RegisterResp.RegisteredPathResult.OperationStatus`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OperationStatus {
-            #[prost(oneof = "operation_status::OperStatus", tags = "1, 2")]
-            pub oper_status: Option<operation_status::OperStatus>,
+        message! {
+            /// `RegisterResp.RegisteredPathResult.OperationStatus`.
+            pub struct OperationStatus {
+                oper_status: oneof(operation_status::OperStatus),
+            }
         }
 
         /// Types inside `OperationStatus`.
         pub mod operation_status {
-            use prost::{Message, Oneof};
-
-            /// `OperationStatus.oper_status`.
-            #[derive(Clone, PartialEq, Oneof)]
-            pub enum OperStatus {
-                #[prost(message, tag = "1")]
-                OperFailure(OperationFailure),
-                #[prost(message, tag = "2")]
-                OperSuccess(OperationSuccess),
+            oneof! {
+                /// `OperationStatus.oper_status`.
+                pub enum OperStatus {
+                    OperFailure: message(OperationFailure) = 1,
+                    OperSuccess: message(OperationSuccess) = 2,
+                }
             }
 
-            /// `RegisterResp.RegisteredPathResult.OperationStatus.OperationFailure`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationFailure {
-                #[prost(fixed32, tag = "1")]
-                pub err_code: u32,
-                #[prost(string, tag = "2")]
-                pub err_msg: String,
+            message! {
+                /// `RegisterResp.RegisteredPathResult.OperationStatus.OperationFailure`.
+                pub struct OperationFailure {
+                    err_code: fixed32 = 1,
+                    err_msg: text = 2,
+                }
             }
 
-            /// `RegisterResp.RegisteredPathResult.OperationStatus.OperationSuccess`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationSuccess {
-                #[prost(string, tag = "1")]
-                pub registered_path: String,
+            message! {
+                /// `RegisterResp.RegisteredPathResult.OperationStatus.OperationSuccess`.
+                pub struct OperationSuccess {
+                    registered_path: text = 1,
+                }
             }
         }
     }
 }
 
-/// `Deregister`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Deregister {
-    #[prost(string, repeated, tag = "1")]
-    pub paths: Vec<String>,
+message! {
+    /// `Deregister`.
+    pub struct Deregister {
+        paths: texts = 1,
+    }
 }
 
-/// `DeregisterResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct DeregisterResp {
-    #[prost(message, repeated, tag = "1")]
-    pub deregistered_path_results: Vec<deregister_resp::DeregisteredPathResult>,
+message! {
+    /// `DeregisterResp`.
+    pub struct DeregisterResp {
+        deregistered_path_results: messages(deregister_resp::DeregisteredPathResult) = 1,
+    }
 }
 
 /// Types inside `DeregisterResp`.
 pub mod deregister_resp {
-    use prost::Message;
-
-    /// `DeregisterResp.DeregisteredPathResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct DeregisteredPathResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(message, optional, tag = "2")]
-        pub oper_status: Option<deregistered_path_result::OperationStatus>,
+    message! {
+        /// `DeregisterResp.DeregisteredPathResult`.
+        pub struct DeregisteredPathResult {
+            requested_path: text = 1,
+            oper_status: message(deregistered_path_result::OperationStatus) = 2,
+        }
     }
 
     /// Types inside `DeregisteredPathResult`.
     pub mod deregistered_path_result {
-        use prost::Message;
-
-        /// `DeregisterResp.DeregisteredPathResult.OperationStatus`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OperationStatus {
-            #[prost(oneof = "operation_status::OperStatus", tags = "1, 2")]
-            pub oper_status: Option<operation_status::OperStatus>,
+        message! {
+            /// `DeregisterResp.DeregisteredPathResult.OperationStatus`.
+            pub struct OperationStatus {
+                oper_status: oneof(operation_status::OperStatus),
+            }
         }
 
         /// Types inside `OperationStatus`.
         pub mod operation_status {
-            use prost::{Message, Oneof};
-
-            /// `OperationStatus.oper_status`.
-            #[derive(Clone, PartialEq, Oneof)]
-            pub enum OperStatus {
-                #[prost(message, tag = "1")]
-                OperFailure(OperationFailure),
-                #[prost(message, tag = "2")]
-                OperSuccess(OperationSuccess),
+            oneof! {
+                /// `OperationStatus.oper_status`.
+                pub enum OperStatus {
+                    OperFailure: message(OperationFailure) = 1,
+                    OperSuccess: message(OperationSuccess) = 2,
+                }
             }
 
-            /// `DeregisterResp.DeregisteredPathResult.OperationStatus.OperationFailure`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationFailure {
-                #[prost(fixed32, tag = "1")]
-                pub err_code: u32,
-                #[prost(string, tag = "2")]
-                pub err_msg: String,
+            message! {
+                /// `DeregisterResp.DeregisteredPathResult.OperationStatus.OperationFailure`.
+                pub struct OperationFailure {
+                    err_code: fixed32 = 1,
+                    err_msg: text = 2,
+                }
             }
 
-            /// `DeregisterResp.DeregisteredPathResult.OperationStatus.OperationSuccess`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationSuccess {
-                #[prost(string, repeated, tag = "1")]
-                pub deregistered_path: Vec<String>,
+            message! {
+                /// `DeregisterResp.DeregisteredPathResult.OperationStatus.OperationSuccess`.
+                pub struct OperationSuccess {
+                    deregistered_path: texts = 1,
+                }
             }
         }
     }

@@ -1,333 +1,276 @@
 //! What changes rows and values: `Add`, `Delete`, `Set`.
 #![allow(missing_docs)]
 
-use prost::Message;
-
-/// `Add`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Add {
-    #[prost(bool, tag = "1")]
-    pub allow_partial: bool,
-    #[prost(message, repeated, tag = "2")]
-    pub create_objs: Vec<add::CreateObject>,
+message! {
+    /// `Add`.
+    pub struct Add {
+        allow_partial: boolean = 1,
+        create_objs: messages(add::CreateObject) = 2,
+    }
 }
 
 /// Types inside `Add`.
 pub mod add {
-    use prost::Message;
-
-    /// `Add.CreateObject`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct CreateObject {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
-        #[prost(message, repeated, tag = "2")]
-        pub param_settings: Vec<CreateParamSetting>,
+    message! {
+        /// `Add.CreateObject`.
+        pub struct CreateObject {
+            obj_path: text = 1,
+            param_settings: messages(CreateParamSetting) = 2,
+        }
     }
 
-    /// `Add.CreateParamSetting`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct CreateParamSetting {
-        #[prost(string, tag = "1")]
-        pub param: String,
-        #[prost(string, tag = "2")]
-        pub value: String,
-        #[prost(bool, tag = "3")]
-        pub required: bool,
+    message! {
+        /// `Add.CreateParamSetting`.
+        pub struct CreateParamSetting {
+            param: text = 1,
+            value: text = 2,
+            required: boolean = 3,
+        }
     }
 }
 
-/// `AddResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct AddResp {
-    #[prost(message, repeated, tag = "1")]
-    pub created_obj_results: Vec<add_resp::CreatedObjectResult>,
+message! {
+    /// `AddResp`.
+    pub struct AddResp {
+        created_obj_results: messages(add_resp::CreatedObjectResult) = 1,
+    }
 }
 
 /// Types inside `AddResp`.
 pub mod add_resp {
-    use prost::Message;
-
-    /// `AddResp.CreatedObjectResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct CreatedObjectResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(message, optional, tag = "2")]
-        pub oper_status: Option<created_object_result::OperationStatus>,
+    message! {
+        /// `AddResp.CreatedObjectResult`.
+        pub struct CreatedObjectResult {
+            requested_path: text = 1,
+            oper_status: message(created_object_result::OperationStatus) = 2,
+        }
     }
 
     /// Types inside `CreatedObjectResult`.
     pub mod created_object_result {
-        use prost::Message;
-
-        /// `AddResp.CreatedObjectResult.OperationStatus`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OperationStatus {
-            #[prost(oneof = "operation_status::OperStatus", tags = "1, 2")]
-            pub oper_status: Option<operation_status::OperStatus>,
+        message! {
+            /// `AddResp.CreatedObjectResult.OperationStatus`.
+            pub struct OperationStatus {
+                oper_status: oneof(operation_status::OperStatus),
+            }
         }
 
         /// Types inside `OperationStatus`.
         pub mod operation_status {
-            use prost::{Message, Oneof};
-            use std::collections::BTreeMap;
-
-            /// `OperationStatus.oper_status`.
-            #[derive(Clone, PartialEq, Oneof)]
-            pub enum OperStatus {
-                #[prost(message, tag = "1")]
-                OperFailure(OperationFailure),
-                #[prost(message, tag = "2")]
-                OperSuccess(OperationSuccess),
+            oneof! {
+                /// `OperationStatus.oper_status`.
+                pub enum OperStatus {
+                    OperFailure: message(OperationFailure) = 1,
+                    OperSuccess: message(OperationSuccess) = 2,
+                }
             }
 
-            /// `AddResp.CreatedObjectResult.OperationStatus.OperationFailure`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationFailure {
-                #[prost(fixed32, tag = "1")]
-                pub err_code: u32,
-                #[prost(string, tag = "2")]
-                pub err_msg: String,
+            message! {
+                /// `AddResp.CreatedObjectResult.OperationStatus.OperationFailure`.
+                pub struct OperationFailure {
+                    err_code: fixed32 = 1,
+                    err_msg: text = 2,
+                }
             }
 
-            /// `AddResp.CreatedObjectResult.OperationStatus.OperationSuccess`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationSuccess {
-                #[prost(string, tag = "1")]
-                pub instantiated_path: String,
-                #[prost(message, repeated, tag = "2")]
-                pub param_errs: Vec<super::super::ParameterError>,
-                #[prost(btree_map = "string, string", tag = "3")]
-                pub unique_keys: BTreeMap<String, String>,
+            message! {
+                /// `AddResp.CreatedObjectResult.OperationStatus.OperationSuccess`.
+                pub struct OperationSuccess {
+                    instantiated_path: text = 1,
+                    param_errs: messages(super::super::ParameterError) = 2,
+                    unique_keys: map = 3,
+                }
             }
         }
     }
 
-    /// `AddResp.ParameterError`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ParameterError {
-        #[prost(string, tag = "1")]
-        pub param: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
+    message! {
+        /// `AddResp.ParameterError`.
+        pub struct ParameterError {
+            param: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+        }
     }
 }
 
-/// `Delete`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Delete {
-    #[prost(bool, tag = "1")]
-    pub allow_partial: bool,
-    #[prost(string, repeated, tag = "2")]
-    pub obj_paths: Vec<String>,
+message! {
+    /// `Delete`.
+    pub struct Delete {
+        allow_partial: boolean = 1,
+        obj_paths: texts = 2,
+    }
 }
 
-/// `DeleteResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct DeleteResp {
-    #[prost(message, repeated, tag = "1")]
-    pub deleted_obj_results: Vec<delete_resp::DeletedObjectResult>,
+message! {
+    /// `DeleteResp`.
+    pub struct DeleteResp {
+        deleted_obj_results: messages(delete_resp::DeletedObjectResult) = 1,
+    }
 }
 
 /// Types inside `DeleteResp`.
 pub mod delete_resp {
-    use prost::Message;
-
-    /// `DeleteResp.DeletedObjectResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct DeletedObjectResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(message, optional, tag = "2")]
-        pub oper_status: Option<deleted_object_result::OperationStatus>,
+    message! {
+        /// `DeleteResp.DeletedObjectResult`.
+        pub struct DeletedObjectResult {
+            requested_path: text = 1,
+            oper_status: message(deleted_object_result::OperationStatus) = 2,
+        }
     }
 
     /// Types inside `DeletedObjectResult`.
     pub mod deleted_object_result {
-        use prost::Message;
-
-        /// `DeleteResp.DeletedObjectResult.OperationStatus`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OperationStatus {
-            #[prost(oneof = "operation_status::OperStatus", tags = "1, 2")]
-            pub oper_status: Option<operation_status::OperStatus>,
+        message! {
+            /// `DeleteResp.DeletedObjectResult.OperationStatus`.
+            pub struct OperationStatus {
+                oper_status: oneof(operation_status::OperStatus),
+            }
         }
 
         /// Types inside `OperationStatus`.
         pub mod operation_status {
-            use prost::{Message, Oneof};
-
-            /// `OperationStatus.oper_status`.
-            #[derive(Clone, PartialEq, Oneof)]
-            pub enum OperStatus {
-                #[prost(message, tag = "1")]
-                OperFailure(OperationFailure),
-                #[prost(message, tag = "2")]
-                OperSuccess(OperationSuccess),
+            oneof! {
+                /// `OperationStatus.oper_status`.
+                pub enum OperStatus {
+                    OperFailure: message(OperationFailure) = 1,
+                    OperSuccess: message(OperationSuccess) = 2,
+                }
             }
 
-            /// `DeleteResp.DeletedObjectResult.OperationStatus.OperationFailure`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationFailure {
-                #[prost(fixed32, tag = "1")]
-                pub err_code: u32,
-                #[prost(string, tag = "2")]
-                pub err_msg: String,
+            message! {
+                /// `DeleteResp.DeletedObjectResult.OperationStatus.OperationFailure`.
+                pub struct OperationFailure {
+                    err_code: fixed32 = 1,
+                    err_msg: text = 2,
+                }
             }
 
-            /// `DeleteResp.DeletedObjectResult.OperationStatus.OperationSuccess`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationSuccess {
-                #[prost(string, repeated, tag = "1")]
-                pub affected_paths: Vec<String>,
-                #[prost(message, repeated, tag = "2")]
-                pub unaffected_path_errs: Vec<super::super::UnaffectedPathError>,
+            message! {
+                /// `DeleteResp.DeletedObjectResult.OperationStatus.OperationSuccess`.
+                pub struct OperationSuccess {
+                    affected_paths: texts = 1,
+                    unaffected_path_errs: messages(super::super::UnaffectedPathError) = 2,
+                }
             }
         }
     }
 
-    /// `DeleteResp.UnaffectedPathError`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UnaffectedPathError {
-        #[prost(string, tag = "1")]
-        pub unaffected_path: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
+    message! {
+        /// `DeleteResp.UnaffectedPathError`.
+        pub struct UnaffectedPathError {
+            unaffected_path: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+        }
     }
 }
 
-/// `Set`.
-#[derive(Clone, PartialEq, Message)]
-pub struct Set {
-    #[prost(bool, tag = "1")]
-    pub allow_partial: bool,
-    #[prost(message, repeated, tag = "2")]
-    pub update_objs: Vec<set::UpdateObject>,
+message! {
+    /// `Set`.
+    pub struct Set {
+        allow_partial: boolean = 1,
+        update_objs: messages(set::UpdateObject) = 2,
+    }
 }
 
 /// Types inside `Set`.
 pub mod set {
-    use prost::Message;
-
-    /// `Set.UpdateObject`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UpdateObject {
-        #[prost(string, tag = "1")]
-        pub obj_path: String,
-        #[prost(message, repeated, tag = "2")]
-        pub param_settings: Vec<UpdateParamSetting>,
+    message! {
+        /// `Set.UpdateObject`.
+        pub struct UpdateObject {
+            obj_path: text = 1,
+            param_settings: messages(UpdateParamSetting) = 2,
+        }
     }
 
-    /// `Set.UpdateParamSetting`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UpdateParamSetting {
-        #[prost(string, tag = "1")]
-        pub param: String,
-        #[prost(string, tag = "2")]
-        pub value: String,
-        #[prost(bool, tag = "3")]
-        pub required: bool,
+    message! {
+        /// `Set.UpdateParamSetting`.
+        pub struct UpdateParamSetting {
+            param: text = 1,
+            value: text = 2,
+            required: boolean = 3,
+        }
     }
 }
 
-/// `SetResp`.
-#[derive(Clone, PartialEq, Message)]
-pub struct SetResp {
-    #[prost(message, repeated, tag = "1")]
-    pub updated_obj_results: Vec<set_resp::UpdatedObjectResult>,
+message! {
+    /// `SetResp`.
+    pub struct SetResp {
+        updated_obj_results: messages(set_resp::UpdatedObjectResult) = 1,
+    }
 }
 
 /// Types inside `SetResp`.
 pub mod set_resp {
-    use prost::Message;
-    use std::collections::BTreeMap;
-
-    /// `SetResp.UpdatedObjectResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UpdatedObjectResult {
-        #[prost(string, tag = "1")]
-        pub requested_path: String,
-        #[prost(message, optional, tag = "2")]
-        pub oper_status: Option<updated_object_result::OperationStatus>,
+    message! {
+        /// `SetResp.UpdatedObjectResult`.
+        pub struct UpdatedObjectResult {
+            requested_path: text = 1,
+            oper_status: message(updated_object_result::OperationStatus) = 2,
+        }
     }
 
     /// Types inside `UpdatedObjectResult`.
     pub mod updated_object_result {
-        use prost::Message;
-
-        /// `SetResp.UpdatedObjectResult.OperationStatus`.
-        #[derive(Clone, PartialEq, Message)]
-        pub struct OperationStatus {
-            #[prost(oneof = "operation_status::OperStatus", tags = "1, 2")]
-            pub oper_status: Option<operation_status::OperStatus>,
+        message! {
+            /// `SetResp.UpdatedObjectResult.OperationStatus`.
+            pub struct OperationStatus {
+                oper_status: oneof(operation_status::OperStatus),
+            }
         }
 
         /// Types inside `OperationStatus`.
         pub mod operation_status {
-            use prost::{Message, Oneof};
-
-            /// `OperationStatus.oper_status`.
-            #[derive(Clone, PartialEq, Oneof)]
-            pub enum OperStatus {
-                #[prost(message, tag = "1")]
-                OperFailure(OperationFailure),
-                #[prost(message, tag = "2")]
-                OperSuccess(OperationSuccess),
+            oneof! {
+                /// `OperationStatus.oper_status`.
+                pub enum OperStatus {
+                    OperFailure: message(OperationFailure) = 1,
+                    OperSuccess: message(OperationSuccess) = 2,
+                }
             }
 
-            /// `SetResp.UpdatedObjectResult.OperationStatus.OperationFailure`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationFailure {
-                #[prost(fixed32, tag = "1")]
-                pub err_code: u32,
-                #[prost(string, tag = "2")]
-                pub err_msg: String,
-                #[prost(message, repeated, tag = "3")]
-                pub updated_inst_failures: Vec<super::super::UpdatedInstanceFailure>,
+            message! {
+                /// `SetResp.UpdatedObjectResult.OperationStatus.OperationFailure`.
+                pub struct OperationFailure {
+                    err_code: fixed32 = 1,
+                    err_msg: text = 2,
+                    updated_inst_failures: messages(super::super::UpdatedInstanceFailure) = 3,
+                }
             }
 
-            /// `SetResp.UpdatedObjectResult.OperationStatus.OperationSuccess`.
-            #[derive(Clone, PartialEq, Message)]
-            pub struct OperationSuccess {
-                #[prost(message, repeated, tag = "1")]
-                pub updated_inst_results: Vec<super::super::UpdatedInstanceResult>,
+            message! {
+                /// `SetResp.UpdatedObjectResult.OperationStatus.OperationSuccess`.
+                pub struct OperationSuccess {
+                    updated_inst_results: messages(super::super::UpdatedInstanceResult) = 1,
+                }
             }
         }
     }
 
-    /// `SetResp.UpdatedInstanceFailure`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UpdatedInstanceFailure {
-        #[prost(string, tag = "1")]
-        pub affected_path: String,
-        #[prost(message, repeated, tag = "2")]
-        pub param_errs: Vec<ParameterError>,
+    message! {
+        /// `SetResp.UpdatedInstanceFailure`.
+        pub struct UpdatedInstanceFailure {
+            affected_path: text = 1,
+            param_errs: messages(ParameterError) = 2,
+        }
     }
 
-    /// `SetResp.UpdatedInstanceResult`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct UpdatedInstanceResult {
-        #[prost(string, tag = "1")]
-        pub affected_path: String,
-        #[prost(message, repeated, tag = "2")]
-        pub param_errs: Vec<ParameterError>,
-        #[prost(btree_map = "string, string", tag = "3")]
-        pub updated_params: BTreeMap<String, String>,
+    message! {
+        /// `SetResp.UpdatedInstanceResult`.
+        pub struct UpdatedInstanceResult {
+            affected_path: text = 1,
+            param_errs: messages(ParameterError) = 2,
+            updated_params: map = 3,
+        }
     }
 
-    /// `SetResp.ParameterError`.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct ParameterError {
-        #[prost(string, tag = "1")]
-        pub param: String,
-        #[prost(fixed32, tag = "2")]
-        pub err_code: u32,
-        #[prost(string, tag = "3")]
-        pub err_msg: String,
+    message! {
+        /// `SetResp.ParameterError`.
+        pub struct ParameterError {
+            param: text = 1,
+            err_code: fixed32 = 2,
+            err_msg: text = 3,
+        }
     }
 }
