@@ -202,18 +202,27 @@ fn emit_command(command: &MappedCommand, file: &str, limits: &mut BTreeMap<Strin
             )
         })
         .collect();
-    let (run, function) = match command.run {
-        Run::Call(calls) => {
-            let calls: String = calls.iter().map(|call| format!("{}, ", text(call))).collect();
-            (format!("Run::Call(&[{calls}])"), "None".to_string())
-        }
-        Run::Rust(name) => (format!("Run::Rust({name:?})"), format!("Some(crate::tr181::{file}::{name})")),
-        Run::Agent(name) => (format!("Run::Agent({name:?})"), "None".to_string()),
+    let function = match command.run {
+        Run::Rust(name) => format!("Some(crate::tr181::{file}::{name})"),
+        Run::Call(_) | Run::Agent(_) | Run::Reset => "None".into(),
     };
     format!(
-        "Command {{ name: {:?}, asynchronous: {}, inputs: &[{inputs}], outputs: &{:?}, run: {run}, function: {function} }}, ",
-        command.name, command.asynchronous, command.outputs
+        "Command {{ name: {:?}, asynchronous: {}, inputs: &[{inputs}], outputs: &{:?}, run: {}, function: {function} }}, ",
+        command.name,
+        command.asynchronous,
+        command.outputs,
+        run(&command.run)
     )
+}
+
+fn run(run: &Run) -> String {
+    match run {
+        Run::Call(calls) => {
+            let calls: String = calls.iter().map(|call| format!("{}, ", text(call))).collect();
+            format!("Run::Call(&[{calls}])")
+        }
+        other => format!("Run::{other:?}"),
+    }
 }
 
 fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, String>) -> String {
@@ -231,6 +240,7 @@ fn emit_param(param: &MappedParam, file: &str, limits: &mut BTreeMap<String, Str
         WriteBy::Same => "Write::Same".into(),
         WriteBy::Stored(l) => format!("Write::Stored(&{})", line(l)),
         WriteBy::Rust(name) => format!("Write::Rust({})", function(name)),
+        WriteBy::Run(command) => format!("Write::Run({})", run(command)),
         WriteBy::Alias => "Write::Alias".into(),
     };
     let facts = &param.node.facts;

@@ -52,6 +52,15 @@ fn set(path: &str, name: &str, value: &str) -> ReqType {
     ReqType::Set(pb::Set { allow_partial: false, update_objs: vec![object] })
 }
 
+fn operate(command: &str) -> ReqType {
+    ReqType::Operate(pb::Operate {
+        command: command.into(),
+        command_key: "k".into(),
+        send_resp: true,
+        input_args: Default::default(),
+    })
+}
+
 fn add(table: &str, alias: &str) -> ReqType {
     let setting = pb::add::CreateParamSetting { param: "Alias".into(), value: alias.into(), required: true };
     let object = pb::add::CreateObject { obj_path: table.into(), param_settings: vec![setting] };
@@ -159,6 +168,74 @@ fn the_acs_is_told_what_the_controller_changed_and_not_what_it_changed_itself() 
     bench.wait(Duration::from_secs(120));
     let inform = bench.posted.iter().find(|text| text.contains("4 VALUE CHANGE")).expect("an Inform");
     assert!(inform.contains("by the controller"), "{inform}");
+}
+
+//= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.
+#[test]
+fn counters_that_one_resets_begin_at_zero_for_both_until_the_agent_starts_again() {
+    const STATS: &str = "Device.IP.Interface.1.Stats.";
+    const OTHERS: &str = "Device.Ethernet.Link.1.Stats.BytesReceived";
+    let sent = format!("{STATS}BytesSent");
+    for by_acs in [true, false] {
+        let (mut bench, mut one) = managed();
+        bench.open();
+        let before = get(&mut bench, &mut one, &sent).unwrap();
+        let others = get(&mut bench, &mut one, OTHERS).unwrap();
+        assert!(before != "0" && others != "0", "{before} {others}");
+        if by_acs {
+            let set =
+                |value: &str| set_value(&format!("{STATS}Reset"), value).replace("xsd:string", "xsd:boolean");
+            for value in ["2", "kit", ""] {
+                let told = bench.ask(&set(value));
+                assert!(told.contains("<FaultCode>9006</FaultCode>"), "{value}: {told}");
+            }
+            let told = bench.ask(&set("false"));
+            assert_eq!(element(&told, "Status"), "0", "{told}");
+            assert_eq!(element(&bench.ask(&ask_value(&sent)), "Value"), before, "false does nothing");
+            let told = bench.ask(&set("true"));
+            assert_eq!(element(&told, "Status"), "0", "{told}");
+        } else {
+            one.ask(&mut bench, "operate", operate(&format!("{STATS}Reset()"))).unwrap();
+        }
+        assert_eq!(element(&bench.ask(&ask_value(&format!("{STATS}Reset"))), "Value"), "false");
+        assert_eq!(element(&bench.ask(&ask_value(&sent)), "Value"), "0");
+        assert_eq!(get(&mut bench, &mut one, &sent).as_deref(), Some("0"));
+        assert_eq!(get(&mut bench, &mut one, OTHERS), Some(others), "no other object");
+        assert_eq!(get(&mut bench, &mut one, &format!("{STATS}Reset")), None, "a command of TR-069");
+        // It is kept in memory.
+        bench.start();
+        bench.informed();
+        assert_eq!(element(&bench.ask(&ask_value(&sent)), "Value"), before);
+    }
+}
+
+//= TR-106 3.2: a command reads as false, and is carried out when true is written.
+#[test]
+fn what_is_renewed_or_made_anew_for_the_acs_is_so_after_its_session() {
+    for (path, want) in [
+        (
+            "Device.IP.Interface.2.Reset",
+            "called ubus:network.interface.lan down, ubus:network.interface.lan up",
+        ),
+        ("Device.DHCPv4.Client.1.Renew", "called ubus:network.interface.wan renew"),
+        ("Device.DHCPv6.Client.1.Renew", "called ubus:network.interface.wan6 renew"),
+    ] {
+        let (mut bench, _) = managed();
+        bench.open();
+        let set = |value: &str| set_value(path, value).replace("xsd:string", "xsd:boolean");
+        for value in ["false", "true"] {
+            assert!(bench.ask(&set(value)).contains("SetParameterValuesResponse"), "{path}");
+            assert_eq!(element(&bench.ask(&ask_value(path)), "Value"), "false", "{path}");
+            assert!(!bench.said.contains("called"), "{path}: {}", bench.said);
+            if value == "false" {
+                bench.nothing();
+                assert!(!bench.said.contains("called"), "{path}: {}", bench.said);
+                bench.open();
+            }
+        }
+        bench.nothing();
+        assert!(bench.said.contains(want), "{path}: {}", bench.said);
+    }
 }
 
 //= TR-181 2.19 ManagementServer: it is of CWMP alone, as LocalAgent is of USP alone.

@@ -7,6 +7,7 @@ use super::{Action, Agent, NotCommitted, Unkept};
 use crate::config::EmptySecret;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
+use crate::dm::read::Counts;
 use crate::dm::schema::Audience;
 use crate::dm::source::{Snapshot, Source};
 use crate::dm::tree::Tree;
@@ -109,6 +110,8 @@ pub(super) struct Committing {
     pub(super) keep: Option<Box<str>>,
     /// What is to be called after the session.
     pub(super) calls: Vec<Box<str>>,
+    /// Counters that begin at zero with it.
+    resets: Vec<(Box<str>, Counts)>,
     /// Diagnostics that it starts or ends.
     pub(super) touched: Touched,
     pub(super) done: Done,
@@ -286,7 +289,15 @@ impl Agent {
             Err(keys) => return Step::Need(keys),
         };
         edits.extend(self.state.difference(&next));
-        let committing = Committing { state: next, instances, keep, calls: plan.calls, touched, done };
+        let committing = Committing {
+            state: next,
+            instances,
+            keep,
+            calls: plan.calls,
+            resets: plan.resets,
+            touched,
+            done,
+        };
         if edits.is_empty() && committing.calls.is_empty() {
             self.finish(committing);
             return Step::Over;
@@ -344,6 +355,9 @@ impl Agent {
             // What is asked for again is done once, at the end.
             self.calls.retain(|other| *other != call);
             self.calls.push(call);
+        }
+        for (object, counts) in committing.resets {
+            self.counters.reset(object, counts);
         }
         let subscribed = self.subscribed();
         self.touch_diagnoses(committing.touched);

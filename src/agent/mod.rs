@@ -5,6 +5,7 @@
 //! order of things: durable before told, applied after the answer has left. Driven by `io`.
 
 mod audit;
+mod counters;
 #[cfg_attr(not(feature = "cwmp"), path = "cwmp/absent.rs")]
 pub mod cwmp;
 mod diag;
@@ -209,6 +210,8 @@ pub struct Agent {
     /// Calls that wait until the answer has left and the session is over.
     calls: Vec<Box<str>>,
     diagnoses: diag::Diagnoses,
+    /// What counters were when they were reset.
+    counters: counters::Counters,
     /// What managers have not confirmed yet.
     guards: guard::Guards,
     audit: audit::Audit,
@@ -245,6 +248,7 @@ impl Agent {
             calls: Vec::new(),
             diagnoses: diag::Diagnoses::default(),
             guards: guard::Guards::default(),
+            counters: counters::Counters::default(),
             audit: audit::Audit::default(),
             cwmp,
             usp: usp::Usp::default(),

@@ -180,6 +180,11 @@ impl Router {
         let full = |_| commit::Error::Refused("the agent's memory is full".into());
         let mut next = self.store.state().clone();
         let refused = |why: Refusal| commit::Error::Refused(why.to_string());
+        if !plan.resets.is_empty() {
+            return Err(commit::Error::Refused(
+                "counters are reset in the agent's memory, and it does not run".into(),
+            ));
+        }
         let mut edits = next.take(plan.edits.clone()).map_err(refused)?;
         if let Some(instances) = &plan.instances {
             next.set_instances(instances).map_err(full)?;

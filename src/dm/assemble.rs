@@ -99,6 +99,8 @@ pub enum WriteBy {
     Stored(Line),
     /// By a function.
     Rust(String),
+    /// By carrying a command out.
+    Run(Run),
     /// The row's alias.
     Alias,
 }
@@ -261,7 +263,6 @@ fn param(
     nodes: &BTreeMap<String, StandardNode>,
     gate: bool,
 ) -> Result<MappedParam, String> {
-    let rhs = language::rhs(&entry.text)?;
     let path = format!("{object}{}", entry.key);
     let Some(node) = nodes.get(&path).filter(|node| node.base.is_some()) else {
         let below =
@@ -269,17 +270,25 @@ fn param(
         let hint = nearest(&entry.key, below).unwrap_or("nothing");
         return Err(format!("the standard has no such parameter; nearest is {hint}"));
     };
+    let writable = matches!(node.access, Access::ReadWrite | Access::WriteOnce);
+    //= TR-106 3.2: a command reads as false, and is carried out when true is written.
+    if node.facts.command && writable {
+        let run = match language::run(&entry.text)? {
+            run @ (Run::Call(_) | Run::Reset) => run,
+            Run::Rust(_) | Run::Agent(_) => {
+                return Err("a command in the shape of a parameter is `call OBJECT METHOD` or `reset`".into());
+            }
+        };
+        let read = ReadBy::Line(Line { source: Src::Const("false"), pipes: &[], otherwise: None });
+        let (name, node) = (entry.key.clone(), node.clone());
+        return Ok(MappedParam { name, node, read, write: WriteBy::Run(run), reason: None });
+    }
+    let rhs = language::rhs(&entry.text)?;
     if rhs.brings.is_some() {
         return Err("the standard gives its type".into());
     }
-    let writable = matches!(node.access, Access::ReadWrite | Access::WriteOnce);
-    // A command reads as false whatever its line says, and triggers an action when it is written.
-    let triggers = node.facts.command && writable;
-    let (read, write) = match (&rhs.read.source, gate || triggers) {
-        (Src::Const(_), true) if triggers && rhs.stored.is_none() => {
-            return Err("a command wants what it does: `const false <- rust …`".into());
-        }
-        (Src::Const(_), true) if !triggers => (ReadBy::Line(rhs.read), WriteBy::Same),
+    let (read, write) = match &rhs.read.source {
+        Src::Const(_) if gate => (ReadBy::Line(rhs.read), WriteBy::Same),
         _ => ways(&rhs, writable, &entry.key)?,
     };
     Ok(MappedParam { name: entry.key.clone(), node: node.clone(), read, write, reason: rhs.reason })

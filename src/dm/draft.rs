@@ -6,6 +6,7 @@ use super::edit::{Change, Conflict, Edit};
 use super::error::Refusal;
 use super::eval::boolean;
 use super::line::{Line, Pipe, Src, Step};
+use super::read::Counts;
 use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use super::view::{At, KEPT};
@@ -30,6 +31,8 @@ pub struct Draft {
     /// What is to be called once the change is made and its answer has left, each as a key such as
     /// `ubus:network.interface.wan renew`.
     pub calls: Vec<Box<str>>,
+    /// Objects whose counters begin at zero, and what these are.
+    pub resets: Vec<(Box<str>, Counts)>,
     /// A setter says that it kept what was written in a form that does not give it back, such as a password's hash.
     pub sealed: bool,
 }
@@ -44,6 +47,7 @@ impl Draft {
             aliased: Vec::new(),
             gone: Vec::new(),
             calls: Vec::new(),
+            resets: Vec::new(),
             sealed: false,
         }
     }

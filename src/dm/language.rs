@@ -55,7 +55,7 @@ pub fn rhs(text: &str) -> Result<Rhs, String> {
     Ok(Rhs { read, stored, read_only, brings, reason })
 }
 
-/// Reads what a command does: `call OBJECT METHOD [; …]`, `rust NAME` or `agent NAME`.
+/// Reads what a command does: `call OBJECT METHOD [; …]`, `reset`, `rust NAME` or `agent NAME`.
 pub fn run(text: &str) -> Result<Run, String> {
     let text = text.split(" -- ").next().unwrap_or_default().trim();
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -69,9 +69,10 @@ pub fn run(text: &str) -> Result<Run, String> {
                 calls.iter().map(|call| self::text(&format!("ubus:{call}"))).collect();
             Ok(Run::Call(texts?.leak()))
         }
+        "reset" if rest.is_empty() => Ok(Run::Reset),
         "rust" if name(rest) => Ok(Run::Rust(leak(rest))),
         "agent" if name(rest) => Ok(Run::Agent(leak(rest))),
-        _ => Err("a command is `call OBJECT METHOD`, `rust NAME` or `agent NAME`".into()),
+        _ => Err("a command is `call OBJECT METHOD`, `reset`, `rust NAME` or `agent NAME`".into()),
     }
 }
 

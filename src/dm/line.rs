@@ -176,4 +176,6 @@ pub enum Run {
     Rust(&'static str),
     /// `agent name`: the agent itself, which answers now or when it is done.
     Agent(&'static str),
+    /// `reset`: the counters of the object begin at zero.
+    Reset,
 }

@@ -6,9 +6,9 @@
 use super::error::{Error, Refusal};
 use super::line::Run;
 use super::path::Pattern;
-use super::read::Place;
+use super::read::{COUNTERS, MAX_RESET, Place};
 use super::schema::{Argument, Arguments, Command};
-use super::source::Stop;
+use super::source::{Source, Stop};
 use super::value::Invalid;
 use super::view::{At, KEPT, View};
 use super::write::{Draft, NoPlan, Planner};
@@ -78,8 +78,24 @@ impl Planner<'_> {
                 Ok(Operated::Planned(function(&here, &inputs, &mut self.draft)?))
             }
             (Run::Rust(name), None) => Err(Refusal::Backend(format!("no function {name}")).into()),
-            (Run::Call(calls), _) => {
-                for call in calls {
+            (Run::Call(_) | Run::Reset, _) => {
+                self.carry_out(view, &place, &command.run)?;
+                Ok(Operated::Planned(Arguments::new()))
+            }
+        }
+    }
+
+    /// Plans a command that takes nothing and gives nothing: methods to be called, or counters to be reset.
+    pub(super) fn carry_out<'s>(
+        &mut self,
+        view: &View<'s>,
+        place: &Place<'s>,
+        run: &Run,
+    ) -> Result<(), Stop> {
+        let here = At { view, object: place.object, row: place.row.as_ref() };
+        match run {
+            Run::Call(calls) => {
+                for call in *calls {
                     let text = here.text(call)?;
                     // A place that could not be filled must not become a call of something else.
                     if text.split([' ', '.']).any(str::is_empty) {
@@ -87,8 +103,21 @@ impl Planner<'_> {
                     }
                     self.draft.calls.push(text.into());
                 }
-                Ok(Operated::Planned(Arguments::new()))
+                Ok(())
             }
+            Run::Reset => {
+                let counts = view.counters(place)?;
+                let before = match view.snapshot.peek(COUNTERS) {
+                    Some(Source::Ready(all)) if all.get(&place.path).is_none() => all.entries().len(),
+                    Some(_) | None => 0,
+                };
+                if before + self.draft.resets.len() >= MAX_RESET {
+                    return Err(Refusal::Exhausted("objects whose counters were reset".into()).into());
+                }
+                self.draft.resets.push((place.path.to_string().into(), counts));
+                Ok(())
+            }
+            Run::Rust(name) | Run::Agent(name) => Err(Refusal::Backend(format!("no command {name}")).into()),
         }
     }
 }
@@ -156,7 +185,13 @@ fn is_named(argument: &Argument, name: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::dm::instance::Instances;
+    use crate::dm::line::{Line, Src};
+    use crate::dm::schema::{Flags, How, Known, Model, Notify, Object, Param, Write};
+    use crate::dm::source::Snapshot;
+    use crate::dm::tree::Tree;
     use crate::dm::value::{Syntax, Type};
+    use crate::dm::write::{Policy, Wish};
 
     const INPUTS: &[Argument] = &[
         Argument { name: "Host", syntax: Syntax::plain(Type::String), mandatory: true, assumed: None },
@@ -205,6 +240,56 @@ mod tests {
             let want = want.map(given).map_err(|why| Refusal::InvalidArguments(why.into()));
             assert_eq!(got, want, "{text}");
         }
+    }
+
+    //= TR-106 3.2: a command reads as false, and is carried out when true is written.
+    //= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.
+    #[test]
+    fn counters_are_reset_by_true_alone_and_of_no_more_objects_than_the_bound() {
+        const fn param(name: &'static str, base: Type, reads: &'static Line, write: Write) -> Param {
+            let flags = Flags { command: matches!(write, Write::Run(_)), ..NO_FLAGS };
+            Param { name, syntax: Syntax::plain(base), flags, read: How::Line(reads), write, reason: None }
+        }
+        const fn line(value: &'static str) -> Line {
+            Line { source: Src::Const(value), pipes: &[], otherwise: None }
+        }
+        const NO_FLAGS: Flags = Flags {
+            hidden: false,
+            secured: false,
+            command: false,
+            forced_inform: false,
+            known: Known::All,
+            once: false,
+            notify: Notify::Normal,
+        };
+        const FALSE: Line = line("false");
+        const SENT: Line = line("5");
+        const PARAMS: &[Param] = &[
+            param("Sent", Type::UnsignedLong, &SENT, Write::No),
+            param("Reset", Type::Boolean, &FALSE, Write::Run(Run::Reset)),
+        ];
+        let objects = vec![Object { params: PARAMS, ..Object::bare("Device.", "x") }];
+        let model = Model::new(objects, &[], &[]).unwrap();
+        let reset = |others: usize, known: &[&str], value: &str| {
+            let paths =
+                (0..others).map(|n| format!("Device.{n}.")).chain(known.iter().map(|path| (*path).into()));
+            let mut snapshot = Snapshot::default();
+            snapshot
+                .supply(COUNTERS, Source::ready(Tree::map(paths.map(|path| (path, Tree::Map(Vec::new()))))));
+            let policy = Policy { keep_secret_on_empty: true };
+            let mut planner = Planner::new(&model, &snapshot, &Instances::default(), policy);
+            let wish = Wish { path: "Device.Reset".into(), value: value.into(), said: None };
+            planner.set(&[wish]).map(|()| planner.finish().resets)
+        };
+        let done = || Ok(vec![("Device.".into(), vec![("Sent", 5)])]);
+        assert_eq!(reset(MAX_RESET - 1, &[], "true"), done());
+        assert_eq!(reset(MAX_RESET - 1, &["Device."], "1"), done());
+        assert_eq!(reset(0, &[], "false"), Ok(Vec::new()));
+        let full = Refusal::Exhausted("objects whose counters were reset".into());
+        assert_eq!(
+            reset(MAX_RESET, &[], "true"),
+            Err(NoPlan::Refused(vec![Error::new("Device.Reset", full)]))
+        );
     }
 
     #[test]

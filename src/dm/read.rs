@@ -15,6 +15,11 @@ use std::rc::Rc;
 
 /// The source of what counters were when they were reset: by the paths of their objects, by their names.
 pub const COUNTERS: &str = "agent:counters";
+/// Most objects whose counters were reset; one more is refused.
+pub const MAX_RESET: usize = 256;
+
+/// What the counters of one object were.
+pub type Counts = Vec<(&'static str, u64)>;
 
 /// An object that is there: a single one or a row.
 #[derive(Clone)]
@@ -277,10 +282,7 @@ impl<'s> View<'s> {
 
     /// A counter less what it was when it was reset; one that is below that has begun anew.
     fn since_reset(&self, place: &Place<'s>, param: &'s Param, text: Cow<'s, str>) -> Cow<'s, str> {
-        let commands = self.model.objects().get(place.object).map_or(&[][..], |object| object.commands);
-        let Some(Source::Ready(all)) = self.snapshot.peek(COUNTERS).filter(|_| !commands.is_empty()) else {
-            return text;
-        };
+        let Some(Source::Ready(all)) = self.snapshot.peek(COUNTERS) else { return text };
         let was =
             all.get(&place.path).and_then(|counts| counts.str(param.name)).and_then(|was| was.parse().ok());
         match (was, text.parse::<u64>()) {
@@ -290,7 +292,7 @@ impl<'s> View<'s> {
     }
 
     /// The numbers of an object as its sources have them, reset or not.
-    pub fn counters(&self, place: &Place<'s>) -> Result<Vec<(&'static str, u64)>, Stop> {
+    pub fn counters(&self, place: &Place<'s>) -> Result<Counts, Stop> {
         let (mut out, mut wait) = (Vec::new(), false);
         for param in self.model.objects().get(place.object).map_or(&[][..], |object| object.params) {
             match self.raw(place, param) {

@@ -85,6 +85,8 @@ pub enum Write {
     Stored(&'static Line),
     /// By a function.
     Rust(WriteFn),
+    /// By carrying a command out.
+    Run(Run),
     /// The row's alias.
     Alias,
 }

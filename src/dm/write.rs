@@ -8,7 +8,7 @@ use super::error::{Error, Refusal};
 use super::instance::Instances;
 use super::path::Pattern;
 use super::pending::Kept;
-use super::read::{Node, Place};
+use super::read::{Counts, Node, Place};
 use super::run::{self, Halt};
 use super::schema::{Audience, Model, Param, Write};
 use super::source::{Snapshot, Stop};
@@ -52,6 +52,8 @@ pub struct Plan {
     /// What is to be called once the change is made and its answer has left, such as
     /// `ubus:network.interface.wan renew`.
     pub calls: Vec<Box<str>>,
+    /// Objects whose counters begin at zero when the change is made, by their paths, and what these were.
+    pub resets: Vec<(Box<str>, Counts)>,
 }
 
 impl Plan {
@@ -123,6 +125,7 @@ impl<'m> Planner<'m> {
         let changed = self.instances.borrow_mut().take_dirty() || self.renumbered;
         self.plan.edits = self.draft.edits;
         self.plan.calls = self.draft.calls;
+        self.plan.resets = self.draft.resets;
         self.plan.replaced = self.replaced;
         self.plan.instances = changed.then(|| self.instances.borrow().clone());
         self.plan
@@ -336,6 +339,9 @@ impl<'m> Planner<'m> {
     pub(super) fn written(&mut self, view: &View<'_>, set: &Set) -> Result<(), Stop> {
         let (place, at) = parameter(view, &set.path)?;
         let param = view.param(&place, at)?;
+        if let Write::Run(run) = &param.write {
+            return self.carry_out(view, &place, run);
+        }
         let here = At { view, object: place.object, row: place.row.as_ref() };
         let draft = &mut self.draft;
         if let (Some(row), false) = (here.row.filter(|row| row.pending), matches!(param.write, Write::Alias))
@@ -351,7 +357,7 @@ impl<'m> Planner<'m> {
             };
         }
         match (&param.read, &param.write) {
-            (_, Write::No) => Err(Refusal::NotWritable.into()),
+            (_, Write::No | Write::Run(_)) => Err(Refusal::NotWritable.into()),
             (_, Write::Rust(function)) => function(&here, &set.value, draft),
             (_, Write::Stored(line)) => here.write(line, &set.value, draft),
             (super::schema::How::Line(line), Write::Same) => here.write(line, &set.value, draft),

@@ -11,9 +11,9 @@ mod server;
 
 pub use client::{
     add_requested, add_sent, client_dns, client_enable, client_interface, client_lease_remaining,
-    client_lease_status, client_renew, client_routers, client_status, delete_client, delete_requested,
-    delete_sent, requested_value, set_client_enable, set_client_interface, set_requested_enable,
-    set_requested_order, set_requested_tag, set_sent_enable, set_sent_tag, set_sent_value,
+    client_lease_status, client_routers, client_status, delete_client, delete_requested, delete_sent,
+    requested_value, set_client_enable, set_client_interface, set_requested_enable, set_requested_order,
+    set_requested_tag, set_sent_enable, set_sent_tag, set_sent_value,
 };
 pub use items::{
     add_option, add_static, delete_option, set_option_enable, set_option_tag, set_option_value,

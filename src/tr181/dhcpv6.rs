@@ -4,8 +4,8 @@ mod client;
 mod server;
 
 pub use client::{
-    add_sent, addresses, delete_client, delete_sent, enable, interface, prefixes, renew, set_addresses,
-    set_enable, set_interface, set_prefixes, set_sent_enable, set_sent_tag, set_sent_value, status,
+    add_sent, addresses, delete_client, delete_sent, enable, interface, prefixes, set_addresses, set_enable,
+    set_interface, set_prefixes, set_sent_enable, set_sent_tag, set_sent_value, status,
 };
 
 pub use super::dhcpv4::lease_active;

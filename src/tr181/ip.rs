@@ -335,8 +335,3 @@ pub fn delete_interface(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> 
     }
     Ok(())
 }
-
-/// Takes the interface down and up again, once the answer has left.
-pub fn reset(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    netdev::restart(at, draft)
-}

@@ -113,12 +113,3 @@ pub fn last_change<'s>(at: &At<'_, 's>, device: &str) -> Value<'s> {
     }
     Ok(at.tree("agent:state")?.and_then(|state| state.str("listening")).map(Cow::Borrowed))
 }
-
-/// Has netifd take the row's interface down and up again.
-pub fn restart(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
-    let name = at.bound()?.name;
-    for method in ["down", "up"] {
-        draft.calls.push(format!("ubus:network.interface.{name} {method}").into());
-    }
-    Ok(())
-}

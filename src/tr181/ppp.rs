@@ -285,8 +285,3 @@ pub fn local_identifier<'s>(at: &At<'_, 's>) -> Value<'s> {
 pub fn remote_identifier<'s>(at: &At<'_, 's>) -> Value<'s> {
     identifier(state(at)?.and_then(|state| state.get("data")).and_then(|data| data.str("llremote")))
 }
-
-/// Takes the interface down and up again, once the answer has left.
-pub fn reset(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    super::netdev::restart(at, draft)
-}

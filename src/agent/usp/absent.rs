@@ -98,14 +98,6 @@ impl Agent {
         Source::Absent
     }
 
-    pub(super) fn counters(&self) -> Option<Source> {
-        None
-    }
-
-    pub(super) fn look_at_counters(&mut self, _: &mut Running) -> Step {
-        Step::Over
-    }
-
     pub(super) fn notice(&mut self, _: &mut Running) -> Step {
         Step::Over
     }

@@ -7,7 +7,6 @@
 mod audit;
 mod boot;
 mod challenge;
-mod counters;
 mod departure;
 mod facts;
 pub(super) mod known;
@@ -68,8 +67,6 @@ pub struct Usp {
     commands: operate::Commands,
     /// What controllers are told without asking.
     notices: notify::Notices,
-    /// What counters were when they were reset.
-    counters: counters::Counters,
 }
 
 /// A link that stands.

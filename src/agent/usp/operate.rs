@@ -4,7 +4,6 @@
 //! end. Reboot and reset wait until the answer had time to leave.
 
 use super::challenge::{Challenges, Trial};
-use super::counters::{self, Counters, Counts};
 use super::{Ask, audit};
 use crate::agent::diag::{self, Prepared, Whose};
 use crate::agent::job::{Done, Running, Step};
@@ -55,7 +54,6 @@ pub(in crate::agent) enum Deed {
     Timer(String, u64),
     Cancel(String),
     OnBoard(String),
-    Reset(String, Counts),
     Reconnect(String),
     /// It is done already: its section and results.
     Complete(String, Arguments),
@@ -95,9 +93,7 @@ impl Agent {
         };
         let planned = self.plan(running, |planner| {
             let calls = operate::operate(planner, rights, asked).map_err(|Waits| NoPlan::Wait)?;
-            let counters = &self.usp.counters;
-            let mut desk =
-                Desk { ask, asked, hall: &hall, kept: &kept, counters, taken: 0, deeds: Vec::new() };
+            let mut desk = Desk { ask, asked, hall: &hall, kept: &kept, taken: 0, deeds: Vec::new() };
             let begun = match calls {
                 Err(fault) => Err(fault),
                 Ok(calls) => {
@@ -163,7 +159,6 @@ impl Agent {
                 Deed::Cancel(section) => self.cancel(&section),
                 Deed::OnBoard(section) => self.tell_on_board(&section),
                 Deed::Reconnect(section) => self.reconnect(&section),
-                Deed::Reset(object, counts) => self.usp.counters.reset(&object, counts),
                 Deed::Complete(section, results) => self.complete(&section, Ok(results)),
                 Deed::Trial(trial) => self.tried(trial),
             }
@@ -286,8 +281,6 @@ pub(super) struct Desk<'a> {
     pub hall: &'a Hall<'a>,
     /// The rows that are kept before.
     kept: &'a Tree,
-    /// Those that were reset before.
-    counters: &'a Counters,
     taken: usize,
     pub deeds: Vec<Deed>,
 }
@@ -331,14 +324,6 @@ impl Desk<'_> {
             },
             "reconnect_broker" => match section(planner, BROKERS, &call.object)? {
                 Some(section) => done(self, Deed::Reconnect(section)),
-                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
-            },
-            "reset_counters" => match look(planner, |view| counters::counts(view, &call.object))? {
-                Some(_) if !self.counters.has_room(&call.object) => Ok(Begun::Failed(Fault::new(
-                    RESOURCES_EXCEEDED,
-                    "counters of too many objects were reset",
-                ))),
-                Some(counts) => done(self, Deed::Reset(call.object, counts)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },
             "request_challenge" => self.request_challenge(planner, &inputs),

@@ -266,12 +266,6 @@ pub fn client_lease_remaining<'s>(at: &At<'_, 's>) -> Value<'s> {
     Ok(Some((lease - uptime.rem_euclid((lease / 2).max(1))).to_string().into()))
 }
 
-/// `Renew` is carried out as a command; there is nothing to store.
-pub fn client_renew(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name).into());
-    Ok(())
-}
-
 /// Ends the client; its interface stays without a protocol.
 pub fn delete_client(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let bound = at.bound()?;

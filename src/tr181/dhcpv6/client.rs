@@ -263,12 +263,6 @@ pub fn set_prefixes(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(
     draft.set_text(NETWORK, bound.name, "reqprefix", "no")
 }
 
-/// `Renew` is carried out as a command; there is nothing to store.
-pub fn renew(at: &At<'_, '_>, _value: &str, draft: &mut Draft) -> Result<(), Stop> {
-    draft.calls.push(format!("ubus:network.interface.{} renew", at.bound()?.name).into());
-    Ok(())
-}
-
 /// What the client sends: `sendopts`; switched off `cpe_sendopts`.
 fn sent(section: &Tree) -> Vec<Item> {
     let mut items = Vec::new();

@@ -209,7 +209,9 @@ const fn object_access(object: &Object) -> ObjAccessType {
 const fn param_access(param: &Param) -> ParamAccessType {
     match param.write {
         Write::No => ParamAccessType::ParamReadOnly,
-        Write::Same | Write::Stored(_) | Write::Rust(_) | Write::Alias => ParamAccessType::ParamReadWrite,
+        Write::Same | Write::Stored(_) | Write::Rust(_) | Write::Run(_) | Write::Alias => {
+            ParamAccessType::ParamReadWrite
+        }
     }
 }
 

@@ -1,31 +1,25 @@
-//! `Stats.Reset()`: the kernel's counters cannot be set to zero, so what they were then is taken off when they are read.
+//! `Stats.Reset` and `Stats.Reset()`: the kernel's counters cannot be set to zero, so what they were then is taken off when they are read.
 //!
 //! In memory: the kernel's counters begin anew with the boot as well. An interface that is made anew counts from zero;
 //! a counter below what it was has begun anew, and nothing is taken off any more. That is looked for whenever
 //! something has changed.
 
-use crate::agent::Agent;
-use crate::agent::job::{Running, Step};
+use super::Agent;
+use super::job::{Running, Step};
 use crate::dm::path::Pattern;
-use crate::dm::read::Node;
+use crate::dm::read::{Counts, MAX_RESET, Node};
 use crate::dm::run::{self, Halt};
 use crate::dm::source::{Source, Stop};
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
 use crate::sorted::Map;
 
-/// Most objects whose counters were reset; one more is refused.
-pub const MAX_RESET: usize = 256;
-
-/// What the counters of one object were.
-pub(super) type Counts = Vec<(&'static str, u64)>;
-
 /// What the counters of objects were when they were reset, by their paths.
 #[derive(Default)]
 pub(super) struct Counters(Map<Box<str>, Counts>);
 
 /// The counters of an object as the kernel has them; `None` if it is not there.
-pub(super) fn counts(view: &View<'_>, object: &str) -> Result<Option<Counts>, Stop> {
+fn counts(view: &View<'_>, object: &str) -> Result<Option<Counts>, Stop> {
     let Ok(pattern) = Pattern::parse(object) else { return Ok(None) };
     match view.resolve(&pattern)?.as_slice() {
         [Node::Object(place)] => Ok(Some(view.counters(place)?)),
@@ -34,16 +28,11 @@ pub(super) fn counts(view: &View<'_>, object: &str) -> Result<Option<Counts>, St
 }
 
 impl Counters {
-    /// Whether one more object can be reset.
-    pub(super) fn has_room(&self, object: &str) -> bool {
-        self.0.len() < MAX_RESET || self.0.contains_key(object)
-    }
-
-    /// Counts from here.
+    /// Counts from here. One more than there is room for was refused before.
     //= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.
-    pub(super) fn reset(&mut self, object: &str, counts: Counts) {
-        if self.has_room(object) {
-            self.0.insert(object.into(), counts);
+    pub(super) fn reset(&mut self, object: Box<str>, counts: Counts) {
+        if self.0.len() < MAX_RESET || self.0.contains_key(&object) {
+            self.0.insert(object, counts);
         }
     }
 
@@ -63,18 +52,18 @@ impl Counters {
 
 impl Agent {
     /// What is taken off counters when they are read; absent where nothing is.
-    pub(in crate::agent) fn counters(&self) -> Option<Source> {
+    pub(super) fn counters(&self) -> Option<Source> {
         let of = |counts: &Counts| {
             Tree::map(counts.iter().map(|(name, was)| (*name, Tree::from(was.to_string()))))
         };
-        let all = &self.usp.counters.0;
+        let all = &self.counters.0;
         (!all.is_empty())
             .then(|| Source::ready(Tree::map(all.iter().map(|(path, counts)| (path.clone(), of(counts))))))
     }
 
     /// Looks whether counters that were reset have begun anew.
-    pub(in crate::agent) fn look_at_counters(&mut self, running: &mut Running) -> Step {
-        let all = &self.usp.counters.0;
+    pub(super) fn look_at_counters(&mut self, running: &mut Running) -> Step {
+        let all = &self.counters.0;
         let looked = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
             let (mut now, mut wait) = (Vec::new(), false);
             for object in all.keys() {
@@ -88,7 +77,7 @@ impl Agent {
             if wait { Err(Stop::Wait) } else { Ok(now) }
         });
         match looked {
-            Ok(now) => self.usp.counters.forget(now),
+            Ok(now) => self.counters.forget(now),
             Err(Halt::Need(keys)) => return Step::Need(keys),
             Err(Halt::Refused(_)) => {}
         }
@@ -103,8 +92,8 @@ mod tests {
     #[test]
     fn a_counter_that_has_begun_anew_is_forgotten_and_no_other() {
         let mut counters = Counters::default();
-        counters.reset("a.", vec![("Sent", 10), ("Errors", 0), ("Received", 5)]);
-        counters.reset("b.", vec![("Sent", 1)]);
+        counters.reset("a.".into(), vec![("Sent", 10), ("Errors", 0), ("Received", 5)]);
+        counters.reset("b.".into(), vec![("Sent", 1)]);
         counters.forget(vec![
             ("a.".into(), Some(vec![("Sent", 9), ("Errors", 0), ("Received", 5)])),
             ("b.".into(), None),
@@ -113,15 +102,5 @@ mod tests {
         assert!(!counters.0.contains_key("b."));
         counters.forget(vec![("a.".into(), Some(Vec::new()))]);
         assert!(counters.0.is_empty());
-    }
-
-    #[test]
-    fn as_many_objects_as_there_is_room_for_can_be_reset() {
-        let mut counters = Counters::default();
-        for number in 0..MAX_RESET {
-            assert!(counters.has_room("new."));
-            counters.reset(&format!("{number}."), vec![("Sent", 1)]);
-        }
-        assert!(!counters.has_room("new.") && counters.has_room("1."));
     }
 }
