@@ -15,8 +15,10 @@ use agent::Bench;
 use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, TOPIC, id};
 use cpeagent::agent::Event;
 use cpeagent::io::disk::Disk;
+use cpeagent::usp::msg::Answer;
 use cpeagent::usp::mtp::{LinkCommand, LinkEvent, NOT_A_RECORD};
 use cpeagent::usp::pb;
+use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
 use cpeagent::usp::record;
@@ -78,16 +80,11 @@ fn a_link_that_stands_is_greeted_before_anything_else() {
     let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
     let record = one.record(&mut bench);
     assert_eq!((record.from_id.as_str(), record.to_id.as_str()), (OWN, CONTROLLER));
-    assert!(
-        matches!(record.record_type, Some(pb::record::record::RecordType::WebsocketConnect(_))),
-        "{record:?}"
-    );
+    assert!(matches!(record.record_type, Some(RecordType::WebsocketConnect(_))), "{record:?}");
     let mut broker = Controller::mqtt(&mut bench, 2);
     let record = broker.record(&mut bench);
     assert_eq!(record.to_id, MQTT);
-    let Some(pb::record::record::RecordType::MqttConnect(connect)) = record.record_type else {
-        panic!("{record:?}")
-    };
+    let Some(RecordType::MqttConnect(connect)) = record.record_type else { panic!("{record:?}") };
     assert_eq!((connect.version, connect.subscribed_topic.as_str()), (1, TOPIC));
     // A Disconnect starts anew.
     one.send(&mut bench, record::disconnect(&id(OWN), &id(CONTROLLER), 0));
@@ -207,6 +204,50 @@ fn an_answer_over_mqtt_goes_to_the_response_topic() {
     assert_eq!(broker.topic.as_deref(), Some("answers"));
 }
 
+//= TR-369 R-MQTT.26a: without a reply-to there is no way back.
+//= TR-369 R-MTP.8: who said goodbye, or was told it, gets a Connect record before anything else.
+#[test]
+fn a_record_that_is_not_served_is_answered_where_the_way_back_is_known_and_after_a_connect() {
+    let holds = |record: pb::record::Record| match record.record_type {
+        Some(RecordType::MqttConnect(_)) => "connect",
+        Some(RecordType::NoSessionContext(_)) => "error",
+        Some(RecordType::Disconnect(_)) => "disconnect",
+        other => panic!("{other:?}"),
+    };
+    let session = RecordType::SessionContext(pb::record::SessionContextRecord::default());
+    let session = pb::record::Record {
+        version: "1.4".into(),
+        to_id: OWN.into(),
+        from_id: MQTT.into(),
+        record_type: Some(session),
+        ..pb::record::Record::default()
+    };
+    let ask = || Answer::request(set("Device.WiFi.SSID.1.", "SSID", "x")).into_msg("m1");
+    let wrong = || record::wrap("x", &id(OWN), &id(MQTT), ask());
+    let bye = || record::disconnect(&id(OWN), &id(MQTT), 0);
+    let mut bench = bench();
+    let mut broker = Controller::mqtt(&mut bench, 2);
+    assert_eq!(holds(broker.record(&mut bench)), "connect");
+    for (said, want) in [
+        (wrong(), &["error"][..]),
+        (bye(), &[]),
+        (wrong(), &["connect", "error"]),
+        (session.encode_to_vec(), &["disconnect"]),
+        (wrong(), &["connect", "error"]),
+    ] {
+        let nowhere = LinkEvent::Record { link: 2, bytes: said.clone(), reply_to: None };
+        if said != bye() {
+            bench.event(Event::Link(nowhere));
+            assert!(broker.nothing(&mut bench), "{want:?}");
+        }
+        broker.send(&mut bench, said);
+        for want in want {
+            assert_eq!(holds(broker.record(&mut bench)), *want);
+        }
+        assert!(broker.nothing(&mut bench), "{want:?}");
+    }
+}
+
 //= TR-369 R-MSG.0: also where the answer is longer than the broker takes.
 #[test]
 fn an_answer_that_a_broker_does_not_take_is_told_as_an_error() {
@@ -281,6 +322,6 @@ fn a_program_that_ends_says_goodbye_to_whom_it_greeted() {
     one.record(&mut bench);
     bench.commands = bench.agent.as_mut().unwrap().farewell();
     let record = one.record(&mut bench);
-    assert!(matches!(record.record_type, Some(pb::record::record::RecordType::Disconnect(_))), "{record:?}");
+    assert!(matches!(record.record_type, Some(RecordType::Disconnect(_))), "{record:?}");
     assert!(bench.commands.is_empty());
 }

@@ -145,6 +145,7 @@ fn ended(bench: &mut Bench) -> Vec<(String, String, Result<Vec<String>, u32>)> {
             }
             Ended::CmdFailure(failure) => Err(failure.err_code),
         };
+        assert!(complete.obj_path.ends_with('.') && !complete.command_name.contains('.'));
         out.push((format!("{}{}", complete.obj_path, complete.command_name), complete.command_key, result));
     }
     out

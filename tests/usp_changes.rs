@@ -428,6 +428,12 @@ fn a_delete_removes_rows_or_tells_why_not() {
         (true, vec!["Device.WiFi.SSID."], vec!["failure 7024".into()], 0),
         (true, vec!["Device.WiFi.SSID.1.SSID"], vec!["failure 7008".into()], 0),
         (true, vec!["Device.Hosts.Host.1."], vec!["failure 7024".into()], 0),
+        (
+            false,
+            vec![ssid, "Device.Hosts.Host.1."],
+            vec!["error 7024".into(), "Device.Hosts.Host.1. 7024".into()],
+            0,
+        ),
     ] {
         let (outcome, plan) = router.delete(&all, partial, &paths);
         assert_eq!(told(outcome), want, "{paths:?}");

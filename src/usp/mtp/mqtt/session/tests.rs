@@ -69,6 +69,42 @@ fn a_connection_comes_up_by_connack_and_suback() {
     assert_eq!(session.details(), want);
 }
 
+//= TR-369 R-MQTT.7
+//= TR-369 R-MQTT.14
+#[test]
+fn what_is_asked_of_the_broker_is_what_was_set_as_far_as_its_version_can_say_it() {
+    let sent = |wanted: Mqtt| written(&mut Session::new(wanted, VecDeque::new())).remove(0);
+    let own = [("usp-endpoint-id", "os::012345-agent")];
+    let plain = |version, client_id| Connect {
+        client_id,
+        keep_alive: 60,
+        clean: true,
+        receive_maximum: RECEIVE_MAXIMUM,
+        user: if version == V5 { &own } else { &[] },
+        ..Connect::default()
+    };
+    let named = |version| Mqtt { client_id: Some("cpe".into()), clean: false, ..wanted(version) };
+    let lasting = |version| Connect { clean: false, ..plain(version, "cpe") };
+    for version in [V5, V311] {
+        assert_eq!(sent(named(version)), packet::connect(version, &lasting(version)), "as it was set");
+        for (seconds, told) in [(1, 1), (65_535, 65_535), (65_536, 65_535)] {
+            let wanted = Mqtt { keep_alive: std::time::Duration::from_secs(seconds), ..named(version) };
+            let want = Connect { keep_alive: told, ..lasting(version) };
+            assert_eq!(sent(wanted), packet::connect(version, &want), "{seconds} s");
+        }
+        let wanted = Mqtt { password: Some(crate::secret::Secret::new("pw")), ..named(version) };
+        let told = (version == V5).then_some("pw");
+        let want = Connect { password: told, ..lasting(version) };
+        assert_eq!(sent(wanted.clone()), packet::connect(version, &want), "a password by itself");
+        let wanted = Mqtt { username: Some("u".into()), ..wanted };
+        let want = Connect { username: Some("u"), password: Some("pw"), ..lasting(version) };
+        assert_eq!(sent(wanted), packet::connect(version, &want), "with a user");
+    }
+    // Without a name for it there is nothing to come back to.
+    let nameless = Mqtt { clean: false, ..wanted(V5) };
+    assert_eq!(sent(nameless), packet::connect(V5, &plain(V5, "")));
+}
+
 //= TR-369 R-MQTT.16
 //= TR-369 R-MQTT.17
 #[test]
