@@ -5,7 +5,10 @@
 //! `enumeration`, `fixed32`, `uint64`, `map` (of texts), `message(Type)`, `messages(Type)` (repeated), `oneof(Type)`.
 
 use crate::sorted::Map;
-use crate::usp::wire::{Broken, Fields, Writer};
+use crate::usp::wire::{Broken, Fields, MAX_FIELDS, Writer};
+
+/// Most fields of a message on all levels together: an empty message of two octets takes dozens in memory.
+pub const MAX_ALL_FIELDS: usize = 4 * MAX_FIELDS;
 
 /// Texts by texts.
 pub type Texts = Map<String, String>;
@@ -37,8 +40,10 @@ pub trait Write {
 
 /// Fills a message from its octets. Unknown fields are skipped, a repeated message or oneof is continued, and of any
 /// other field that stands twice the last one counts, as protobuf has it. How deep messages nest the schema bounds.
-pub fn fill(message: &mut dyn Read, octets: &[u8]) -> Result<(), Broken> {
+/// `left` is how many fields there may be, [`MAX_ALL_FIELDS`] at first.
+pub fn fill(message: &mut dyn Read, octets: &[u8], left: &mut usize) -> Result<(), Broken> {
     for field in Fields::of(octets) {
+        *left = left.checked_sub(1).ok_or(Broken("more fields than a message may have"))?;
         let (number, value) = field?;
         match message.slot(number) {
             None => {}
@@ -52,10 +57,10 @@ pub fn fill(message: &mut dyn Read, octets: &[u8]) -> Result<(), Broken> {
             Some(Slot::Uint64(number)) => *number = value.varint()?,
             Some(Slot::Map(texts)) => {
                 let mut entry = Entry::default();
-                fill(&mut entry, value.bytes()?)?;
+                fill(&mut entry, value.bytes()?, left)?;
                 texts.insert(entry.key, entry.value);
             }
-            Some(Slot::Message(inner)) => fill(inner, value.bytes()?)?,
+            Some(Slot::Message(inner)) => fill(inner, value.bytes()?, left)?,
         }
     }
     Ok(())
@@ -117,7 +122,8 @@ macro_rules! message {
             /// Reads it from octets; refuses what is not protobuf and fields of another type.
             pub fn decode(octets: &[u8]) -> Result<$name, $crate::usp::wire::Broken> {
                 let mut message = $name::default();
-                $crate::usp::pb::schema::fill(&mut message, octets)?;
+                let mut left = $crate::usp::pb::schema::MAX_ALL_FIELDS;
+                $crate::usp::pb::schema::fill(&mut message, octets, &mut left)?;
                 Ok(message)
             }
 
@@ -327,7 +333,7 @@ mod tests {
     use crate::usp::pb::operate_resp::{OperationResult, operation_result};
     use crate::usp::pb::record::session_context_record::PayloadSarState;
     use crate::usp::pb::record::{Record, SessionContextRecord, record::RecordType};
-    use crate::usp::pb::{Get, GetResp, GetSupportedDm, Header, OperateResp, Register};
+    use crate::usp::pb::{Get, GetResp, GetSupportedDm, Header, OperateResp, Register, Set};
 
     //= TR-369 R-ENC.0, R-MSG.5: messages follow the schema of version 1.4.
     //= TR-369 R-ENC.1: Records follow the schema of version 1.4.
@@ -424,5 +430,19 @@ mod tests {
             assert!(Get::decode(octets).is_err(), "{octets:02x?}");
         }
         assert!(Register::decode(b"\x12\x02\x0a\x01").is_err(), "cut off one level down");
+    }
+
+    #[test]
+    fn messages_in_messages_are_bounded_over_all_levels() {
+        // Messages in messages: each holds a thousand empty ones.
+        let inner = b"\x12\0".repeat(999);
+        let mut outer = Vec::new();
+        for (count, taken) in [(40, true), (41, false)] {
+            while outer.len() < count * (inner.len() + 3) {
+                outer.extend_from_slice(b"\x12\xce\x0f");
+                outer.extend_from_slice(&inner);
+            }
+            assert_eq!(Set::decode(&outer).is_ok(), taken, "{count}");
+        }
     }
 }
