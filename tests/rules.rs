@@ -63,6 +63,21 @@ fn what_may_find_nothing_is_an_empty_answer_and_a_row_that_is_not_there_is_none(
     }
 }
 
+// sysntpd of OpenWrt reads the section `ntp` alone.
+#[test]
+fn the_client_and_the_server_of_time_are_the_section_that_sysntpd_reads() {
+    const SYSTEM: &str = "/etc/config/system";
+    let mut bench = Bench::new("wr4000-25.12");
+    let text = bench.text(SYSTEM).unwrap();
+    bench.disk.put(SYSTEM, &format!("config timeserver 'first'\n\tlist server 'x.example'\n\n{text}"));
+    bench.start();
+    bench.informed();
+    for table in ["Client", "Server"] {
+        assert_eq!(value(&mut bench, &format!("Device.Time.{table}NumberOfEntries")), "1");
+    }
+    assert!(value(&mut bench, "Device.Time.Client.1.Servers").starts_with("0.openwrt.pool.ntp.org,"));
+}
+
 //= RFC 2131 4.4.5: a client renews at half of its lease, so no more than that has ever passed.
 #[test]
 fn what_is_left_of_a_lease_is_counted_from_the_last_renewal() {

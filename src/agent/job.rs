@@ -9,7 +9,7 @@ use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::read::Counts;
 use crate::dm::schema::Audience;
-use crate::dm::source::{Snapshot, Source};
+use crate::dm::source::{Former, Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::dm::write::{NoPlan, Plan, Planner, Policy, Wish};
 use crate::sorted::Set;
@@ -112,6 +112,8 @@ pub(super) struct Committing {
     pub(super) calls: Vec<Box<str>>,
     /// Counters that begin at zero with it.
     resets: Vec<(Box<str>, Counts)>,
+    /// What sections were, of packages whose services do not know it yet.
+    former: Arc<Vec<Former>>,
     /// Diagnostics that it starts or ends.
     pub(super) touched: Touched,
     pub(super) done: Done,
@@ -295,6 +297,7 @@ impl Agent {
             keep,
             calls: plan.calls,
             resets: plan.resets,
+            former: plan.former,
             touched,
             done,
         };
@@ -324,6 +327,7 @@ impl Agent {
                     self.configure_first(&committing.done);
                 }
                 self.unannounced.extend(packages);
+                self.former = committing.former.clone();
                 if let Some(manager) = committing.keep.take() {
                     self.guard(manager);
                 }

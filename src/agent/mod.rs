@@ -29,7 +29,7 @@ use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::read::COUNTERS;
 use crate::dm::schema::Model;
-use crate::dm::source::{Snapshot, Source};
+use crate::dm::source::{Former, Snapshot, Source};
 use crate::dm::tree::Tree;
 use crate::rng::Rng;
 use crate::sorted::{Map, Set};
@@ -41,6 +41,7 @@ use job::{Job, Running};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long after services were told a read prefers what is stored to what they show.
@@ -187,6 +188,8 @@ pub struct Agent {
     unannounced: Set<Box<str>>,
     /// Packages whose services were told, until when reads prefer what is stored.
     settling: Map<Box<str>, Instant>,
+    /// What sections of both were before, as the services may still know them.
+    former: Arc<Vec<Former>>,
     /// When the watched parameters are to be read again.
     look: Option<Instant>,
     /// When settings that could not be read are tried again.
@@ -234,6 +237,7 @@ impl Agent {
             running: None,
             unannounced: Set::new(),
             settling: Map::new(),
+            former: Arc::default(),
             look: None,
             configure_at: None,
             unconfigured: None,
@@ -302,6 +306,10 @@ impl Agent {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
         self.settling.retain(|_, until| *until > now.at);
+        if !self.former.is_empty() {
+            let unapplied = self.unapplied();
+            Arc::make_mut(&mut self.former).retain(|(source, _)| unapplied.contains(source));
+        }
         if !matches!(event, Event::NotKept(_)) {
             // All actions were carried out, the saving of numbers too.
             self.instances.borrow_mut().kept();
@@ -480,12 +488,18 @@ impl Agent {
         self.now.wall.map(|wall| wall.plus(self.reading_skew))
     }
 
+    /// Packages that were committed and whose services have not, or not for long, been told.
+    fn unapplied(&self) -> Set<Box<str>> {
+        let unannounced = self.unannounced.iter().map(|package| format!("uci:{package}").into());
+        self.settling.keys().cloned().chain(unannounced).collect()
+    }
+
     /// An empty snapshot of now, with what the agent itself knows.
     fn snapshot(&self) -> Snapshot {
         let wall = self.calendar();
         let mut snapshot = Snapshot::new(Now { wall, ..self.now });
-        snapshot.unapplied = self.settling.keys().cloned().collect();
-        snapshot.unapplied.extend(self.unannounced.iter().map(|package| format!("uci:{package}").into()));
+        snapshot.unapplied = self.unapplied();
+        snapshot.former = Arc::clone(&self.former);
         for (key, tree) in self.state.sources() {
             snapshot.supply(key, Source::ready(tree));
         }

@@ -10,9 +10,12 @@ use super::read::Counts;
 use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use super::view::{At, KEPT};
+use std::sync::Arc;
 
 /// The agent's own package.
 const OWN: &str = "uci:cpeagent";
+/// Most sections of which it is kept what they were until the services have taken their change up.
+pub const MAX_FORMER: usize = 256;
 /// Most edits of one request.
 pub const MAX_EDITS: usize = 4096;
 
@@ -63,6 +66,7 @@ impl Draft {
             // A package that has no file yet, or a store that is still empty, begins with its first section.
             self.snapshot.supply(&edit.source, Source::ready(Tree::Map(Vec::new())));
         }
+        self.note_former(&edit)?;
         let tree = self.snapshot.tree_mut(&edit.source);
         let Some(tree) = tree else {
             return Err(Refusal::Backend(format!("{} is not there", edit.source)).into());
@@ -71,6 +75,19 @@ impl Draft {
         self.snapshot.unapplied.insert(edit.source.clone());
         self.snapshot.forget_derived();
         self.edits.push(edit);
+        Ok(())
+    }
+
+    /// Keeps what a section is before the first edit of it.
+    fn note_former(&mut self, edit: &Edit) -> Result<(), Stop> {
+        let of = |other: &Edit| other.source == edit.source && other.section == edit.section;
+        let old = self.snapshot.tree(&edit.source)?.and_then(|package| package.get(&edit.section));
+        if let Some(old) =
+            old.filter(|_| self.snapshot.former.len() < MAX_FORMER && !self.edits.iter().any(of))
+        {
+            let old = old.clone();
+            Arc::make_mut(&mut self.snapshot.former).push((edit.source.clone(), old));
+        }
         Ok(())
     }
 

@@ -57,6 +57,9 @@ impl From<Refusal> for Stop {
 /// Most distinct sources one message may ask for.
 pub const MAX_SOURCES: usize = 20_000;
 
+/// A source, and a section of it before it was changed.
+pub type Former = (Box<str>, Tree);
+
 /// The sources that one message is answered from.
 #[derive(Clone, Default)]
 pub struct Snapshot {
@@ -64,6 +67,8 @@ pub struct Snapshot {
     wanted: RefCell<Set<Box<str>>>,
     /// Packages with a committed change that their daemons have not taken up yet: reads prefer what is stored.
     pub unapplied: Set<Box<str>>,
+    /// Sections of these packages as their daemons still know them: what they were before they were changed or removed.
+    pub former: Arc<Vec<Former>>,
     /// Whether reads prefer what is stored whatever was changed: what a write is about to replace.
     pub stored: bool,
     /// When the message came.
@@ -81,6 +86,11 @@ impl Snapshot {
     /// Whether what is stored in a source goes before what its daemons show.
     pub fn is_unapplied(&self, key: &str) -> bool {
         self.stored || self.unapplied.contains(key)
+    }
+
+    /// Sections of a source as its daemons still know them, of those that were changed or removed.
+    pub fn former(&self, source: &str) -> impl Iterator<Item = &Tree> {
+        self.former.iter().filter(move |(of, _)| **of == *source).map(|(_, section)| section)
     }
 
     /// The tree of `key`; `None` where the source is absent now. Stops where it is missing or failed.

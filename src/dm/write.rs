@@ -11,13 +11,14 @@ use super::pending::Kept;
 use super::read::{Counts, Node, Place};
 use super::run::{self, Halt};
 use super::schema::{Audience, Model, Param, Write};
-use super::source::{Snapshot, Stop};
+use super::source::{Former, Snapshot, Stop};
 use super::tree::Tree;
 use super::value::{Invalid, Type};
 use super::view::{At, PENDING, View};
 use crate::sorted;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::verify::told;
 
@@ -54,6 +55,8 @@ pub struct Plan {
     pub calls: Vec<Box<str>>,
     /// Objects whose counters begin at zero when the change is made, by their paths, and what these were.
     pub resets: Vec<(Box<str>, Counts)>,
+    /// What the sections that change were, behind those of the snapshot that it was planned on.
+    pub former: Arc<Vec<Former>>,
 }
 
 impl Plan {
@@ -126,6 +129,7 @@ impl<'m> Planner<'m> {
         self.plan.edits = self.draft.edits;
         self.plan.calls = self.draft.calls;
         self.plan.resets = self.draft.resets;
+        self.plan.former = self.draft.snapshot.former;
         self.plan.replaced = self.replaced;
         self.plan.instances = changed.then(|| self.instances.borrow().clone());
         self.plan

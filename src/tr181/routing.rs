@@ -66,6 +66,12 @@ pub fn routes(view: &View<'_>) -> Result<Tree, Stop> {
         let [four, other] = tables.entry(number).or_insert_with(empty);
         if six { other.set(name, row) } else { four.set(name, row) }
     }
+    // What the kernel holds for a section as it was, until netifd has been told, is nobody's row.
+    for section in view.snapshot.former(NETWORK) {
+        if let Some(six @ ("route" | "route6")) = section.str(".type") {
+            configured(("", section), (six == "route6", false), &live, &mut used);
+        }
+    }
     for (route, _) in live.iter().zip(&used).filter(|(_, used)| !**used) {
         let (key, row) = found(route, states);
         let [four, other] = tables.entry(route.table).or_insert_with(empty);
