@@ -193,11 +193,21 @@ pub async fn open(
     waits: &Waits,
     tls: Option<&tls::Session>,
 ) -> Result<Connection, Error> {
+    let (stream, reached) = reach(to, route, waits).await?;
+    finish(url, stream, reached, waits, tls).await
+}
+
+/// The plain connection to the first of `to` that takes one, which that is, and when it was asked.
+pub async fn reach(
+    to: &[SocketAddr],
+    route: &Route,
+    waits: &Waits,
+) -> Result<(TcpStream, (SocketAddr, Instant)), Error> {
     let mut tried = Vec::new();
     for address in to {
         let asked = Instant::now();
         let why = match timeout(waits.address, dial(*address, route)).await {
-            Ok(Ok(stream)) => return finish(url, stream, (*address, asked), waits, tls).await,
+            Ok(Ok(stream)) => return Ok((stream, (*address, asked))),
             Ok(Err(Dial::Option(why))) => return Err(Error::Socket(why.to_string())),
             Ok(Err(Dial::Connect(why))) => why.to_string(),
             Err(_) => Error::Timeout(Stage::Connect).to_string(),

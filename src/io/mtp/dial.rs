@@ -2,12 +2,12 @@
 //!
 //! The same trust, routes and bounds as towards an ACS. What is said on a connection is the transports'.
 
+use super::prompt::Prompt;
 use crate::io::clock::Clock;
 use crate::io::device::netdev;
 use crate::io::disk::RealDisk;
 use crate::io::fetch::Fetch;
-use crate::io::http::connect::{self, Connection, Route, Stream, Waits};
-use crate::io::http::url::Url;
+use crate::io::http::connect::{self, Route, Stream, Waits};
 use crate::io::pool;
 use crate::io::tls::{self, Expected, Setup, Tls, Verified};
 use crate::time::Wall;
@@ -150,26 +150,11 @@ pub async fn dial(
     };
     let waits = Waits::default();
     let route = site.route(network).await?;
-    let url = Url { tls: false, host: host.into(), port, target: "/".into() };
     let addresses =
         connect::addresses(host, port, &route, waits.name).await.map_err(|error| error.to_string())?;
     let mut tried = Vec::new();
     for address in &addresses {
-        let opened = match connect::open(&url, &[*address], &route, &waits, None).await {
-            Ok(plain) => match &session {
-                None => Ok(Dialled {
-                    stream: plain.stream,
-                    peer: plain.peer,
-                    local: plain.local,
-                    certificate: None,
-                    dates: Dates::Known,
-                    encrypted: false,
-                }),
-                Some(session) => secure(host, plain, session, &waits).await,
-            },
-            Err(error) => Err(error.to_string()),
-        };
-        match opened {
+        match open((host, *address), &route, &waits, session.as_ref()).await {
             Ok(dialled) => return Ok(dialled),
             Err(why) => tried.push(format!("{address}: {why}")),
         }
@@ -180,16 +165,30 @@ pub async fn dial(
     }
 }
 
-async fn secure(
-    host: &str,
-    plain: Connection,
-    session: &tls::Session,
+async fn open(
+    (host, address): (&str, SocketAddr),
+    route: &Route,
     waits: &Waits,
+    session: Option<&tls::Session>,
 ) -> Result<Dialled, String> {
+    let (stream, (peer, _)) =
+        connect::reach(&[address], route, waits).await.map_err(|error| error.to_string())?;
+    let local = stream.local_addr().map_err(|error| error.to_string())?;
+    let stream = Prompt(stream);
+    let Some(session) = session else {
+        return Ok(Dialled {
+            stream: Box::new(stream),
+            peer,
+            local,
+            certificate: None,
+            dates: Dates::Known,
+            encrypted: false,
+        });
+    };
     let name = rustls::pki_types::ServerName::try_from(host.to_owned())
         .map_err(|_| format!("{host} cannot be the name of a certificate"))?;
     let connector = tokio_rustls::TlsConnector::from(session.config());
-    let stream = timeout(waits.tls, pool::compute_in(&HANDSHAKES, connector.connect(name, plain.stream)))
+    let stream = timeout(waits.tls, pool::compute_in(&HANDSHAKES, connector.connect(name, stream)))
         .await
         .map_err(|_| "the TLS handshake takes too long".to_owned())?
         .ok_or("the program ends")?
@@ -200,14 +199,7 @@ async fn secure(
         Some(verified) if !verified.dates_checked => Dates::Server(Box::new(verified)),
         Some(_) | None => Dates::Known,
     };
-    Ok(Dialled {
-        stream: Box::new(stream),
-        peer: plain.peer,
-        local: plain.local,
-        certificate,
-        dates,
-        encrypted: true,
-    })
+    Ok(Dialled { stream: Box::new(stream), peer, local, certificate, dates, encrypted: true })
 }
 
 /// Returns when a link is no longer wanted.

@@ -5,6 +5,7 @@
 //! | [`Links`] | which tasks run, and the way from a connection's number to its queue |
 //! | [`link`] | what lies between a task and [`Links`]: queues and their bounds |
 //! | [`dial`] | names, addresses, TLS |
+//! | [`prompt`] | acknowledgements without delay |
 //! | [`websocket`] | sessions, and those we open |
 //! | [`wire`] | long frames, without a second copy |
 //! | [`server`] | the port of those we accept |
@@ -17,6 +18,7 @@ pub mod dial;
 pub mod link;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+pub mod prompt;
 #[cfg(feature = "websocket")]
 pub mod server;
 #[cfg(feature = "websocket")]
