@@ -17,7 +17,7 @@ use cpeagent::agent::Event;
 use cpeagent::diag::{COMPLETE, Task, Verdict};
 use cpeagent::io::disk::Disk;
 use cpeagent::usp::msg::{self, Said};
-use cpeagent::usp::mtp::LinkCommand;
+use cpeagent::usp::mtp::{LinkCommand, NORMAL};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::notify::operation_complete::OperationResp as Ended;
@@ -308,6 +308,19 @@ fn a_client_of_a_broker_is_connected_anew_once_its_call_is_answered() {
         "{:?}",
         bench.commands
     );
+}
+
+//= TR-181 LocalAgent.Controller.{i}.MTP.{i}.WebSocket.Reset(): a session that stands is ended, and made anew at once.
+#[test]
+fn the_session_of_a_way_is_opened_anew_once_its_call_is_answered() {
+    let (mut bench, mut one) = start();
+    bench.commands.clear();
+    let reset = "Device.LocalAgent.Controller.1.MTP.1.WebSocket.Reset()";
+    let answers = call(&mut bench, &mut one, reset, &[]);
+    assert!(matches!(answers.as_slice(), [OperationResp::ReqOutputArgs(_)]), "{answers:?}");
+    let [LinkCommand::Close { link: 1, code: NORMAL, .. }] = bench.commands.as_slice() else {
+        panic!("{:?}", bench.commands)
+    };
 }
 
 //= TR-181 IP.Interface.{i}.Stats.Reset(): the counters of this object begin at zero.

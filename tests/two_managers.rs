@@ -14,6 +14,7 @@ mod device;
 use agent::Bench;
 use controller::{CONTROLLER, Controller, OWN};
 use cpeagent::io::disk::Disk;
+use cpeagent::usp::mtp::LinkCommand;
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::request::ReqType;
 use cpeagent::usp::pb::response::RespType;
@@ -314,4 +315,28 @@ fn the_examples_of_the_migration_page_are_settings_that_work_side_by_side() {
     let links: Vec<&str> = bench.links.iter().map(|link| link.name()).collect();
     assert_eq!(links, ["controller operator operator_ws", "mtp broker"]);
     assert!(!bench.said.contains("log WARN") && !bench.said.contains("log ERROR"), "{}", bench.said);
+}
+
+//= TR-181 MQTT.Client.{i}.ForceReconnect(): a connection that stands is ended, and made anew at once.
+#[cfg(feature = "mqtt")]
+#[test]
+fn the_acs_has_a_broker_connected_anew_once_its_session_has_ended() {
+    let (mut bench, _one) = managed();
+    Controller::mqtt(&mut bench, 2);
+    bench.open();
+    let closes = |bench: &Bench| {
+        let closes = |command: &&LinkCommand| matches!(command, LinkCommand::Close { link: 2, .. });
+        bench.commands.iter().filter(closes).count()
+    };
+    let path = "Device.MQTT.Client.1.ForceReconnect";
+    for (value, kept) in [("false", 0), ("true", 1)] {
+        let told = bench.ask(&set_value(path, value).replace("xsd:string", "xsd:boolean"));
+        assert!(told.contains("SetParameterValuesResponse"), "{told}");
+        assert_eq!(element(&bench.ask(&ask_value(path)), "Value"), "false", "a command reads as false");
+        assert_eq!(closes(&bench), 0, "not before the session has ended");
+        if kept == 1 {
+            bench.nothing();
+            assert_eq!(closes(&bench), 1);
+        }
+    }
 }

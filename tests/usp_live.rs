@@ -478,6 +478,7 @@ impl Mine {
             subscriptions: Vec::new(),
             response_topic: Some("controllers/one".into()),
             publish_qos: 1,
+            user: Vec::new(),
         })]);
         let mut mine = Mine { links, link: 0, asked: 0 };
         mine.up().await;

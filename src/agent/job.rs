@@ -5,6 +5,7 @@ use super::local::Request;
 use super::usp::{Ask, Deed};
 use super::{Action, Agent, NotCommitted, Unkept};
 use crate::config::EmptySecret;
+use crate::dm::draft::AGENT;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
 use crate::dm::read::Counts;
@@ -301,13 +302,16 @@ impl Agent {
             touched,
             done,
         };
-        if edits.is_empty() && committing.calls.is_empty() {
+        // What the agent does itself needs no note: a restart does as much.
+        let calls = committing.calls.iter().filter(|call| !call.starts_with(AGENT)).cloned();
+        let calls: Vec<Box<str>> = calls.collect();
+        if edits.is_empty() && calls.is_empty() {
             self.finish(committing);
             return Step::Over;
         }
         // What earlier jobs have read is no concern of this one.
         let read = running.snapshot.keys().filter(|key| key.starts_with("uci:")).map(Box::from).collect();
-        let (calls, keep) = (committing.calls.clone(), committing.keep.clone());
+        let keep = committing.keep.clone();
         self.out.push_back(Action::Commit { edits, read, calls, keep });
         running.commit = Some(committing);
         Step::Committing

@@ -24,6 +24,7 @@ use crate::cwmp::events::Record;
 #[cfg(feature = "cwmp")]
 use crate::cwmp::soap::writer::Outgoing;
 use crate::diag::{Order, Verdict};
+use crate::dm::draft::AGENT;
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
@@ -466,6 +467,14 @@ impl Agent {
     fn announce(&mut self) {
         self.guards_told();
         let calls = std::mem::take(&mut self.calls);
+        let (own, calls): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.starts_with(AGENT));
+        for call in own {
+            match call.trim_start_matches(AGENT).split_once(' ') {
+                #[cfg(feature = "usp")]
+                Some(("reconnect_broker", section)) => self.reconnect(section),
+                Some(_) | None => self.log(log::Level::Error, format!("{call} is nothing to call")),
+            }
+        }
         let packages: Vec<Box<str>> = std::mem::take(&mut self.unannounced).into_iter().collect();
         if packages.is_empty() && calls.is_empty() {
             return;

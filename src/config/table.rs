@@ -101,6 +101,7 @@ pub const SECTIONS: &[Section] = &[
     many("mtp", "A way on which controllers reach this device (`Device.LocalAgent.MTP.{i}.`)."),
     many("mqtt", "A connection to a broker (`Device.MQTT.Client.{i}.`)."),
     many("mqtt_subscription", "A topic asked for at a broker (`Device.MQTT.Client.{i}.Subscription.{i}.`)."),
+    many("mqtt_user_property", "What is said to a broker of 5.0 with packets (`Device.MQTT.Client.{i}.UserProperty.{i}.`)."),
     many("role", "What controllers may be (`Device.LocalAgent.ControllerTrust.Role.{i}.`)."),
     many("permission", "What a role may do (`Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.`)."),
     many("certificate", "A certificate that is known (`Device.LocalAgent.Certificate.{i}.`)."),
@@ -323,6 +324,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("mqtt_subscription", "enable", Kind::Flag, "0", "Whether it is asked for."),
     setting("mqtt_subscription", "topic", Kind::Text(1_024), "", "The topic or filter."),
     setting("mqtt_subscription", "qos", Kind::Number(0, 2), "0", "The highest quality of service wanted."),
+
+    setting("mqtt_user_property", "mqtt", Kind::Text(64), "", "Its section `mqtt`."),
+    setting("mqtt_user_property", "enable", Kind::Flag, "0", "Whether it is said."),
+    setting("mqtt_user_property", "name", Kind::Text(256), "", "The name."),
+    setting("mqtt_user_property", "value", Kind::Text(256), "", "The value."),
+    setting("mqtt_user_property", "packet",
+        Kind::Choice(&["AUTH", "CONNECT", "DISCONNECT", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "UNSUBSCRIBE", "WILL"]),
+        "", "A list: the packets it goes with. `WILL` is what the broker publishes when this device is lost; `AUTH`, `PUBREC`, `PUBREL` and `PUBCOMP` are never sent."),
 
     setting("role", "enable", Kind::Flag, "0", "Whether it gives anything."),
     setting("role", "name", Kind::Text(64), "", "A name. Empty: that of the section."),

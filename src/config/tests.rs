@@ -75,6 +75,10 @@ fn needed(kind: &str, option: &str) -> Vec<(&'static str, &'static str)> {
         ("mqtt_subscription", "topic") => vec![("mqtt", "one"), ("enable", "1")],
         ("mqtt_subscription", "qos") => vec![("mqtt", "one"), ("enable", "1"), ("topic", "t")],
         ("mqtt_subscription", _) => vec![("enable", "1"), ("topic", "t")],
+        ("mqtt_user_property", "enable") => vec![("mqtt", "one"), ("name", "n")],
+        ("mqtt_user_property", "name") => vec![("mqtt", "one"), ("enable", "1")],
+        ("mqtt_user_property", "mqtt") => vec![("enable", "1"), ("name", "n")],
+        ("mqtt_user_property", _) => vec![("mqtt", "one"), ("enable", "1"), ("name", "n")],
         ("permission", "enable") => vec![("role", "one")],
         ("permission", "role") => vec![("enable", "1")],
         ("permission", _) => vec![("role", "one"), ("enable", "1")],
@@ -88,9 +92,10 @@ fn parents(kind: &str, option: &str) -> Vec<(String, Tree)> {
         .into_iter()
         .filter(|parent| *parent == option || needed(kind, option).iter().any(|(name, _)| name == parent));
     let mut out = Vec::new();
-    for parent in parents
-        .filter(|_| ["controller_mtp", "boot_parameter", "mqtt_subscription", "permission"].contains(&kind))
-    {
+    for parent in parents.filter(|_| {
+        ["controller_mtp", "boot_parameter", "mqtt_subscription", "mqtt_user_property", "permission"]
+            .contains(&kind)
+    }) {
         out.extend(["one", "two"].map(|name| (name.to_string(), Tree::map([(".type", Tree::from(parent))]))));
     }
     out
@@ -152,6 +157,12 @@ fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
         ("mqtt", "b", &[("transport", "TLS"), ("name", "Broker")]),
         ("mqtt_subscription", "s", &[("mqtt", "b"), ("enable", "1"), ("topic", "t/#"), ("qos", "1")]),
         ("mqtt_subscription", "off", &[("mqtt", "b"), ("topic", "x")]),
+        (
+            "mqtt_user_property",
+            "p",
+            &[("mqtt", "b"), ("enable", "1"), ("name", "n"), ("packet", "CONNECT WILL")],
+        ),
+        ("mqtt_user_property", "off", &[("mqtt", "b"), ("name", "x")]),
     ]));
     assert_eq!(faults, []);
     let controller = config.usp.controller("self::acme").unwrap();
@@ -166,6 +177,8 @@ fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
     let subscriptions: Vec<_> =
         broker.subscriptions.iter().map(|own| (own.topic.as_str(), own.qos)).collect();
     assert_eq!(subscriptions, [("t/#", 1)]);
+    let said: Vec<_> = broker.user.iter().map(|own| (own.name.as_str(), own.packets.as_slice())).collect();
+    assert_eq!(said, [("n", &["CONNECT".to_string(), "WILL".to_string()][..])]);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The settings of USP: controllers and the ways to them, roles, certificates, brokers.
 //!
 //! A section that names a parent (`option controller`) becomes part of it; one whose parent is missing is told and left
-//! out. Links and rights are made of this by the agent; [`Usp::rights`] reads the permissions.
+//! out. Links and rights are made of this by the agent; [`Usp::rights`] reads the permissions. Brokers are [`broker`]'s.
+
+mod broker;
+
+pub use broker::{Broker, Subscription, UserProperty, Will};
 
 use super::reader::Reader;
 use super::subnet::Subnet;
@@ -191,79 +195,6 @@ pub enum Way {
     },
 }
 
-/// A section `mqtt`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// The section's name.
-    pub name: String,
-    /// The name shown.
-    pub title: String,
-    /// Whether there is a connection.
-    pub enable: bool,
-    /// The broker's name or address; `None` where none is set.
-    pub host: Option<String>,
-    /// Its TCP port.
-    pub port: u16,
-    /// TLS.
-    pub encryption: bool,
-    /// Version 5.0, else 3.1.1.
-    pub version5: bool,
-    /// The client id; `None` where the broker chooses.
-    pub client_id: Option<String>,
-    /// The name given to the broker.
-    pub username: Option<String>,
-    /// Its password.
-    pub password: Secret,
-    /// The silence after which the broker is pinged; zero for never.
-    pub keepalive: Duration,
-    /// 3.1.1: whether an earlier session is forgotten.
-    pub clean_session: bool,
-    /// 5.0: whether an earlier session is forgotten.
-    pub clean_start: bool,
-    /// 5.0: seconds that the broker keeps a session.
-    pub session_expiry: u32,
-    /// After a failure.
-    pub retry: Curve,
-    /// No wait is longer.
-    pub retry_max: Duration,
-    /// Kept for controllers, without effect.
-    pub message_retry: Duration,
-    /// What the broker publishes when this device is lost.
-    pub will: Option<Will>,
-    /// The network that leads to it; `None` for that of [`Usp::network`].
-    pub interface: Option<String>,
-    /// SHA-256 digests of the keys it may have, lower case hex; any key where empty.
-    pub pins: Vec<String>,
-    /// The enabled subscriptions.
-    pub subscriptions: Vec<Subscription>,
-}
-
-/// A section `mqtt_subscription`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// The section's name.
-    pub name: String,
-    /// The topic filter.
-    pub topic: String,
-    /// The quality of service, 0 to 2.
-    pub qos: u8,
-}
-
-/// What a broker publishes when this device is lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Will {
-    /// At this topic.
-    pub topic: String,
-    /// What.
-    pub value: String,
-    /// With this quality of service.
-    pub qos: u8,
-    /// Whether the broker keeps it.
-    pub retain: bool,
-    /// 5.0: seconds until then.
-    pub delay: u32,
-}
-
 /// A section `role`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
@@ -422,15 +353,7 @@ impl Reader<'_> {
                 parent.boot_parameters.extend(path.filter(|_| on));
             }
         }
-        for name in self.names("mqtt_subscription") {
-            let (on, topic) = (self.flag(&name, "enable"), self.some(&name, "topic"));
-            let qos = self.u32(&name, "qos") as u8;
-            if let Some(parent) = self.parent(&name, "mqtt", &mut usp.brokers, |one| &one.name) {
-                let subscription =
-                    topic.filter(|_| on).map(|topic| Subscription { name: name.clone(), topic, qos });
-                parent.subscriptions.extend(subscription);
-            }
-        }
+        self.broker_parts(&mut usp.brokers);
         for name in self.names("permission") {
             let (on, rule) = (self.flag(&name, "enable"), self.rule(&name));
             if let Some(parent) = self.parent(&name, "role", &mut usp.roles, |one| &one.name) {
@@ -530,46 +453,6 @@ impl Reader<'_> {
             },
         };
         Mtp { name: name.to_string(), enable: self.flag(name, "enable"), way }
-    }
-
-    fn broker(&mut self, name: &str) -> Broker {
-        Broker {
-            name: name.to_string(),
-            title: self.some(name, "name").unwrap_or_else(|| name.to_string()),
-            enable: self.flag(name, "enable"),
-            host: self.some(name, "broker"),
-            port: self.u32(name, "port") as u16,
-            encryption: self.text(name, "transport") == "TLS",
-            version5: self.text(name, "version") == "5.0",
-            client_id: self.some(name, "client_id"),
-            username: self.some(name, "username"),
-            password: self.secret(name, "password"),
-            keepalive: self.seconds(name, "keepalive"),
-            clean_session: self.flag(name, "clean_session"),
-            clean_start: self.flag(name, "clean_start"),
-            session_expiry: self.u32(name, "session_expiry"),
-            retry: Curve {
-                minimum_seconds: self.u32(name, "retry_time"),
-                multiplier: self.u32(name, "retry_multiplier"),
-            },
-            retry_max: self.seconds(name, "retry_max"),
-            message_retry: self.seconds(name, "message_retry"),
-            will: self.will(name),
-            interface: self.some(name, "interface"),
-            pins: self.pins(name),
-            subscriptions: Vec::new(),
-        }
-    }
-
-    fn will(&mut self, name: &str) -> Option<Will> {
-        let will = Will {
-            topic: self.text(name, "will_topic"),
-            value: self.text(name, "will_value"),
-            qos: self.u32(name, "will_qos") as u8,
-            retain: self.flag(name, "will_retain"),
-            delay: self.u32(name, "will_delay"),
-        };
-        (self.flag(name, "will_enable") && !will.topic.is_empty()).then_some(will)
     }
 
     fn role(&mut self, name: &str) -> Role {

@@ -274,9 +274,12 @@ fn param(
     //= TR-106 3.2: a command reads as false, and is carried out when true is written.
     if node.facts.command && writable {
         let run = match language::run(&entry.text)? {
-            run @ (Run::Call(_) | Run::Reset) => run,
-            Run::Rust(_) | Run::Agent(_) => {
-                return Err("a command in the shape of a parameter is `call OBJECT METHOD` or `reset`".into());
+            run @ (Run::Call(_) | Run::Reset | Run::Agent(_)) => run,
+            Run::Rust(_) => {
+                return Err(
+                    "a command in the shape of a parameter is `call OBJECT METHOD`, `agent NAME` or `reset`"
+                        .into(),
+                );
             }
         };
         let read = ReadBy::Line(Line { source: Src::Const("false"), pipes: &[], otherwise: None });

@@ -16,6 +16,9 @@ use std::sync::Arc;
 const OWN: &str = "uci:cpeagent";
 /// Most sections of which it is kept what they were until the services have taken their change up.
 pub const MAX_FORMER: usize = 256;
+/// How a call begins that the agent carries out itself, such as
+/// `agent:reconnect_broker SECTION`.
+pub const AGENT: &str = "agent:";
 /// Most edits of one request.
 pub const MAX_EDITS: usize = 4096;
 

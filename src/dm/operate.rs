@@ -3,6 +3,7 @@
 //! A command of the mapping plans edits and calls ([`Planner`]); one of the agent's own is only checked here and given
 //! back by its name, for the agent to carry out. Knows no protocol: who may call what is decided before.
 
+use super::draft::AGENT;
 use super::error::{Error, Refusal};
 use super::line::Run;
 use super::path::Pattern;
@@ -85,7 +86,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans a command that takes nothing and gives nothing: methods to be called, or counters to be reset.
+    /// Plans a command that takes nothing and gives nothing: methods to be called, what the agent does with a section
+    /// by itself, or counters to be reset.
     pub(super) fn carry_out<'s>(
         &mut self,
         view: &View<'s>,
@@ -117,7 +119,11 @@ impl Planner<'_> {
                 self.draft.resets.push((place.path.to_string().into(), counts));
                 Ok(())
             }
-            Run::Rust(name) | Run::Agent(name) => Err(Refusal::Backend(format!("no command {name}")).into()),
+            Run::Agent(name) => {
+                self.draft.calls.push(format!("{AGENT}{name} {}", here.bound()?.name).into());
+                Ok(())
+            }
+            Run::Rust(name) => Err(Refusal::Backend(format!("no command {name}")).into()),
         }
     }
 }

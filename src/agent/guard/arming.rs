@@ -270,7 +270,9 @@ impl Spot<'_> {
                     "controller_mtp" => self.old.str("controller") == Some(section),
                     "mtp" => mtps().any(|mtp| mtp == self.name),
                     "mqtt" => brokers().any(|broker| broker == self.name),
-                    "mqtt_subscription" => brokers().any(|broker| self.old.str("mqtt") == Some(broker)),
+                    "mqtt_subscription" | "mqtt_user_property" => {
+                        brokers().any(|broker| self.old.str("mqtt") == Some(broker))
+                    }
                     "certificate" | "credential" => true,
                     _ => false,
                 }

@@ -49,6 +49,7 @@ fn package(source: &str) -> Option<Tree> {
             ("m", section("mtp", &[("protocol", "MQTT"), ("mqtt", "b"), ("enable", "1")])),
             ("b", section("mqtt", &[("broker", "mqtt.example"), ("enable", "1"), ("interface", "wwan")])),
             ("topic", section("mqtt_subscription", &[("mqtt", "b")])),
+            ("said", section("mqtt_user_property", &[("mqtt", "b")])),
         ],
         _ => return None,
     };
@@ -121,6 +122,7 @@ fn what_is_known_of_a_manager_is_guarded_for_himself_alone() {
         ("b", "password", Controller("one"), false),
         ("m", "mqtt", Controller("two"), true),
         ("topic", "topic", Controller("two"), true),
+        ("said", "value", Controller("two"), true),
     ] {
         let judged = judge(&[set("uci:cpeagent", section, option, "x")], manager);
         assert_eq!(judged, (false, own), "{section}.{option} by {manager:?}");

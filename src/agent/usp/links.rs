@@ -6,8 +6,8 @@ use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
 use crate::retry::Curve;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{
-    Details, Family, Mqtt, MqttSubscription, MqttVersion, MqttWill, Network, Retry, Security, Up, Wanted,
-    WebSocketClient, WebSocketServer,
+    Details, Family, Mqtt, MqttSubscription, MqttUser, MqttVersion, MqttWill, Network, Retry, Security, Up,
+    Wanted, WebSocketClient, WebSocketServer,
 };
 use std::time::Duration;
 
@@ -106,6 +106,14 @@ fn mqtt(
             .collect(),
         response_topic: response_topic.map(Box::from),
         publish_qos,
+        //= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them; the one that USP itself says is not theirs.
+        user: (broker.user.iter().filter(|own| broker.version5 && own.name != MqttUser::ENDPOINT))
+            .map(|own| MqttUser {
+                name: own.name.as_str().into(),
+                value: own.value.as_str().into(),
+                packets: MqttUser::packets(own.packets.iter().map(String::as_str)),
+            })
+            .collect(),
     })
 }
 
@@ -226,6 +234,12 @@ pub(super) fn order(controller: &Controller, up: &Up) -> u32 {
         (ControllerWay::WebSocket { .. } | ControllerWay::Mqtt { .. }, _) => false,
     };
     controller.mtps.iter().filter(|way| way.enable).find(mine).map_or(u32::MAX, |way| way.order)
+}
+
+/// Whether this is a way, by its section, on which a controller opens the sessions.
+pub(super) fn is_open_to(controller: &Controller, section: &str) -> bool {
+    let mut ways = controller.mtps.iter().filter(|way| way.name == section);
+    ways.any(|way| matches!(way.way, ControllerWay::WebSocket { host: None, .. }))
 }
 
 /// The controller to which a session that we opened leads.

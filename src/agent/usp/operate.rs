@@ -4,7 +4,7 @@
 //! end. Reboot and reset wait until the answer had time to leave.
 
 use super::challenge::{Challenges, Trial};
-use super::{Ask, audit};
+use super::{Ask, audit, links};
 use crate::agent::diag::{self, Prepared, Whose};
 use crate::agent::job::{Done, Running, Step};
 use crate::agent::{Action, Agent};
@@ -25,7 +25,7 @@ use crate::usp::error::{
 };
 use crate::usp::msg::change::Waits;
 use crate::usp::msg::operate::{self, Begun, Call, CameTo};
-use crate::usp::mtp::{LinkCommand, NORMAL, Wanted};
+use crate::usp::mtp::{Details, LinkCommand, NORMAL, Up, Wanted};
 use crate::usp::pb;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -41,6 +41,7 @@ const REQUESTS: &str = "Device.LocalAgent.Request";
 const REQUEST: &str = "request";
 const CONTROLLERS: &str = "Device.LocalAgent.Controller";
 const BROKERS: &str = "Device.MQTT.Client";
+const WAYS: &str = "Device.LocalAgent.Controller.{i}.MTP";
 /// Of a timer: when it ends, in seconds since 1970, and how long it was to be.
 const DUE: &str = "due";
 const DELAY: &str = "delay";
@@ -165,20 +166,26 @@ impl Agent {
         }
     }
 
-    /// Has the connections of a client of a broker, by its section, made anew.
+    /// Has the connections of a client of a broker, or the session of a way to a controller, made anew: each by its
+    /// section. A session that the controller opened is only ended.
     //= TR-181 MQTT.Client.{i}.ForceReconnect(): a connection that stands is ended, and made anew at once.
-    fn reconnect(&mut self, section: &str) {
-        let names: Vec<&str> = (self.usp.wanted.iter())
-            .filter(|link| matches!(link, Wanted::Mqtt(link) if *link.client == *section))
-            .map(Wanted::name)
-            .collect();
-        let links = self.usp.links.iter().filter(|(_, link)| names.contains(&&*link.up.name));
-        let closing = links.map(|(link, _)| LinkCommand::Close {
-            link: *link,
-            code: NORMAL,
-            reason: "ForceReconnect() was called".into(),
-        });
-        self.out.extend(closing.map(Action::Link));
+    //= TR-181 LocalAgent.Controller.{i}.MTP.{i}.WebSocket.Reset(): so is a session.
+    pub(in crate::agent) fn reconnect(&mut self, section: &str) {
+        let usp = &self.config.usp;
+        let of = |up: &Up| match &up.details {
+            Details::Mqtt { .. } => (self.usp.wanted.iter()).any(
+                |link| matches!(link, Wanted::Mqtt(link) if *link.client == *section && link.name == up.name),
+            ),
+            Details::WebSocket { accepted: true } => usp.controllers.iter().any(|one| {
+                links::is_open_to(one, section)
+                    && up.peer.as_ref().is_some_and(|peer| peer.as_str() == one.endpoint_id)
+            }),
+            Details::WebSocket { accepted: false } => up.name.rsplit(' ').next() == Some(section),
+        };
+        let links = self.usp.links.iter().filter(|(_, link)| of(&link.up)).map(|(link, _)| *link);
+        let close = |link| LinkCommand::Close { link, code: NORMAL, reason: "it is to be made anew".into() };
+        let closing: Vec<Action> = links.map(|link| Action::Link(close(link))).collect();
+        self.out.extend(closing);
     }
 
     /// Ends a command that a controller gave up.
@@ -323,6 +330,10 @@ impl Desk<'_> {
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },
             "reconnect_broker" => match section(planner, BROKERS, &call.object)? {
+                Some(section) => done(self, Deed::Reconnect(section)),
+                None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
+            },
+            "reset_session" => match section(planner, WAYS, &call.object.replace("WebSocket.", ""))? {
                 Some(section) => done(self, Deed::Reconnect(section)),
                 None => Ok(Begun::Failed(Fault::new(OBJECT_DOES_NOT_EXIST, &call.object))),
             },

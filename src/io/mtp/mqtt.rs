@@ -187,7 +187,7 @@ impl<'a> Connection<'a> {
         };
         //= TR-369 R-MQTT.35: the broker is told.
         let goodbye = async {
-            self.write.write_all(&packet::disconnect()).await?;
+            self.write.write_all(&self.session.disconnect()).await?;
             self.write.shutdown().await?;
             // Closed while the broker still acknowledges, the connection would be reset, and the goodbye lost with it.
             let mut rest = [0; 256];

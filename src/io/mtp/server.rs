@@ -4,7 +4,7 @@
 
 use super::dial::{Dates, Dialled, Site, unwanted};
 use super::link::Reports;
-use super::websocket::{Alive, Socket, config, read_head, session, up};
+use super::websocket::{Alive, Ended, Socket, config, read_head, session, up};
 use crate::io::http::connect::{Route, Stream, listen};
 use crate::io::http::head::Request;
 use crate::io::pool;
@@ -263,7 +263,7 @@ impl Port {
             let link = reports.number();
             let inbox = reports.up(up(link, &reports, &dialled, Some(peer), true)).await;
             let alive = Alive { masks: false, keep_alive, dates: dialled.dates, site };
-            let why = session(socket, &reports, link, inbox, alive, &mut changes).await;
+            let Ended { why, .. } = session(socket, &reports, link, inbox, alive, &mut changes).await;
             reports.down(Some(link), why, 0, None).await;
             source
         }

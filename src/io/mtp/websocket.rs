@@ -13,7 +13,7 @@ use crate::io::random;
 use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
-use crate::usp::mtp::{Details, GOING_AWAY, MAX_RECORD, NOT_A_RECORD, Up, Wanted, WebSocketClient};
+use crate::usp::mtp::{Details, GOING_AWAY, MAX_RECORD, NORMAL, NOT_A_RECORD, Up, Wanted, WebSocketClient};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use std::pin::pin;
@@ -58,10 +58,10 @@ pub async fn client(
             opened = opening => opened,
             () = unwanted(&mut changes) => return,
         };
-        let (link, why) = match opened {
+        let (link, why, at_once) = match opened {
             Err(why) => {
                 failures += 1;
-                (None, why)
+                (None, why, false)
             }
             Ok((socket, dialled)) => {
                 //= TR-369 R-WS.20: a session that stands resets the count.
@@ -74,13 +74,18 @@ pub async fn client(
                     dates: dialled.dates,
                     site: site.clone(),
                 };
-                let why = session(socket, &reports, link, inbox, alive, &mut changes).await;
-                failures += 1;
-                (Some(link), why)
+                let Ended { why, at_once } =
+                    session(socket, &reports, link, inbox, alive, &mut changes).await;
+                failures += u32::from(!at_once);
+                (Some(link), why, at_once)
             }
         };
         if changes.has_changed().is_err() {
             return reports.down(link, why, failures, None).await;
+        }
+        if at_once {
+            reports.down(link, why, 0, Some(Duration::ZERO)).await;
+            continue;
         }
         //= TR-369 R-WS.19: the wait before the next try grows with the number of failures.
         let wait = wanted.retry.wait(failures, &mut rng);
@@ -222,7 +227,15 @@ enum End {
     Leave(u16, String),
 }
 
-/// A session while it stands; why it ended, in words.
+/// How a session ended.
+pub struct Ended {
+    /// In words.
+    pub why: String,
+    /// Whether the agent ended it, to have another one.
+    pub at_once: bool,
+}
+
+/// A session while it stands; how it ended.
 pub async fn session(
     mut socket: Socket,
     reports: &Reports,
@@ -230,7 +243,7 @@ pub async fn session(
     inbox: Inbox,
     mut alive: Alive,
     changes: &mut watch::Receiver<Wanted>,
-) -> String {
+) -> Ended {
     let ahead = Ahead::default();
     let stream = std::mem::replace(socket.get_mut(), Box::new(tokio::io::empty()));
     *socket.get_mut() = Box::new(Wire { stream, ahead: ahead.clone() });
@@ -311,8 +324,9 @@ pub async fn session(
         }
     };
     //= TR-369 R-WS.8: a Close frame is sent or answered, and the connection ends.
+    let at_once = matches!(end, End::Leave(NORMAL, _));
     let (why, goodbye) = match end {
-        End::Lost(why) => return why,
+        End::Lost(why) => return Ended { why, at_once },
         End::Left(why) => (why, None),
         End::Leave(code, why) => {
             let reason = rules::close_reason(&why).to_owned().into();
@@ -329,7 +343,7 @@ pub async fn session(
         Some(())
     };
     let _ = timeout(CLOSE_WAIT, ending).await;
-    why
+    Ended { why, at_once }
 }
 
 async fn send(sink: &mut SplitSink<Socket, Message>, message: Message) -> Result<(), End> {

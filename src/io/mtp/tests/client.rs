@@ -2,6 +2,7 @@ use super::*;
 use crate::io::mtp::dial::Dates;
 use crate::io::mtp::link::{MAX_QUEUED, WRITE_WAIT};
 use crate::io::mtp::websocket::{Alive, config, session};
+use crate::usp::mtp::NOT_A_RECORD;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -213,6 +214,24 @@ async fn waits_grow_with_failures_and_a_session_resets_them() {
     assert!((5..=10).contains(&wait.unwrap()));
 }
 
+//= TR-181 LocalAgent.Controller.{i}.MTP.{i}.WebSocket.Reset(): a session that stands is ended, and made anew at once.
+#[tokio::test]
+async fn a_session_that_is_closed_on_request_comes_back_at_once_and_one_for_its_peers_fault_does_not() {
+    let lab = Lab::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut links = lab.links();
+    links.configure(vec![Wanted::WebSocketClient(to(listener.local_addr().unwrap().port()))]);
+    for (code, failed, at_least) in [(NORMAL, 0, 0), (NORMAL, 0, 0), (NOT_A_RECORD, 1, 5)] {
+        let (mut peer, _) = take(&listener, &controller()).await;
+        let up = up(&mut links).await;
+        links.command(LinkCommand::Close { link: up.link, code, reason: "asked for".into() });
+        assert_eq!(close_code(&mut peer).await, Some(code));
+        let (link, why, failures, wait) = down(&mut links).await;
+        assert_eq!((link, why.as_str(), failures), (Some(up.link), "asked for", failed));
+        assert!(wait.is_some_and(|wait| wait >= at_least && (wait > 0) == (at_least > 0)), "{wait:?}");
+    }
+}
+
 /// A session on a pipe of `octets`, with what it tells and its peer.
 async fn piped(
     octets: usize,
@@ -240,7 +259,8 @@ async fn piped(
     let inbox = reports.up(up).await;
     let Told::Up(_, outbox) = told.recv().await.unwrap() else { panic!("up comes first") };
     let alive = Alive { masks: true, keep_alive: Duration::from_secs(keep_alive), dates, site };
-    let task = tokio::spawn(async move { session(socket, &reports, 1, inbox, alive, &mut changes).await });
+    let task =
+        tokio::spawn(async move { session(socket, &reports, 1, inbox, alive, &mut changes).await.why });
     (task, told, outbox, peer, sender)
 }
 

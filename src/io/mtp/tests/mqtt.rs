@@ -2,7 +2,7 @@ use super::*;
 use crate::io::mtp::mqtt::OPENING_WAIT;
 use crate::secret::Secret;
 use crate::usp::mtp::mqtt::packet;
-use crate::usp::mtp::{Mqtt, MqttSubscription, MqttVersion};
+use crate::usp::mtp::{Mqtt, MqttSubscription, MqttUser, MqttVersion, MqttWill};
 use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -28,6 +28,7 @@ fn wanted(version: MqttVersion, port: u16) -> Mqtt {
         subscriptions: Vec::new(),
         response_topic: Some("agents/one".into()),
         publish_qos: 1,
+        user: Vec::new(),
     }
 }
 
@@ -142,6 +143,71 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
     }
 }
 
+/// A plain subscriber: the first message at a topic, with the properties that the broker passed on.
+async fn overhear(port: u16, topic: &str) -> JoinHandle<packet::Incoming> {
+    let version = MqttVersion::V5;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let connect = packet::Connect { clean: true, receive_maximum: 8, ..packet::Connect::default() };
+    stream.write_all(&packet::connect(version, &connect)).await.unwrap();
+    let filters = [MqttSubscription { topic: topic.into(), qos: 0 }];
+    stream.write_all(&packet::subscribe(version, 1, &filters, packet::User::default())).await.unwrap();
+    let mut buffer = Vec::new();
+    let mut next = async move || loop {
+        if let Some(packet) = packet::take(version, &mut buffer).unwrap() {
+            return packet;
+        }
+        assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "the broker closed");
+    };
+    while !matches!(next().await, packet::Incoming::SubAck { .. }) {}
+    tokio::spawn(async move { next().await })
+}
+
+//= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: each goes with the packets that it names, and with no other.
+#[tokio::test]
+async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_those_of_messages() {
+    let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
+    let lab = Lab::new();
+    let said = |name: &str, packets: &str| MqttUser {
+        name: name.into(),
+        value: "value".into(),
+        packets: MqttUser::packets(packets.split(' ')),
+    };
+    let all = "CONNECT WILL PUBLISH PUBACK SUBSCRIBE UNSUBSCRIBE DISCONNECT";
+    let will = MqttWill { topic: "lost".into(), value: b"gone".to_vec(), qos: 0, retain: false, delay: None };
+    let one = Mqtt {
+        user: vec![said("everywhere", all), said("subscribe", "SUBSCRIBE")],
+        will: Some(will),
+        ..wanted(MqttVersion::V5, broker.port)
+    };
+    let heard = overhear(broker.port, "controllers/+").await;
+    let mut agent = lab.links();
+    agent.configure(vec![Wanted::Mqtt(one.clone())]);
+    let up = up(&mut agent).await;
+    // A message to ourselves is acknowledged by us, too.
+    agent.command(publish(up.link, "agents/one", b"to ourselves"));
+    assert_eq!(told(&mut agent).await.0, b"to ourselves");
+    // On the same connection: a topic more, a topic less, another property.
+    let filter = MqttSubscription { topic: "all/+".into(), qos: 1 };
+    for subscriptions in [vec![filter], Vec::new()] {
+        let user = vec![said("other", all.trim_start_matches("CONNECT WILL")), one.user[0].clone()];
+        agent.configure(vec![Wanted::Mqtt(Mqtt { subscriptions, user, ..one.clone() })]);
+        assert!(matches!(agent.next().await, LinkEvent::Changed { link, .. } if link == up.link));
+    }
+    agent.command(publish(up.link, "controllers/two", b"told"));
+    let packet::Incoming::Publish { payload, properties, .. } = heard.await.unwrap() else {
+        panic!("no message")
+    };
+    let pair = |name: &str| (name.to_owned(), "value".to_owned());
+    assert_eq!((payload, properties.user), (b"told".to_vec(), vec![pair("other"), pair("everywhere")]));
+    // The will is heard where the connection ends without a goodbye.
+    let heard = overhear(broker.port, "lost").await;
+    drop(agent);
+    let packet::Incoming::Publish { payload, properties, .. } = heard.await.unwrap() else {
+        panic!("no will")
+    };
+    assert_eq!((payload, properties.user), (b"gone".to_vec(), vec![pair("everywhere")]));
+}
+
 //= TR-369 R-MQTT.7
 //= TR-369 R-MQTT.10
 #[tokio::test]
@@ -253,7 +319,7 @@ async fn a_link_without_any_topic_stays_down_until_it_has_one() {
     assert_eq!((link, wait), (None, None), "{why}");
     let mut octets = Vec::new();
     first.read_to_end(&mut octets).await.unwrap();
-    assert!(octets.ends_with(&packet::disconnect()), "the broker is told");
+    assert!(octets.ends_with(b"\xe0\0"), "the broker is told");
     links.configure(vec![Wanted::Mqtt(wanted(MqttVersion::V5, port))]);
     let mut second = take(&listener).await;
     second.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
@@ -294,7 +360,7 @@ async fn a_goodbye_waits_until_the_broker_has_taken_it() {
     let ending = tokio::spawn(links.shutdown());
     let mut octets = Vec::new();
     stream.read_to_end(&mut octets).await.unwrap();
-    assert!(octets.ends_with(&packet::disconnect()), "{octets:?}");
+    assert!(octets.ends_with(b"\xe0\0"), "{octets:?}");
     // An acknowledgement on its way meets no closed socket.
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(1)).await;

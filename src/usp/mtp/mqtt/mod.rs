@@ -194,6 +194,7 @@ pub(crate) mod tests {
             subscriptions: Vec::new(),
             response_topic: None,
             publish_qos: 1,
+            user: Vec::new(),
         }
     }
 

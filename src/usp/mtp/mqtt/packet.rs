@@ -3,10 +3,12 @@
 //! Pure. Source: MQTT Version 5.0 and Version 3.1.1, chapters 2 and 3. What is not needed is refused: QoS 2, topic aliases and
 //! enhanced authentication are never agreed to, so a broker that uses them does not keep to the protocol.
 
-use super::super::{MqttSubscription, MqttVersion, MqttWill};
+use super::super::{MqttSubscription, MqttUser, MqttVersion, MqttWill};
 
 /// Longest packet that is taken, in octets: one Record with its topic and properties.
 pub const MAX_PACKET: usize = super::super::MAX_RECORD + 16 * 1024;
+/// Longest beginning of a packet: its kind and its length.
+const HEAD: usize = 5;
 /// Most user properties of one packet that are read.
 pub const MAX_USER_PROPERTIES: usize = 64;
 
@@ -284,8 +286,10 @@ pub struct Connect<'a> {
     pub will: Option<&'a MqttWill>,
     /// Receive Maximum.
     pub receive_maximum: u16,
-    /// User properties.
-    pub user: &'a [(&'a str, &'a str)],
+    /// Our endpoint id.
+    pub endpoint: &'a str,
+    /// User properties of the settings.
+    pub user: &'a [MqttUser],
 }
 
 /// CONNECT.
@@ -314,11 +318,9 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
             //= TR-369 R-MQTT.12: the broker is asked for its Response Information.
             out.octet(0x19);
             out.octet(1);
-            for (name, value) in say.user {
-                out.octet(0x26);
-                out.text(name);
-                out.text(value);
-            }
+            //= TR-369 R-MQTT.13: the broker is told our endpoint id.
+            out.pair(MqttUser::ENDPOINT, say.endpoint);
+            out.user(1, say.user);
         });
     }
     out.text(say.client_id);
@@ -329,6 +331,7 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
                     out.octet(0x18);
                     out.long(seconds);
                 }
+                out.user(0, say.user);
             });
         }
         out.text(&will.topic);
@@ -356,24 +359,28 @@ pub struct Publish<'a> {
     pub properties: (&'a str, &'a str),
     /// The message.
     pub payload: Vec<u8>,
+    /// User properties of the settings.
+    pub user: User<'a>,
 }
 
 /// PUBLISH; the message's buffer becomes the packet's.
 pub fn publish(version: MqttVersion, say: Publish<'_>) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.text(say.topic);
-    if let Some(id) = say.id {
-        out.number(id);
-    }
-    if version == MqttVersion::V5 {
-        let (response_topic, content_type) = say.properties;
-        out.properties(|out| {
-            out.octet(0x08);
-            out.text(response_topic);
-            out.octet(0x03);
-            out.text(content_type);
-        });
-    }
+    let mut out = say.user.written(say.payload.len(), &|out, user| {
+        out.text(say.topic);
+        if let Some(id) = say.id {
+            out.number(id);
+        }
+        if version == MqttVersion::V5 {
+            let (response_topic, content_type) = say.properties;
+            out.properties(|out| {
+                out.octet(0x08);
+                out.text(response_topic);
+                out.octet(0x03);
+                out.text(content_type);
+                out.user(3, user);
+            });
+        }
+    });
     let mut head = vec![0x30 | u8::from(say.id.is_some()) << 1 | u8::from(say.retain)];
     size(out.0.len() + say.payload.len(), &mut head);
     head.append(&mut out.0);
@@ -391,37 +398,35 @@ pub fn mark_again(publish: &mut [u8]) {
 }
 
 /// PUBACK.
-pub fn pub_ack(id: u16) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.number(id);
-    out.packet(0x40)
+pub fn pub_ack(version: MqttVersion, id: u16, user: User<'_>) -> Vec<u8> {
+    let ack = |out: &mut Writer, user: &[MqttUser]| {
+        out.number(id);
+        out.success(version, 4, user);
+    };
+    user.written(0, &ack).packet(0x40)
 }
 
 /// SUBSCRIBE, without messages that the broker kept from before.
-pub fn subscribe(version: MqttVersion, id: u16, filters: &[MqttSubscription]) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.number(id);
-    if version == MqttVersion::V5 {
-        out.properties(|_| {});
-    }
-    for filter in filters {
-        out.text(&filter.topic);
-        out.octet(filter.qos.min(1));
-    }
-    out.packet(0x82)
+pub fn subscribe(version: MqttVersion, id: u16, filters: &[MqttSubscription], user: User<'_>) -> Vec<u8> {
+    let subscribe = |out: &mut Writer, user: &[MqttUser]| {
+        out.request(version, id, 8, user);
+        for filter in filters {
+            out.text(&filter.topic);
+            out.octet(filter.qos.min(1));
+        }
+    };
+    user.written(0, &subscribe).packet(0x82)
 }
 
 /// UNSUBSCRIBE.
-pub fn unsubscribe(version: MqttVersion, id: u16, filters: &[Box<str>]) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.number(id);
-    if version == MqttVersion::V5 {
-        out.properties(|_| {});
-    }
-    for filter in filters {
-        out.text(filter);
-    }
-    out.packet(0xa2)
+pub fn unsubscribe(version: MqttVersion, id: u16, filters: &[Box<str>], user: User<'_>) -> Vec<u8> {
+    let unsubscribe = |out: &mut Writer, user: &[MqttUser]| {
+        out.request(version, id, 10, user);
+        for filter in filters {
+            out.text(filter);
+        }
+    };
+    user.written(0, &unsubscribe).packet(0xa2)
 }
 
 /// PINGREQ.
@@ -430,8 +435,32 @@ pub fn ping_req() -> Vec<u8> {
 }
 
 /// DISCONNECT, in order.
-pub fn disconnect() -> Vec<u8> {
-    vec![0xe0, 0]
+pub fn disconnect(version: MqttVersion, user: User<'_>) -> Vec<u8> {
+    user.written(0, &|out, user| out.success(version, 14, user)).packet(0xe0)
+}
+
+/// User properties of the settings, and the longest packet that the broker takes with them, in octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The properties, for packets of all kinds.
+    pub all: &'a [MqttUser],
+    /// A packet that would be longer goes without them.
+    pub most: usize,
+}
+
+impl User<'_> {
+    /// What stands behind a packet's length, before a payload of so many octets.
+    //= MQTT 5.0 3.4.2.2.3: no user property where the packet would be longer than the broker takes.
+    fn written(self, payload: usize, write: &dyn Fn(&mut Writer, &[MqttUser])) -> Writer {
+        for user in [self.all, &[]] {
+            let mut out = Writer::default();
+            write(&mut out, user);
+            if user.is_empty() || HEAD + out.0.len() + payload <= self.most {
+                return out;
+            }
+        }
+        Writer::default()
+    }
 }
 
 #[derive(Default)]
@@ -459,6 +488,35 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         self.binary(text.as_bytes());
+    }
+
+    fn pair(&mut self, name: &str, value: &str) {
+        self.octet(0x26);
+        self.text(name);
+        self.text(value);
+    }
+
+    /// User properties of a kind of packets.
+    fn user(&mut self, kind: u8, all: &[MqttUser]) {
+        for one in all.iter().filter(|one| one.packets >> kind & 1 == 1) {
+            self.pair(&one.name, &one.value);
+        }
+    }
+
+    /// How SUBSCRIBE and UNSUBSCRIBE begin.
+    fn request(&mut self, version: MqttVersion, id: u16, kind: u8, user: &[MqttUser]) {
+        self.number(id);
+        if version == MqttVersion::V5 {
+            self.properties(|out| out.user(kind, user));
+        }
+    }
+
+    /// The reason code of success, which is left out where no user properties stand behind it.
+    fn success(&mut self, version: MqttVersion, kind: u8, user: &[MqttUser]) {
+        if version == MqttVersion::V5 && user.iter().any(|one| one.packets >> kind & 1 == 1) {
+            self.octet(0);
+            self.properties(|out| out.user(kind, user));
+        }
     }
 
     fn properties(&mut self, write: impl FnOnce(&mut Writer)) {

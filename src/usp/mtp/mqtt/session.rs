@@ -4,7 +4,7 @@
 //! how long to wait is the driver's. A message with QoS 1 that was not acknowledged is kept for the next connection.
 
 use super::super::{Details, Mqtt, MqttSubscription, MqttVersion};
-use super::packet::{self, Connect, Incoming, Properties, Publish, reason_words};
+use super::packet::{self, Connect, Incoming, Properties, Publish, User, reason_words};
 use super::{CONTENT_TYPE, Topics, client_id, is_record, publish_topic, reply_topic, topics};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,7 +83,6 @@ impl Session {
     /// Begins with CONNECT, which is the first output; `unacknowledged` comes from the connection before.
     //= TR-369 R-MQTT.6: the first packet is CONNECT.
     //= TR-369 R-MQTT.7: with user name and password where they are set.
-    //= TR-369 R-MQTT.13: 5.0 tells the broker our endpoint id.
     //= TR-369 R-MQTT.14: keep alive is a setting.
     pub fn new(wanted: Mqtt, unacknowledged: Unacknowledged) -> Session {
         let client_id: Box<str> = client_id(&wanted).into();
@@ -104,7 +103,8 @@ impl Session {
                 session_expiry: wanted.session_expiry,
                 will: wanted.will.as_ref(),
                 receive_maximum: RECEIVE_MAXIMUM,
-                user: &[("usp-endpoint-id", wanted.own.as_str())],
+                endpoint: wanted.own.as_str(),
+                user: &wanted.user,
             },
         );
         Session {
@@ -250,7 +250,8 @@ impl Session {
 
     fn subscribe(&mut self, filters: Vec<MqttSubscription>) {
         let id = self.fresh_id();
-        self.out.push_back(Output::Write(Arc::new(packet::subscribe(self.wanted.version, id, &filters))));
+        let subscribe = packet::subscribe(self.wanted.version, id, &filters, self.user());
+        self.out.push_back(Output::Write(Arc::new(subscribe)));
         self.asking.push_back((id, filters));
     }
 
@@ -289,6 +290,7 @@ impl Session {
         if self.early.len() >= MAX_EARLY {
             return log::warn!("{}: too many messages before SUBACK", self.wanted.name);
         }
+        let ack = id.map(|id| packet::pub_ack(self.wanted.version, id, self.user()));
         let out = if self.state == State::Up { &mut self.out } else { &mut self.early };
         if is_record(properties.content_type.as_deref()) {
             let reply = match self.wanted.version {
@@ -301,9 +303,7 @@ impl Session {
         } else {
             log::debug!("{}: a message at {topic} is none of ours", self.wanted.name);
         }
-        if let Some(id) = id {
-            out.push_back(Output::Write(Arc::new(packet::pub_ack(id))));
-        }
+        out.extend(ack.map(|ack| Output::Write(Arc::new(ack))));
     }
 
     /// Publishes a Record; in words, why that cannot be done.
@@ -325,10 +325,10 @@ impl Session {
                 retain: retain && self.acknowledged.retain_available != Some(false),
                 properties: (&reply_to, CONTENT_TYPE),
                 payload: record,
+                user: self.user(),
             },
         );
-        let most = self.acknowledged.maximum_packet.map_or(usize::MAX, |most| most as usize);
-        if publish.len() > most {
+        if publish.len() > self.longest() {
             return Err("the broker takes no packet of that size");
         }
         let publish = Arc::new(publish);
@@ -378,12 +378,28 @@ impl Session {
         }
         if !gone.is_empty() {
             let id = self.fresh_id();
-            self.out.push_back(Output::Write(Arc::new(packet::unsubscribe(self.wanted.version, id, &gone))));
+            let unsubscribe = packet::unsubscribe(self.wanted.version, id, &gone, self.user());
+            self.out.push_back(Output::Write(Arc::new(unsubscribe)));
         }
         if tell {
             self.out.push_back(Output::Changed);
         }
         Ok(())
+    }
+
+    /// The packet that ends the connection in order.
+    pub fn disconnect(&self) -> Vec<u8> {
+        packet::disconnect(self.wanted.version, self.user())
+    }
+
+    /// What the settings say with packets.
+    fn user(&self) -> User<'_> {
+        User { all: &self.wanted.user, most: self.longest() }
+    }
+
+    /// The longest packet that the broker takes, in octets.
+    fn longest(&self) -> usize {
+        self.acknowledged.maximum_packet.map_or(usize::MAX, |most| most as usize)
     }
 
     /// QoS of our messages: as set, and no more than the broker can do.
@@ -436,6 +452,7 @@ pub fn exercise(octets: &[u8]) {
             subscriptions: vec![MqttSubscription { topic: "a/+".into(), qos: 1 }],
             response_topic: Some("me".into()),
             publish_qos: 1,
+            user: Vec::new(),
         };
         let mut session = Session::new(wanted.clone(), VecDeque::new());
         let mut octets = octets.to_vec();

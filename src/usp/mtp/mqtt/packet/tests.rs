@@ -12,6 +12,10 @@ fn one(version: MqttVersion, octets: &[u8]) -> Result<Option<Incoming>, Bad> {
     taken
 }
 
+fn said(name: &str, value: &str, packets: &str) -> MqttUser {
+    MqttUser { name: name.into(), value: value.into(), packets: MqttUser::packets(packets.split(' ')) }
+}
+
 /// Octets worked out by hand from MQTT 3.1.1 3.1.
 //= TR-369 R-MQTT.7
 //= TR-369 R-MQTT.14
@@ -25,7 +29,8 @@ fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
         keep_alive: 60,
         clean: true,
         will: Some(&will),
-        user: &[("not", "sent")],
+        endpoint: "not sent",
+        user: &[said("not", "sent", "CONNECT WILL")],
         ..Connect::default()
     };
     let want = b"\x10\x1f\0\x04MQTT\x04\xee\0\x3c\0\x03cpe\0\x01w\0\x04gone\0\x01u\0\x02pw";
@@ -45,7 +50,7 @@ fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endp
         session_expiry: Some(2),
         receive_maximum: 8,
         will: Some(&will),
-        user: &[("usp-endpoint-id", "self::x")],
+        endpoint: "self::x",
         ..Connect::default()
     };
     let mut want = b"\x10\x4f\0\x04MQTT\x05\x04\0\x01".to_vec();
@@ -68,6 +73,7 @@ fn what_a_client_sends_is_as_the_standard_lays_it_out() {
         retain: true,
         properties: ("r", "usp.msg"),
         payload: b"RR".to_vec(),
+        user: User::default(),
     };
     assert_eq!(publish(V311, say.clone()), b"\x33\x09\0\x03a/b\0\x0aRR");
     assert_eq!(publish(V5, say.clone()), b"\x33\x18\0\x03a/b\0\x0a\x0e\x08\0\x01r\x03\0\x07usp.msgRR");
@@ -77,13 +83,75 @@ fn what_a_client_sends_is_as_the_standard_lays_it_out() {
     assert_eq!(again[0], 0x38);
     let filters =
         [MqttSubscription { topic: "a/b".into(), qos: 1 }, MqttSubscription { topic: "c".into(), qos: 2 }];
-    assert_eq!(subscribe(V311, 10, &filters), b"\x82\x0c\0\x0a\0\x03a/b\x01\0\x01c\x01");
-    assert_eq!(subscribe(V5, 10, &filters), b"\x82\x0d\0\x0a\0\0\x03a/b\x01\0\x01c\x01");
-    assert_eq!(unsubscribe(V311, 10, &["c".into()]), b"\xa2\x05\0\x0a\0\x01c");
-    assert_eq!(unsubscribe(V5, 10, &["c".into()]), b"\xa2\x06\0\x0a\0\0\x01c");
-    assert_eq!(pub_ack(0x1234), b"\x40\x02\x12\x34");
+    assert_eq!(subscribe(V311, 10, &filters, User::default()), b"\x82\x0c\0\x0a\0\x03a/b\x01\0\x01c\x01");
+    assert_eq!(subscribe(V5, 10, &filters, User::default()), b"\x82\x0d\0\x0a\0\0\x03a/b\x01\0\x01c\x01");
+    assert_eq!(unsubscribe(V311, 10, &["c".into()], User::default()), b"\xa2\x05\0\x0a\0\x01c");
+    assert_eq!(unsubscribe(V5, 10, &["c".into()], User::default()), b"\xa2\x06\0\x0a\0\0\x01c");
+    assert_eq!(pub_ack(V5, 0x1234, User::default()), b"\x40\x02\x12\x34");
     let long = publish(V311, Publish { payload: vec![0; 300], id: None, ..say });
     assert_eq!(&long[..3], b"\x31\xb1\x02");
+}
+
+/// Octets worked out by hand from MQTT 5.0 2.2.2.2, 3.1, 3.3, 3.4, 3.8, 3.10 and 3.14.
+//= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: each goes with the packets that it names, and with no other.
+//= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them.
+#[test]
+fn user_properties_go_with_the_packets_they_name() {
+    let all =
+        "AUTH CONNECT DISCONNECT PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE WILL nothing";
+    assert_eq!(said("", "", all).packets, 0b1100_0101_1111_1011);
+    let property = b"\x26\0\x01n\0\x02vv";
+    let filters = [MqttSubscription { topic: "c".into(), qos: 1 }];
+    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), qos: 0, retain: false, delay: None };
+    let written = |version, kinds, most| {
+        let user = [said("n", "vv", kinds)];
+        let with = User { all: &user, most };
+        let say = Publish {
+            topic: "t",
+            id: None,
+            retain: false,
+            properties: ("r", "u"),
+            payload: b"RR".to_vec(),
+            user: with,
+        };
+        [
+            ("CONNECT", connect(version, &Connect { user: &user, ..Connect::default() })),
+            ("WILL", connect(version, &Connect { will: Some(&will), user: &user, ..Connect::default() })),
+            ("PUBLISH", publish(version, say)),
+            ("PUBACK", pub_ack(version, 9, with)),
+            ("SUBSCRIBE", subscribe(version, 9, &filters, with)),
+            ("UNSUBSCRIBE", unsubscribe(version, 9, &["c".into()], with)),
+            ("DISCONNECT", disconnect(version, with)),
+        ]
+    };
+    let bare = written(V5, "", usize::MAX);
+    for (place, (kind, without)) in bare.iter().enumerate() {
+        for (other, (name, packet)) in written(V5, kind, usize::MAX).into_iter().enumerate() {
+            // What is said of the will is said in CONNECT, which the will is part of; both cases send it.
+            let with = other == place || *kind == "CONNECT" && name == "WILL";
+            assert_eq!(packet.windows(property.len()).filter(|at| at == property).count(), usize::from(with));
+            assert_eq!(usize::from(packet[1]), packet.len() - 2, "{name}");
+            assert!(with || packet == bare[other].1, "{name} says what is {kind}'s");
+        }
+        assert_eq!(written(V311, kind, usize::MAX)[place].1, written(V311, "", usize::MAX)[place].1);
+        // A broker that takes nothing as long as that gets the packet without.
+        let short = without.len() + property.len();
+        let sent = &written(V5, kind, short)[place].1;
+        assert!(["CONNECT", "WILL"].contains(kind) || sent == without, "{kind}");
+    }
+    for (kind, want) in [
+        ("PUBLISH", &b"\x30\x16\0\x01t\x10\x08\0\x01r\x03\0\x01u\x26\0\x01n\0\x02vvRR"[..]),
+        ("PUBACK", b"\x40\x0c\0\x09\0\x08\x26\0\x01n\0\x02vv"),
+        ("SUBSCRIBE", b"\x82\x0f\0\x09\x08\x26\0\x01n\0\x02vv\0\x01c\x01"),
+        ("UNSUBSCRIBE", b"\xa2\x0e\0\x09\x08\x26\0\x01n\0\x02vv\0\x01c"),
+        ("DISCONNECT", b"\xe0\x0a\0\x08\x26\0\x01n\0\x02vv"),
+    ] {
+        let found = written(V5, kind, usize::MAX).into_iter().find(|(name, _)| *name == kind).unwrap().1;
+        assert_eq!(found, want, "{kind}");
+    }
+    let will = written(V5, "WILL", usize::MAX)[1].1.clone();
+    assert!(will.ends_with(b"\0\0\x08\x26\0\x01n\0\x02vv\0\x01w\0\x01x"), "{will:?}");
+    assert_eq!(disconnect(V5, User::default()), b"\xe0\0");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_connection_comes_up_by_connack_and_suback() {
     };
     session.receive(ack(false, 0, told)).unwrap();
     let filters = [subscription("x/+"), subscription("z"), subscription("r/me")];
-    assert_eq!(written(&mut session), [packet::subscribe(V5, 1, &filters)]);
+    assert_eq!(written(&mut session), [packet::subscribe(V5, 1, &filters, User::default())]);
     assert!(!session.is_up());
     session.receive(Incoming::SubAck { id: 1, reasons: vec![1, 0x87, 0] }).unwrap();
     assert_eq!(session.poll(), Some(Output::Up));
@@ -74,13 +74,12 @@ fn a_connection_comes_up_by_connack_and_suback() {
 #[test]
 fn what_is_asked_of_the_broker_is_what_was_set_as_far_as_its_version_can_say_it() {
     let sent = |wanted: Mqtt| written(&mut Session::new(wanted, VecDeque::new())).remove(0);
-    let own = [("usp-endpoint-id", "os::012345-agent")];
     let plain = |version, client_id| Connect {
         client_id,
         keep_alive: 60,
         clean: true,
         receive_maximum: RECEIVE_MAXIMUM,
-        user: if version == V5 { &own } else { &[] },
+        endpoint: if version == V5 { "os::012345-agent" } else { "" },
         ..Connect::default()
     };
     let named = |version| Mqtt { client_id: Some("cpe".into()), clean: false, ..wanted(version) };
@@ -173,6 +172,7 @@ fn a_record_is_published_with_the_way_back() {
         retain: true,
         properties: ("me", "usp.msg"),
         payload: b"RR".to_vec(),
+        user: User::default(),
     };
     assert_eq!(written(&mut session), [packet::publish(V5, say.clone())]);
     let mut session = up(V311, Properties::default());
@@ -231,7 +231,7 @@ fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
                 "{packet:?}"
             );
         }
-        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(7)))));
+        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(V5, 7, User::default())))));
         assert_eq!(session.poll(), None);
     }
     // What the broker kept for us comes before our SUBACK, and is told after the connection was.
@@ -247,7 +247,7 @@ fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
     assert_eq!(session.poll(), Some(Output::Up));
     for id in 1..=RECEIVE_MAXIMUM {
         assert!(matches!(session.poll(), Some(Output::Record(..))), "{id}");
-        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(id)))));
+        assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(V5, id, User::default())))));
     }
     assert_eq!(session.poll(), None, "and no more than was agreed to");
 }
@@ -294,7 +294,10 @@ fn other_topics_are_taken_up_without_another_connection() {
     let filters = [subscription("a"), subscription("you")];
     assert_eq!(
         written(&mut session),
-        [packet::subscribe(V5, 2, &filters), packet::unsubscribe(V5, 3, &["me".into()])]
+        [
+            packet::subscribe(V5, 2, &filters, User::default()),
+            packet::unsubscribe(V5, 3, &["me".into()], User::default())
+        ]
     );
     session.receive(Incoming::SubAck { id: 2, reasons: vec![1, 1] }).unwrap();
     assert_eq!(session.poll(), Some(Output::Changed));
@@ -303,7 +306,10 @@ fn other_topics_are_taken_up_without_another_connection() {
     assert_eq!(subscribed, [("a".into(), Ok(1)), ("you".into(), Ok(1))]);
     // Nothing but a topic less.
     session.retune(Mqtt { subscriptions: Vec::new(), ..other }).unwrap();
-    assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::unsubscribe(V5, 4, &["a".into()])))));
+    assert_eq!(
+        session.poll(),
+        Some(Output::Write(Arc::new(packet::unsubscribe(V5, 4, &["a".into()], User::default()))))
+    );
     assert_eq!(session.poll(), Some(Output::Changed));
     // No topic at all.
     assert!(!session.retune(Mqtt { response_topic: None, ..now }).unwrap_err().again);
