@@ -11,7 +11,7 @@ use cpeagent::bench::rpc::{Rpc, Value};
 use cpeagent::io::pool;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -143,6 +143,10 @@ fn what_talks_to_the_network_is_nobody_and_what_the_acs_sets_lands_on_disk() {
                 facts[name].split_whitespace().map(|number| number.parse().unwrap()).collect();
             assert!(numbers.len() == 4 && numbers.iter().all(|number| *number != 0), "{name}: {numbers:?}");
         }
+        // The kernel gives root what a process has in memory where no core dump may be made of it.
+        let owner = |what: &str| fs::metadata(format!("/proc/{part}/{what}")).unwrap().uid();
+        assert_eq!(owner("mem"), fs::metadata(format!("/proc/{pid}")).unwrap().uid());
+        assert_ne!(owner("mem"), owner(""), "its own user's otherwise");
         let name = Value::new("Device.DeviceInfo.HostName", "string", "after");
         device.call(Rpc::SetParameterValues { values: vec![name], key: "k".into() }).await.unwrap();
         let file = router.path().join("etc/config/system");

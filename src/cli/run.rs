@@ -20,6 +20,9 @@ use std::sync::Arc;
 pub(super) fn agent(global: &Global, verbose: bool) -> Result<Done, Fail> {
     let root = global.root.as_deref().filter(|root| *root != Path::new("/"));
     let disk = start_log(root, verbose)?;
+    if root.is_none() {
+        root::hide_memory();
+    }
     if root.is_none() && rustix::process::geteuid().is_root() {
         let split = match root::user(&disk) {
             Some(user) => root::run(Arc::new(disk), user, verbose),
@@ -37,6 +40,7 @@ pub(super) fn agent(global: &Global, verbose: bool) -> Result<Done, Fail> {
 pub(super) fn network_part(verbose: bool) -> Result<Done, Fail> {
     root::enter().map_err(|error| Fail::Usage(format!("only `run` starts this: {error}")))?;
     start_log(None, verbose)?;
+    root::hide_memory();
     serve(None)
 }
 

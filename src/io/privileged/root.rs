@@ -7,7 +7,10 @@
 use super::{Answer, BEHIND, Client, Keeper, rules, wire};
 use crate::io::disk::{Disk, RealDisk};
 use crate::io::local::SOCKET;
-use rustix::process::{Pid, Signal, getpid, kill_process, set_parent_process_death_signal};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, getpid, kill_process, set_dumpable_behavior,
+    set_parent_process_death_signal,
+};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
 use std::fs::File;
 use std::io;
@@ -56,6 +59,14 @@ enum Told {
     Ended(u8),
     /// What it says means nothing.
     Broken(io::Error),
+}
+
+/// Keeps passwords where they are: from now on this process leaves no core dump, whatever the limits say, and only root can look
+/// into its memory, not another process of the same user. A program that is started begins without.
+pub fn hide_memory() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        log::warn!("a core dump would show passwords: {error}");
+    }
 }
 
 /// Runs the part that talks to the network as `user` and serves it until it ends; its exit status.
