@@ -1,4 +1,4 @@
-"""A virtual router for scripts/qemu: its kernel and busybox from Debian, a root of our own, and QEMU around them.
+"""A virtual router for scripts/qemu: its kernel and programs from Debian, a root of our own, and QEMU around them.
 
 Everything is made in target/qemu; downloads are kept there, checked by apt. Nothing here knows what the router is for.
 """
@@ -60,12 +60,47 @@ def mirror():
     return "http://deb.debian.org/debian"
 
 
-def from_debian(board):
-    """The folder with the board's kernel and busybox unpacked; fetched once."""
-    arch = board["debian"]
-    folder = os.path.join(CACHE, arch)
-    if os.path.exists(os.path.join(folder, "complete")):
-        return folder
+class Debian:
+    """What Debian packages hold, unpacked: the kernel and the programs."""
+
+    def __init__(self, folder):
+        self.folder, self.root = folder, os.path.join(folder, "root")
+
+    @property
+    def kernel(self):
+        return glob.glob(os.path.join(self.folder, "kernel/boot/vmlinu[xz]-*"))[0]
+
+    def modules(self, names):
+        """(name, octets) of what has to be loaded, in that order; what is built in is left out."""
+        paths = {}
+        for path in glob.glob(os.path.join(self.folder, "kernel/lib/modules/*/kernel/**/*.ko*"), recursive=True):
+            paths[os.path.basename(path).split(".ko")[0].replace("-", "_")] = path
+        ordered = {}
+
+        def load(name):
+            if name in ordered or name not in paths:
+                return
+            with open(paths[name], "rb") as file:
+                octets = file.read()
+            needs = re.search(rb"\0depends=([^\0]*)\0", octets)
+            for need in needs.group(1).decode().split(",") if needs else []:
+                load(need.replace("-", "_"))
+            ordered[name] = octets
+
+        for name in names:
+            load(name)
+        return list(ordered.items())
+
+
+def from_debian(board, kernel=None, programs=("busybox-static",)):
+    """The board's kernel, or another one, and programs with what they depend on; fetched once."""
+    arch, kernel = board["debian"], kernel or board["kernel"]
+    folder = os.path.join(CACHE, f"{arch}-{kernel}")
+    made_of, note = " ".join([kernel, *programs]), os.path.join(folder, "complete")
+    if os.path.exists(note):
+        with open(note, encoding="utf-8") as file:
+            if file.read() == made_of:
+                return Debian(folder)
     shutil.rmtree(folder, ignore_errors=True)
     state = os.path.abspath(os.path.join(folder, "apt"))
     for part in ["lists/partial", "cache/archives/partial"]:
@@ -75,48 +110,25 @@ def from_debian(board):
             file.write(text)
     options = [f"APT::Architecture={arch}", f"APT::Architectures={arch}", "APT::Sandbox::User=", f"Dir::State={state}",
                f"Dir::State::status={state}/status", f"Dir::Cache={state}/cache", "Dir::Etc::sourceparts=-",
-               f"Dir::Etc::sourcelist={state}/sources.list", "Acquire::Languages=none"]
+               f"Dir::Etc::sourcelist={state}/sources.list", "Acquire::Languages=none", "APT::Install-Recommends=0"]
 
     def apt(program, *arguments):
         command = [program, "-qq", *(word for option in options for word in ("-o", option)), *arguments]
         return subprocess.run(command, check=True, cwd=state, stdout=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}).stdout.decode()
 
-    print(f"· fetching {board['kernel']} and busybox for {arch}", flush=True)
+    print(f"· fetching {made_of} for {arch}", flush=True)
     apt("apt-get", "update")
     # What the package without a version stands for today.
-    kernel = re.search(r"Depends: (linux-image-\S+)", apt("apt-cache", "depends", board["kernel"])).group(1)
-    apt("apt-get", "download", kernel, "busybox-static")
-    for package in glob.glob(os.path.join(state, "*.deb")):
-        subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    apt("apt-get", "download", re.search(r"Depends: (linux-image-\S+)", apt("apt-cache", "depends", kernel)).group(1))
+    # On a system where nothing is installed: with all that they depend on.
+    apt("apt-get", "install", "--yes", "--download-only", *programs)
+    for packages, into in [(f"{state}/*.deb", "kernel"), (f"{state}/cache/archives/*.deb", "root")]:
+        for package in glob.glob(packages):
+            subprocess.run(["dpkg-deb", "-x", package, os.path.join(folder, into)], check=True)
     shutil.rmtree(state)
-    open(os.path.join(folder, "complete"), "w", encoding="utf-8").close()
-    return folder
-
-
-def kernel_of(folder):
-    return glob.glob(os.path.join(folder, "boot", "vmlinu[xz]-*"))[0]
-
-
-def modules(folder):
-    """(name, octets) of what has to be loaded, in that order; what is built in is left out."""
-    paths = {}
-    for path in glob.glob(os.path.join(folder, "lib/modules/*/kernel/**/*.ko*"), recursive=True):
-        paths[os.path.basename(path).split(".ko")[0].replace("-", "_")] = path
-    ordered = {}
-
-    def load(name):
-        if name in ordered or name not in paths:
-            return
-        with open(paths[name], "rb") as file:
-            octets = file.read()
-        needs = re.search(rb"\0depends=([^\0]*)\0", octets)
-        for need in needs.group(1).decode().split(",") if needs else []:
-            load(need.replace("-", "_"))
-        ordered[name] = octets
-
-    for name in MODULES:
-        load(name)
-    return list(ordered.items())
+    with open(note, "w", encoding="utf-8") as file:
+        file.write(made_of)
+    return Debian(folder)
 
 
 class Archive:
@@ -144,6 +156,19 @@ class Archive:
         self.known.add(path.strip("/"))
         self._entry(path, 0o100000 | mode, octets if isinstance(octets, bytes) else octets.encode())
 
+    def copy(self, path, source, mode=0o644):
+        with open(source, "rb") as file:
+            self.file(path, file.read(), mode)
+
+    def boots(self, debian, modules, init):
+        """Makes it a root that a kernel can start, with these modules to be loaded."""
+        self.copy("bin/busybox", os.path.join(debian.root, "bin/busybox"), 0o755)
+        self.file("init", init, 0o755)
+        loaded = debian.modules(modules)
+        self.file("modules/order", "\n".join(name for name, _ in loaded))
+        for name, octets in loaded:
+            self.file(f"modules/{name}", octets)
+
     def link(self, path, to):
         self.folder(os.path.dirname(path))
         self._entry(path, 0o120777, to.encode())
@@ -155,8 +180,7 @@ class Archive:
             below = os.path.join(path, os.path.relpath(at, source))
             self.folder(os.path.normpath(below))
             for name in sorted(names):
-                with open(os.path.join(at, name), "rb") as file:
-                    self.file(os.path.normpath(os.path.join(below, name)), file.read())
+                self.copy(os.path.normpath(os.path.join(below, name)), os.path.join(at, name))
 
     def write(self, path):
         self._entry("TRAILER!!!", 0, b"")
@@ -164,12 +188,36 @@ class Archive:
             file.write(gzip.compress(self.out.getvalue(), 1))
 
 
-def disk(path, size_mib=64):
-    """An empty disk with a file system on it."""
+def disk(path, size_mib=64, holds=None):
+    """A disk with a file system on it, empty or with what a folder holds."""
     with open(path, "wb") as file:
         file.truncate(size_mib << 20)
     environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    subprocess.run(["mkfs.ext4", "-q", "-F", path], check=True, env=environment)
+    subprocess.run(["mkfs.ext4", "-q", "-F", *(["-d", holds] if holds else []), path], check=True, env=environment)
+
+
+def work_folder(target):
+    folder = os.path.join(CACHE, target)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def program(target):
+    """The agent for a target: PROGRAM, else what scripts/cross makes."""
+    given = os.environ.get("PROGRAM")
+    if given:
+        return given
+    built = subprocess.run(["scripts/cross", target], check=True, stdout=subprocess.PIPE)
+    return built.stdout.decode().splitlines()[-1]
+
+
+def command(board, kernel, initrd, disk, forwards=(), snapshot=False):
+    """Starts the board; ports of loopback lead to ports of its. What is written to a disk of a snapshot is forgotten."""
+    each = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwards)
+    return board["emulator"] + COMMON + [
+        "-kernel", kernel, "-initrd", initrd, "-append", f"console={board['console']} panic=-1 quiet",
+        "-drive", f"file={disk},format=raw,if=none,id=disk,snapshot={'on' if snapshot else 'off'}",
+        "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci", "-netdev", "user,id=net" + each, "-device", "virtio-net-pci,netdev=net,romfile="]
 
 
 def free_port():

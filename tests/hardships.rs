@@ -14,6 +14,7 @@ use cpeagent::agent::local::Request;
 use cpeagent::agent::{Action, Agent, Event, KEEP_WAIT, MAX_JOBS};
 use cpeagent::cwmp::events::Ledger;
 use cpeagent::dm::source::Source;
+use cpeagent::dm::tree::Tree;
 use cpeagent::io::disk::Disk as _;
 use cpeagent::io::disk::sim::SimDisk;
 use cpeagent::rng::Rng;
@@ -370,4 +371,27 @@ fn without_an_identity_no_other_one_is_told_and_the_log_says_why() {
     bench.sources.clear();
     bench.wait(Duration::from_secs(3_600));
     assert!(has(&bench.posted[0], "0 BOOTSTRAP"));
+}
+
+#[test]
+fn a_board_without_names_and_a_router_without_managers_are_said_in_the_log() {
+    let unnamed: fn(&mut Bench) = |bench| {
+        bench.disk.put("/etc/board.json", "{}");
+        bench.disk.drop_file("/etc/device_info");
+        bench.sources.insert("ubus:system board".into(), Source::ready(Tree::Map(Vec::new())));
+    };
+    let unmanaged: fn(&mut Bench) = |bench| bench.disk.drop_file("/etc/config/cpeagent");
+    let (names, managers) = ("the board names no manufacturer or no model", "nobody manages this router");
+    for (bring_about, said, silent) in [(unnamed, names, managers), (unmanaged, managers, names)] {
+        let mut bench = Bench::new(DEVICE);
+        bring_about(&mut bench);
+        bench.start();
+        bench.wait(Duration::from_secs(600));
+        assert_eq!(bench.said.matches(said).count(), 1, "{}", bench.said);
+        assert!(!bench.said.contains(silent), "{}", bench.said);
+    }
+    let mut bench = Bench::new(DEVICE);
+    bench.start();
+    bench.wait(Duration::from_secs(60));
+    assert!(!bench.said.contains(names) && !bench.said.contains(managers), "{}", bench.said);
 }

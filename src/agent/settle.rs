@@ -33,6 +33,12 @@ impl Agent {
         self.out.push_back(Action::Configure(Box::new(self.config.clone())));
         self.configure_cwmp(&before, &cwmp);
         self.configure_usp(&before, usp);
+        if !self.has_acs() && !self.config.usp.controllers.iter().any(|controller| controller.enable) {
+            self.log(
+                log::Level::Warn,
+                "neither an ACS nor a controller is set: nobody manages this router".into(),
+            );
+        }
         self.look_soon();
         Step::Over
     }

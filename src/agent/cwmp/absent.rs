@@ -114,6 +114,9 @@ impl Agent {
     }
 
     pub(super) fn configure_cwmp(&mut self, _: &Config, _: &Known) {}
+    pub(super) fn has_acs(&self) -> bool {
+        false
+    }
 
     pub(super) fn cwmp_facts(&self, _: &mut Vec<(&'static str, Tree)>, _: &mut Snapshot) {}
 

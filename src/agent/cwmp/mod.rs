@@ -312,6 +312,11 @@ impl Agent {
         snapshot.supply("agent:diag", Source::ready(self.cwmp.diagnoses.source()));
     }
 
+    /// Whether there is an ACS that sessions are held with.
+    pub(super) fn has_acs(&self) -> bool {
+        self.config.acs.enable && self.config.acs.url.is_some()
+    }
+
     /// Whether the last session failed.
     pub(super) fn is_acs_failing(&self) -> bool {
         self.cwmp.last.failure.is_some()
@@ -319,7 +324,7 @@ impl Agent {
 
     /// Starts a session because somebody wants one.
     pub(super) fn ask_for_session(&mut self) -> Tree {
-        if self.config.acs.enable && self.config.acs.url.is_some() {
+        if self.has_acs() {
             self.tell_session(session::Event::Raised(Code::ConnectionRequest, String::new()));
             return local::ok(Tree::from("a session is being started"));
         }
@@ -330,7 +335,7 @@ impl Agent {
     /// Starts a session of the device's own accord.
     //= TR-069 3.2.1: the device may open a session whenever it has a reason to.
     pub(super) fn contact_acs(&mut self) {
-        if self.config.acs.enable && self.config.acs.url.is_some() {
+        if self.has_acs() {
             self.tell_session(session::Event::Raised(Code::Periodic, String::new()));
         }
     }

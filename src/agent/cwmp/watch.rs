@@ -286,7 +286,11 @@ impl Agent {
         });
         // Half an identity is another device to the ACS: while a source fails, the one that was read before.
         let device_id = match (id, self.cwmp.identity.take()) {
-            (Ok(id), _) => {
+            (Ok(id), known) => {
+                if known.is_none() && id.iter().any(String::is_empty) {
+                    let why = "the board names no manufacturer or no model, so the ACS is told none: set cpeagent.identity";
+                    self.log(log::Level::Warn, why.into());
+                }
                 let mut id = id.into_iter();
                 let mut next = || id.next().unwrap_or_default();
                 DeviceId { manufacturer: next(), oui: next(), product_class: next(), serial_number: next() }
