@@ -208,15 +208,18 @@ fn number(text: &str) -> Option<i64> {
     }
 }
 
-/// An absolute URL with a host. Names and passwords in it are refused: they have options of their own.
+/// An absolute URL with a host, as the client takes it. Names and passwords in it are refused: they have options of their own.
 fn is_url(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    // Of an address in brackets the colons are no port.
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port).rsplit(']').next().unwrap_or_default();
     known
+        && (port.is_empty() || !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port != 0))
         && url.len() <= 256
         && !host.is_empty()
         && !host.starts_with(':')
         && !host.contains('@')
-        && url.chars().all(|c| c.is_ascii_graphic())
+        && url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`".contains(c))
 }

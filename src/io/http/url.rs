@@ -136,6 +136,8 @@ fn without_dots(target: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::config::table::Kind;
 
     //= TR-069 3.1: without a port it is 80, or 443 for https; 7547 is never implied.
     #[test]
@@ -149,6 +151,26 @@ mod tests {
             ("https://acs.example:7547", 7547),
         ] {
             assert_eq!(Url::parse(text).map(|url| url.port), Some(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_setting_may_be_can_be_reached() {
+        for (text, want) in [
+            ("http://acs.example:7547/a?b=%20#c", true),
+            ("https://[2001:db8::1]", true),
+            ("https://[2001:db8::1]:7548/", true),
+            ("http://acs.example:/", true),
+            ("http://acs.example/`id`", false),
+            ("http://acs.example/\\", false),
+            ("http://acs.example:0/", false),
+            ("http://acs.example:+80/", false),
+            ("http://acs.example:65536/", false),
+            ("http://:80/", false),
+            ("ftp://acs.example/", false),
+        ] {
+            let (setting, client) = (config::allowed(Kind::Url, text), Url::parse(text).is_some());
+            assert_eq!((setting, client), (want, want), "{text}");
         }
     }
 
