@@ -7,9 +7,11 @@
 use super::{Disk, Lock, MAX_ENTRIES, Stat, Written, on_flash, split};
 use crate::io::privileged;
 use crate::time::Wall;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,11 +23,15 @@ const MAX_LINKS: usize = 40;
 const MAX_REPLACED: usize = 64;
 /// How often a lock that somebody holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+/// Octets that nearly every source has fewer of: it is read in one go, without memory being taken for more than it has.
+const SHORT: usize = 4096;
 
 /// The files below one folder, which is `/` on a router.
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    /// The root itself, to open what lies in it.
+    folder: OwnedFd,
     written: Mutex<Written>,
 }
 
@@ -36,12 +42,23 @@ impl RealDisk {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(RealDisk { root, written: Mutex::default() })
+        let folder = rustix::fs::open(&root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(RealDisk { root, folder, written: Mutex::default() })
     }
 
     /// Where a router path lies on this host, its links followed within the root.
     pub fn host_path(&self, path: &str) -> io::Result<PathBuf> {
         Ok(self.on_host(&self.resolve(path)?))
+    }
+
+    /// Opens a file to read: one call to the kernel, which keeps the links within the root. Where that fails, as it does before Linux 5.6,
+    /// each part of the path is looked at here.
+    fn open(&self, path: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        match openat2(&self.folder, sound(path)?, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Ok(file) => Ok(file.into()),
+            Err(_) => File::open(self.host_path(path)?),
+        }
     }
 
     fn on_host(&self, resolved: &str) -> PathBuf {
@@ -65,12 +82,14 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        let file = match File::open(self.host_path(path)?) {
+        let file = match self.open(path) {
             Ok(file) => file,
             Err(refused) => return privileged::read(refused, path, limit),
         };
-        file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+        let (mut file, mut short) = (file.take(limit.saturating_add(1)), [0; SHORT]);
+        let read = file.read(&mut short)?;
+        let mut content = short.get(..read).unwrap_or_default().to_vec();
+        file.read_to_end(&mut content)?;
         if content.len() as u64 > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -79,7 +98,7 @@ impl Disk for RealDisk {
 
     fn read_head(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        File::open(self.host_path(path)?)?.take(limit).read_to_end(&mut content)?;
+        self.open(path)?.take(limit).read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -111,37 +130,39 @@ impl Disk for RealDisk {
     }
 
     fn resolve(&self, path: &str) -> io::Result<String> {
-        if !path.starts_with('/') || path.contains('\0') || path.split('/').any(|part| part == "..") {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut todo: VecDeque<String> = path.split('/').map(str::to_string).collect();
-        let (mut done, mut links) = (Vec::<String>::new(), 0);
+        let mut todo: VecDeque<String> = sound(path)?.split('/').map(str::to_string).collect();
+        let (mut here, mut links) = (self.root.clone(), 0);
         while let Some(part) = todo.pop_front() {
             match part.as_str() {
                 "" | "." => continue,
-                ".." => drop(done.pop()),
+                ".." if here == self.root => {}
+                ".." => drop(here.pop()),
                 _ => {
-                    let here = self.root.join(done.join("/")).join(&part);
+                    let first = here == self.root;
+                    here.push(&part);
                     match fs::read_link(&here) {
                         Ok(target) => {
                             links += 1;
                             let target = target.to_str().filter(|_| links <= MAX_LINKS);
                             let target = target.ok_or_else(|| io::Error::from(rustix::io::Errno::LOOP))?;
                             if target.starts_with('/') {
-                                done.clear();
+                                here.clone_from(&self.root);
+                            } else {
+                                here.pop();
                             }
                             target.split('/').rev().for_each(|part| todo.push_front(part.to_string()));
                         }
                         // A folder that holds only the files of interest needs no link from /var to /tmp.
-                        Err(e) if e.kind() == io::ErrorKind::NotFound && done.is_empty() && part == "var" => {
-                            done.push("tmp".to_string());
+                        Err(e) if first && e.kind() == io::ErrorKind::NotFound && part == "var" => {
+                            here.set_file_name("tmp");
                         }
-                        Err(_) => done.push(part),
+                        Err(_) => {}
                     }
                 }
             }
         }
-        Ok(format!("/{}", done.join("/")))
+        let inside = here.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        Ok(format!("/{}", inside.ok_or(io::ErrorKind::InvalidInput)?))
     }
 
     fn lock(&self, path: &str, wait: Duration) -> io::Result<Lock> {
@@ -209,6 +230,14 @@ impl Disk for RealDisk {
     }
 }
 
+/// A path as the router's are: absolute, and without a way up.
+fn sound(path: &str) -> io::Result<&str> {
+    match !path.starts_with('/') || path.contains('\0') || path.split('/').any(|part| part == "..") {
+        true => Err(io::ErrorKind::InvalidInput.into()),
+        false => Ok(path),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -245,6 +274,32 @@ mod tests {
         ] {
             assert_eq!(disk.resolve(path).ok().as_deref(), want, "{path:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_end_where_its_links_lead_inside_the_folder() {
+        let (dir, disk) = router();
+        symlink("/etc", dir.path().join("abs")).unwrap();
+        symlink("../../../../../etc", dir.path().join("real/up")).unwrap();
+        symlink("loop", dir.path().join("loop")).unwrap();
+        fs::write(dir.path().join("tmp/long"), "x".repeat(SHORT * 3 + 1)).unwrap();
+        fs::write(dir.path().join("tmp/empty"), "").unwrap();
+        for (path, want) in [
+            ("/etc/config/network", Some(3)),
+            ("/abs/config/network", Some(3)),
+            ("/real/up/config/network", Some(3)),
+            ("//etc/./config/network", Some(3)),
+            ("/var/long", Some(SHORT * 3 + 1)),
+            ("/var/empty", Some(0)),
+            ("/etc/../etc/config/network", None),
+            ("etc/config/network", None),
+            ("/etc/config/none", None),
+            ("/loop", None),
+        ] {
+            let read = disk.read(path, super::super::MAX_FILE).ok();
+            assert_eq!(read.map(|content| content.len()), want, "{path:?}");
+        }
+        assert_eq!(disk.read_head("/abs/config/network", 2).unwrap(), b"ol");
     }
 
     #[test]
