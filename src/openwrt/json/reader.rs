@@ -111,6 +111,7 @@ impl<'t> Reader<'t> {
             items.extend(self.value(depth + 1)?);
             more = self.more(b']')?;
         }
+        items.shrink_to_fit();
         Ok(Tree::List(items))
     }
 
@@ -136,7 +137,11 @@ impl<'t> Reader<'t> {
     /// A text, from its opening quote on.
     fn text(&mut self) -> Result<String, Wrong> {
         self.at += 1;
-        let mut out = Vec::new();
+        // Nearly every text is plain and taken whole, into as much memory as it needs.
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let plain = rest.iter().take_while(|octet| matches!(octet, b' '..) && !matches!(octet, b'"' | b'\\'));
+        let mut out = rest.get(..plain.count()).unwrap_or_default().to_vec();
+        self.at += out.len();
         loop {
             match self.next() {
                 Some(b'"') => return String::from_utf8(out).map_err(|_| "text that is not UTF-8"),
@@ -193,6 +198,7 @@ impl<'t> Reader<'t> {
 
     /// A number as a tree holds it, see [`super::number`]; `None` for one beyond what is held.
     fn number(&mut self) -> Result<Option<String>, Wrong> {
+        let from = self.at;
         let negative = self.takes(b'-');
         let whole = self.digits()?;
         if whole.starts_with(b"0") && whole.len() > 1 {
@@ -210,6 +216,10 @@ impl<'t> Reader<'t> {
                 .iter()
                 .fold(0, |all, digit| (all * 10 + i32::from(digit - b'0')).min(1_000_000));
             exponent = if down { -exponent } else { exponent };
+        } else if fraction.is_empty() && whole != b"0" && whole.len() <= MAX_DIGITS as usize {
+            // Nearly every number is whole and stands as it is to be held.
+            let text = self.text.get(from..self.at).unwrap_or_default();
+            return Ok(String::from_utf8(text.to_vec()).ok());
         }
         Ok(decimal(negative, whole, fraction, exponent))
     }
