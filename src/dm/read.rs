@@ -282,6 +282,10 @@ impl<'s> View<'s> {
 
     /// A counter less what it was when it was reset; one that is below that has begun anew.
     fn since_reset(&self, place: &Place<'s>, param: &'s Param, text: Cow<'s, str>) -> Cow<'s, str> {
+        // Nothing is looked up for what is no number.
+        if !text.starts_with(|first: char| first.is_ascii_digit()) {
+            return text;
+        }
         let Some(Source::Ready(all)) = self.snapshot.peek(COUNTERS) else { return text };
         let was =
             all.get(&place.path).and_then(|counts| counts.str(param.name)).and_then(|was| was.parse().ok());
