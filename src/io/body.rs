@@ -13,13 +13,15 @@ const PIECE: usize = 16 * 1024;
 pub struct ListingBody {
     listing: Listing,
     rows: Rendering,
+    /// The piece that is being made.
+    text: String,
     done: bool,
 }
 
 impl ListingBody {
     /// The body of `listing`, its rows taken from `rows`.
     pub fn new(listing: Listing, rows: Rendering) -> ListingBody {
-        ListingBody { listing, rows, done: false }
+        ListingBody { listing, rows, text: String::new(), done: false }
     }
 }
 
@@ -38,14 +40,13 @@ impl Body for ListingBody {
         if self.done {
             return Ok(false);
         }
-        let mut text = String::with_capacity(PIECE + PIECE / 8);
-        let rows = &mut self.rows;
+        let (rows, text) = (&mut self.rows, &mut self.text);
+        text.clear();
+        text.reserve(PIECE + PIECE / 8);
         let filled = match self.listing.listed().list {
-            List::Names => self.listing.fill(&mut std::iter::from_fn(|| name(rows)), PIECE, &mut text),
-            List::Values => self.listing.fill(&mut std::iter::from_fn(|| value(rows)), PIECE, &mut text),
-            List::Attributes => {
-                self.listing.fill(&mut std::iter::from_fn(|| attribute(rows)), PIECE, &mut text)
-            }
+            List::Names => self.listing.fill(&mut std::iter::from_fn(|| name(rows)), PIECE, text),
+            List::Values => self.listing.fill(&mut std::iter::from_fn(|| value(rows)), PIECE, text),
+            List::Attributes => self.listing.fill(&mut std::iter::from_fn(|| attribute(rows)), PIECE, text),
         };
         out.extend_from_slice(text.as_bytes());
         match filled {

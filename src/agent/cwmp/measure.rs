@@ -112,17 +112,24 @@ impl Measure {
             return Ok(true);
         }
         let (first, mut fits, mut wait) = (self.kept.len(), true, false);
+        let model = pass.view.model;
+        if let Some(own) = entry.own(model)? {
+            own.count(&mut entry.listed);
+        }
         // All of them are tried, so that one pass finds every source that is missing.
-        for place in 0.. {
+        let mut from = 0;
+        while let Some(at) = entry.param(model, from)? {
+            from = at + 1;
             let kept = &mut self.kept;
-            let value = |at| {
+            let value = || {
                 let value = pass.view.value(node.place(), at)?.into_owned();
                 fits = fits && kept.push(&value, self.most);
                 Ok(value)
             };
-            match entry.row(pass.view.model, pass.state, place, value) {
-                Ok(Some(item)) => item.count(&mut entry.listed),
-                Ok(None) => break,
+            match entry.row(model, pass.state, at, value) {
+                // It will be read again.
+                Ok(_) if wait => {}
+                Ok(item) => item.count(&mut entry.listed),
                 Err(Stop::Wait) => wait = true,
                 Err(refused) => {
                     *pass.at.borrow_mut() = entry.path.into();
@@ -140,10 +147,15 @@ impl Measure {
         Ok(!wait)
     }
 
+    /// Every entry, as often as it is told.
+    fn told(&self) -> impl Iterator<Item = &Entry> {
+        self.order.iter().filter_map(|unit| self.whole.get(unit)).flatten()
+    }
+
     /// How many rows the list has and how long they are.
     pub(super) fn listed(&self, list: List) -> Listed {
         let mut all = Listed::new(list);
-        for entry in self.order.iter().filter_map(|unit| self.whole.get(unit)).flatten() {
+        for entry in self.told() {
             all.rows += entry.listed.rows;
             all.octets += entry.listed.octets;
         }
@@ -158,7 +170,10 @@ impl Measure {
         snapshot: Snapshot,
         instances: &RefCell<Instances>,
     ) -> Rendering {
-        let mut entries: Vec<Entry> = Vec::new();
+        // What is not read from again is let go before anything is put together.
+        let behind = self.told().any(|entry| entry.first.is_none());
+        let behind = behind.then(|| Behind { snapshot, instances: instances.clone() });
+        let mut entries: Vec<Entry> = Vec::with_capacity(self.told().count());
         let mut told: Map<Unit, Range<usize>> = Map::new();
         for unit in self.order {
             let from = entries.len();
@@ -172,8 +187,6 @@ impl Measure {
                 (None, None) => {}
             }
         }
-        let behind = entries.iter().any(|entry| entry.first.is_none());
-        let behind = behind.then(|| Behind { snapshot, instances: instances.clone() });
         Rendering::new(model, state, entries, self.kept, behind)
     }
 }

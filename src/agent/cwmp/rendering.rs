@@ -83,57 +83,57 @@ impl Entry {
         Ok(Entry { path, object, what, audience, listed: Listed::new(list), first: None })
     }
 
-    /// The places of its parameters.
-    fn params(&self, model: &Model) -> Result<impl Iterator<Item = usize> + use<>, Stop> {
+    /// The place of its first parameter that is not before `from`.
+    pub(super) fn param(&self, model: &Model, from: usize) -> Result<Option<usize>, Stop> {
         let params = model.object(self.object)?.params;
-        let places = match self.what {
+        let mut places = match self.what {
             What::Table => 0..0,
-            What::Row | What::Object => 0..params.len(),
-            What::Param(at) => at..at + 1,
+            What::Row | What::Object => from..params.len(),
+            What::Param(at) => at.max(from)..at + 1,
         };
-        let audience = self.audience;
-        Ok(places.filter(move |at| params.get(*at).is_some_and(|param| audience.sees(param.flags.known))))
+        let seen = |at: &usize| params.get(*at).is_some_and(|param| self.audience.sees(param.flags.known));
+        Ok(places.find(seen))
     }
 
-    /// Its row at a place; `None` behind the last. `value` is asked for the text of a parameter where the list has it.
+    /// The row that it is itself, which only a list of names has.
     //= TR-069 A.3.2.3: writable says of a table that rows can be added, of a row that it can be deleted.
+    pub(super) fn own(&self, model: &Model) -> Result<Option<Item>, Stop> {
+        let object = model.object(self.object)?;
+        let writable = match self.what {
+            _ if self.listed.list != List::Names => return Ok(None),
+            What::Param(_) => return Ok(None),
+            What::Table => object.add.is_some(),
+            What::Row => !matches!(object.delete, Delete::No),
+            What::Object => false,
+        };
+        Ok(Some(Item::Name(ParameterInfo { name: self.path.to_string(), writable })))
+    }
+
+    /// The row of its parameter `at`. `value` is asked for the text of the parameter where the list has it.
     pub(super) fn row(
         &self,
         model: &Model,
         state: &State,
-        mut place: usize,
-        value: impl FnOnce(usize) -> Result<String, Stop>,
-    ) -> Result<Option<Item>, Stop> {
+        at: usize,
+        value: impl FnOnce() -> Result<String, Stop>,
+    ) -> Result<Item, Stop> {
         let list = self.listed.list;
-        let object = model.object(self.object)?;
-        if list == List::Names && !matches!(self.what, What::Param(_)) {
-            if place == 0 {
-                let writable = match self.what {
-                    What::Table => object.add.is_some(),
-                    What::Row => !matches!(object.delete, Delete::No),
-                    What::Object | What::Param(_) => false,
-                };
-                return Ok(Some(Item::Name(ParameterInfo { name: self.path.to_string(), writable })));
-            }
-            place -= 1;
-        }
-        let Some(at) = self.params(model)?.nth(place) else { return Ok(None) };
-        let param = object.params.get(at).ok_or(Stop::Refused(Refusal::UnknownPath))?;
+        let param = model.object(self.object)?.params.get(at).ok_or(Stop::Refused(Refusal::UnknownPath))?;
         let name = match self.what {
             What::Param(_) => self.path.to_string(),
             What::Table | What::Row | What::Object => [&*self.path, param.name].concat(),
         };
-        Ok(Some(match list {
+        Ok(match list {
             List::Names => Item::Name(ParameterInfo { name, writable: !matches!(param.write, Write::No) }),
             List::Values => {
                 let kind = super::watch::value_type(&param.syntax);
-                Item::Value(ParameterValue { name, kind, value: value(at)? })
+                Item::Value(ParameterValue { name, kind, value: value()? })
             }
             List::Attributes => {
                 let (notification, access_list) = super::watch::attributes_of(state, &name, param);
                 Item::Attribute(ParameterAttribute { name, notification, access_list })
             }
-        }))
+        })
     }
 }
 
@@ -186,8 +186,8 @@ pub struct Rendering {
     entries: Vec<Entry>,
     kept: Kept,
     behind: Option<Behind>,
-    /// The entry that is next, and the row in it.
-    next: (usize, usize),
+    /// The entry that is next, the row in it, and where its parameter is looked for.
+    next: (usize, usize, usize),
     /// Values read again, from the next row on.
     made: VecDeque<String>,
 }
@@ -202,35 +202,42 @@ impl Rendering {
         kept: Kept,
         behind: Option<Behind>,
     ) -> Rendering {
-        Rendering { model, state, entries, kept, behind, next: (0, 0), made: VecDeque::new() }
+        Rendering { model, state, entries, kept, behind, next: (0, 0, 0), made: VecDeque::new() }
     }
 
     /// Goes back to the first row.
     pub fn rewind(&mut self) {
-        self.next = (0, 0);
+        self.next = (0, 0, 0);
         self.made.clear();
     }
 
     /// The next row; `None` at the end, or where the model is no longer what was counted.
     pub fn item(&mut self) -> Option<Item> {
         loop {
-            let (at, place) = self.next;
+            let (at, place, from) = self.next;
             let entry = self.entries.get(at)?;
             if (place as u64) >= entry.listed.rows {
-                self.next = (at + 1, 0);
+                self.next = (at + 1, 0, 0);
                 continue;
+            }
+            if place == 0
+                && let Some(own) = entry.own(self.model).ok()?
+            {
+                self.next = (at, 1, 0);
+                return Some(own);
             }
             if entry.listed.list == List::Values && entry.first.is_none() && self.made.is_empty() {
                 self.read_again(at)?;
             }
             let (entry, kept, made) = (self.entries.get(at)?, &self.kept, &mut self.made);
             let gone = || Stop::Refused(Refusal::UnknownPath);
-            let value = |_| match entry.first {
+            let value = || match entry.first {
                 Some(first) => kept.at(first + place).map(str::to_string).ok_or_else(gone),
                 None => made.pop_front().ok_or_else(gone),
             };
-            let item = entry.row(self.model, &self.state, place, value).ok().flatten()?;
-            self.next = (at, place + 1);
+            let param = entry.param(self.model, from).ok()??;
+            let item = entry.row(self.model, &self.state, param, value).ok()?;
+            self.next = (at, place + 1, param + 1);
             return Some(item);
         }
     }
@@ -244,7 +251,9 @@ impl Rendering {
             let pattern = Pattern::parse(&entry.path).ok()?;
             let nodes = view.resolve(&pattern).ok()?;
             let [node] = nodes.as_slice() else { return None };
-            for param in entry.params(self.model).ok()? {
+            let mut from = 0;
+            while let Some(param) = entry.param(self.model, from).ok()? {
+                from = param + 1;
                 self.made.push_back(view.value(node.place(), param).ok()?.into_owned());
             }
         }

@@ -34,7 +34,7 @@ impl Row for ParameterAttribute {
     const LIST: List = List::Attributes;
 
     fn write(&self, xml: &mut Xml) {
-        xml.leaf("Name", &self.name);
+        xml.plain("Name", &self.name);
         xml.leaf("Notification", &self.notification.to_string());
         xml.strings("AccessList", self.access_list.iter().map(String::as_str));
     }

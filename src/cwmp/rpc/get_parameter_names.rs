@@ -37,7 +37,7 @@ impl Row for ParameterInfo {
     const LIST: List = List::Names;
 
     fn write(&self, xml: &mut Xml) {
-        xml.leaf("Name", &self.name);
+        xml.plain("Name", &self.name);
         xml.leaf("Writable", if self.writable { "1" } else { "0" });
     }
 }

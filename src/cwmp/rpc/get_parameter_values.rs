@@ -34,7 +34,7 @@ impl Row for ParameterValue {
     const LIST: List = List::Values;
 
     fn write(&self, xml: &mut Xml) {
-        xml.leaf("Name", &self.name);
+        xml.plain("Name", &self.name);
         xml.typed("Value", self.kind, &self.value);
     }
 }

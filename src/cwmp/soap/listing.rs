@@ -87,10 +87,8 @@ impl Listed {
 
     /// Counts one row.
     pub fn add<R: Row>(&mut self, row: &R) {
-        let mut xml = Xml(String::with_capacity(512));
-        item(&mut xml, row);
         self.rows += 1;
-        self.octets += xml.0.len() as u64;
+        self.octets += Xml::count(|xml| item(xml, row));
     }
 
     /// Octets set aside for values that grow between the two passes, such as counters.
@@ -122,9 +120,15 @@ pub enum Filled {
 
 impl Listing {
     pub(super) fn new(envelope: &Envelope<'_>, listed: Listed) -> Listing {
-        let mut xml = Xml(envelope.head());
+        let mut xml = Xml::after(envelope.head());
         begin(&mut xml, listed.list, listed.rows);
-        Listing { head: xml.0, listed, sent_head: false, sent_rows: 0, room: listed.octets + listed.slack() }
+        Listing {
+            head: xml.out,
+            listed,
+            sent_head: false,
+            sent_rows: 0,
+            room: listed.octets + listed.slack(),
+        }
     }
 
     /// Which list it is, and how long.
@@ -147,8 +151,8 @@ impl Listing {
     fn foot(&self) -> String {
         let mut xml = Xml::default();
         end(&mut xml, self.listed.list);
-        xml.0.push_str(Envelope::tail());
-        xml.0
+        xml.out.push_str(Envelope::tail());
+        xml.out
     }
 
     /// Appends the next piece to `out`, at least `wanted` octets unless it is the last, pulling from `rows` where
@@ -163,29 +167,29 @@ impl Listing {
         wanted: usize,
         out: &mut String,
     ) -> Filled {
-        let mut xml = Xml(std::mem::take(out));
+        let mut xml = Xml::after(std::mem::take(out));
         let filled = self.piece(rows, wanted, &mut xml);
-        *out = xml.0;
+        *out = xml.out;
         filled
     }
 
     fn piece<R: Row>(&mut self, rows: &mut impl Iterator<Item = R>, wanted: usize, xml: &mut Xml) -> Filled {
-        let enough = xml.0.len().saturating_add(wanted);
+        let enough = xml.out.len().saturating_add(wanted);
         if R::LIST != self.listed.list {
             return Filled::Changed;
         }
         if !self.sent_head {
-            xml.0.push_str(&self.head);
+            xml.out.push_str(&self.head);
             self.sent_head = true;
         }
         while self.sent_rows < self.listed.rows {
-            if xml.0.len() >= enough {
+            if xml.out.len() >= enough {
                 return Filled::More;
             }
             let Some(row) = rows.next() else { return Filled::Changed };
-            let before = xml.0.len();
+            let before = xml.out.len();
             item(xml, &row);
-            let Some(room) = self.room.checked_sub((xml.0.len() - before) as u64) else {
+            let Some(room) = self.room.checked_sub((xml.out.len() - before) as u64) else {
                 return Filled::Changed;
             };
             self.room = room;
@@ -195,9 +199,9 @@ impl Listing {
             return Filled::Changed;
         }
         // The slack is a 64th of a list of bounded size, so it goes out in one piece.
-        xml.0.extend(std::iter::repeat_n(' ', usize::try_from(self.room).unwrap_or_default()));
+        xml.out.extend(std::iter::repeat_n(' ', usize::try_from(self.room).unwrap_or_default()));
         self.room = 0;
-        xml.0.push_str(&self.foot());
+        xml.out.push_str(&self.foot());
         Filled::Done
     }
 }

@@ -38,8 +38,8 @@ pub struct Envelope<'a> {
 impl Envelope<'_> {
     /// All up to the body's content.
     pub fn head(&self) -> String {
-        let mut xml = Xml(String::with_capacity(640));
-        xml.0.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap-env:Envelope");
+        let mut xml = Xml::after(String::with_capacity(640));
+        xml.out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap-env:Envelope");
         for (prefix, uri) in [
             ("soap-env", ENVELOPE),
             ("soap-enc", ENCODING),
@@ -47,24 +47,24 @@ impl Envelope<'_> {
             ("xsi", XSI),
             ("cwmp", self.version.namespace()),
         ] {
-            let _ = write!(xml.0, " xmlns:{prefix}=\"{uri}\"");
+            let _ = write!(xml.out, " xmlns:{prefix}=\"{uri}\"");
         }
-        xml.0.push_str("><soap-env:Header>");
+        xml.out.push_str("><soap-env:Header>");
         if let Some(id) = self.id {
             //= TR-069 3.5: a response carries the ID of its request.
-            xml.0.push_str("<cwmp:ID soap-env:mustUnderstand=\"1\">");
+            xml.out.push_str("<cwmp:ID soap-env:mustUnderstand=\"1\">");
             xml.text(id);
-            xml.0.push_str("</cwmp:ID>");
+            xml.out.push_str("</cwmp:ID>");
         }
         if self.announce {
             //= TR-069 3.7.2.1: the Inform lists the versions spoken; nobody has to understand it.
             let _ = write!(
-                xml.0,
+                xml.out,
                 "<cwmp:SupportedCWMPVersions soap-env:mustUnderstand=\"0\">{SUPPORTED}</cwmp:SupportedCWMPVersions>"
             );
         }
-        xml.0.push_str("</soap-env:Header><soap-env:Body>");
-        xml.0
+        xml.out.push_str("</soap-env:Header><soap-env:Body>");
+        xml.out
     }
 
     /// All behind the body's content.
@@ -74,15 +74,15 @@ impl Envelope<'_> {
 
     /// A whole message, its body written by `inside`.
     pub fn around(&self, inside: impl FnOnce(&mut Xml)) -> String {
-        let mut xml = Xml(self.head());
+        let mut xml = Xml::after(self.head());
         inside(&mut xml);
-        xml.0.push_str(Envelope::tail());
-        xml.0
+        xml.out.push_str(Envelope::tail());
+        xml.out
     }
 
     /// The message that answers a request: whole, or as the parts of one that is sent in pieces.
     pub fn answer(&self, answer: &Answer) -> Outgoing {
-        let mut xml = Xml(self.head());
+        let mut xml = Xml::after(self.head());
         let out = &mut xml;
         match answer {
             Answer::Listed(listed) => return Outgoing::Listing(Listing::new(self, *listed)),
@@ -99,8 +99,8 @@ impl Envelope<'_> {
             Answer::ScheduleInform => rpc::schedule_inform::write(out),
             Answer::Fault(fault) => write_fault(out, fault),
         }
-        xml.0.push_str(Envelope::tail());
-        Outgoing::Text(xml.0)
+        xml.out.push_str(Envelope::tail());
+        Outgoing::Text(xml.out)
     }
 
     /// A fault of SOAP itself, without a code of CWMP; `code` is `MustUnderstand` or `VersionMismatch`.
@@ -135,29 +135,54 @@ fn write_fault(xml: &mut Xml, fault: &Fault) {
     xml.close("soap-env:Fault");
 }
 
-/// Text that grows by elements.
+/// Text that grows by elements, or only its length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Xml(pub(super) String);
+pub struct Xml {
+    pub(super) out: String,
+    /// Octets that were counted instead of being written.
+    counted: Option<u64>,
+}
 
 impl Xml {
+    /// What is written goes behind `out`.
+    pub(super) fn after(out: String) -> Xml {
+        Xml { out, counted: None }
+    }
+
+    /// How many octets `write` writes.
+    pub(super) fn count(write: impl FnOnce(&mut Xml)) -> u64 {
+        let mut xml = Xml { out: String::new(), counted: Some(0) };
+        write(&mut xml);
+        xml.counted.unwrap_or_default()
+    }
+
     /// What was written so far.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.out
+    }
+
+    fn put(&mut self, parts: &[&str]) {
+        for part in parts {
+            match &mut self.counted {
+                None => self.out.push_str(part),
+                Some(octets) => *octets += part.len() as u64,
+            }
+        }
     }
 
     /// A start tag.
     pub fn open(&mut self, name: &str) {
-        self.0.extend(["<", name, ">"]);
+        self.put(&["<", name, ">"]);
     }
 
     /// The start tag of an array of `count` items of the qualified type `kind`.
     pub fn open_array(&mut self, name: &str, kind: &str, count: u64) {
-        let _ = write!(self.0, "<{name} soap-enc:arrayType=\"{kind}[{count}]\">");
+        self.put(&["<", name, " soap-enc:arrayType=\"", kind, "[", &count.to_string(), "]\">"]);
     }
 
     /// An end tag.
     pub fn close(&mut self, name: &str) {
-        self.0.extend(["</", name, ">"]);
+        self.put(&["</", name, ">"]);
     }
 
     /// An element with text.
@@ -167,10 +192,15 @@ impl Xml {
         self.close(name);
     }
 
+    /// An element with a text that has no special characters, such as a path.
+    pub fn plain(&mut self, name: &str, text: &str) {
+        self.put(&["<", name, ">", text, "</", name, ">"]);
+    }
+
     /// An element with text and its type.
     //= TR-069 3.5: a value of any type carries xsi:type.
     pub fn typed(&mut self, name: &str, kind: ValueType, text: &str) {
-        self.0.extend(["<", name, " xsi:type=\"", kind.qualified(), "\">"]);
+        self.put(&["<", name, " xsi:type=\"", kind.qualified(), "\">"]);
         self.text(text);
         self.close(name);
     }
@@ -189,17 +219,18 @@ impl Xml {
     pub fn text(&mut self, text: &str) {
         // Nearly every text has none, and is taken whole.
         if text.bytes().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b'<' | b'>' | b'&')) {
-            return self.0.push_str(text);
+            return self.put(&[text]);
         }
+        let mut octets = [0; 4];
         for c in text.chars() {
-            match c {
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '&' => self.0.push_str("&amp;"),
-                '\r' => self.0.push_str("&#13;"),
-                c if legal(c) => self.0.push(c),
-                _ => self.0.push('\u{fffd}'),
-            }
+            self.put(&[match c {
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '&' => "&amp;",
+                '\r' => "&#13;",
+                c if legal(c) => c.encode_utf8(&mut octets),
+                _ => "\u{fffd}",
+            }]);
         }
     }
 }
@@ -233,7 +264,8 @@ mod tests {
         ] {
             let mut xml = Xml::default();
             xml.leaf("v", value);
-            assert_eq!(xml::parse(xml.0.as_bytes()).unwrap().text, want, "{value:?}");
+            assert_eq!(xml::parse(xml.out.as_bytes()).unwrap().text, want, "{value:?}");
+            assert_eq!(Xml::count(|xml| xml.leaf("v", value)), xml.out.len() as u64, "{value:?}");
         }
     }
 
