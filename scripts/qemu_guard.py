@@ -102,9 +102,9 @@ config rule 'quarantine'
 \toption target 'DROP'
 \toption enabled '0'
 """
-# What changes: the manager, the parameter, its type and its right and wrong value; the packages that are to be undone, and whether it cuts
-# what a ping goes by, too.
-Case = collections.namedtuple("Case", "network manager parameter kind right wrong packages cuts")
+# Who sets which parameter, of which type, from which value (whatever it is where None) to which; the package that is to be undone, and whether a
+# ping to the host is cut, too.
+Case = collections.namedtuple("Case", "network manager parameter kind right wrong package cuts")
 CASES = {
     "address": Case(STATIC, "acs", r"Device\.IP\.Interface\.\d+\.IPv4Address\.\d+\.IPAddress", "string", "10.99.0.2", "10.77.0.2", "network", True),
     "VLAN": Case(VLAN, "acs", r"Device\.Ethernet\.VLANTermination\.\d+\.VLANID", "unsignedInt", "7", "8", "network", True),
@@ -228,13 +228,11 @@ def play(name, board, debian, program, folder):
 
 def story(case, bench, guest):
     manager = Acs(bench) if case.manager == "acs" else Controller(bench)
-    # Not in the way of its own session.
     values = manager.values(case.parameter)
-    right = case.right or bench.acs
-    found = [path for path, value in values.items() if value in (right, {"false": "0"}.get(right))] or list(values)[:1 if case.right is None else 0]
+    found = [(path, value) for path, value in values.items() if case.right in (None, value)]
     if len(found) != 1:
-        raise Wrong(f"no one parameter has the value {right}: {values}")
-    path, right = found[0], values[found[0]]
+        raise Wrong(f"wanted one parameter that is {case.right}, there is {values}")
+    path, right = found[0]
     manager.prepare(path)
     printed = len(guest.lines)
     manager.change(path, case)
@@ -242,8 +240,8 @@ def story(case, bench, guest):
     if case.cuts:
         guest.printed("way: cut", UNDONE_WAIT, printed)
     at, undone, _ = guest.printed(r"is out of reach since it changed something: undone \((.*?)\)", UNDONE_WAIT, printed)
-    if undone.group(1) != case.packages:
-        raise Wrong(f"undone was {undone.group(1)}, not {case.packages}")
+    if undone.group(1) != case.package:
+        raise Wrong(f"undone was {undone.group(1)}, not {case.package}")
     if case.cuts:
         guest.printed("way: open", UNDONE_WAIT, printed)
     heard = manager.told(path, right)

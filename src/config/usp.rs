@@ -1,7 +1,7 @@
 //! The settings of USP: controllers and the ways to them, roles, certificates, brokers.
 //!
 //! A section that names a parent (`option controller`) becomes part of it; one whose parent is missing is told and left
-//! out. Links and rights are made of this by the agent; [`Usp::rights`] reads the permissions. Brokers are [`broker`]'s.
+//! out. Links and rights are made of this by the agent; [`Usp::rights`] reads the permissions. Brokers are `broker`'s.
 
 mod broker;
 

@@ -46,7 +46,7 @@ pub struct Broker {
     pub message_retry: Duration,
     /// What the broker publishes when this device is lost.
     pub will: Option<Will>,
-    /// The network that leads to it; `None` for that of [`Usp::network`].
+    /// The network that leads to it; `None` for that of `Usp::network`.
     pub interface: Option<String>,
     /// SHA-256 digests of the keys it may have, lower case hex; any key where empty.
     pub pins: Vec<String>,

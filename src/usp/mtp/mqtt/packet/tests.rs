@@ -95,6 +95,7 @@ fn what_a_client_sends_is_as_the_standard_lays_it_out() {
 /// Octets worked out by hand from MQTT 5.0 2.2.2.2, 3.1, 3.3, 3.4, 3.8, 3.10 and 3.14.
 //= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: each goes with the packets that it names, and with no other.
 //= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them.
+//= MQTT 5.0 3.4.2.2.3
 #[test]
 fn user_properties_go_with_the_packets_they_name() {
     let all =
