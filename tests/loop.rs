@@ -169,6 +169,17 @@ fn a_second_agent_on_the_same_router_is_refused_and_does_the_first_no_harm() {
 }
 
 #[test]
+fn counters_are_not_reset_where_no_agent_runs_that_could_remember() {
+    let root = device::device(DEVICE);
+    for (value, code) in [("true", 1), ("false", 0)] {
+        let mut command = program::command();
+        command.arg("--root").arg(root.path()).arg("set");
+        let done = command.arg(format!("Device.IP.Interface.1.Stats.Reset={value}")).output().unwrap();
+        assert_eq!(done.status.code(), Some(code), "{value}: {done:?}");
+    }
+}
+
+#[test]
 fn a_socket_that_a_killed_agent_left_is_replaced() {
     let router = device::device(DEVICE);
     play(async {

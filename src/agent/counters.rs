@@ -1,4 +1,4 @@
-//! `Stats.Reset` and `Stats.Reset()`: the kernel's counters cannot be set to zero, so what they were then is taken off when they are read.
+//! Counters that were reset: the kernel's cannot be set to zero, so what they were then is taken off when they are read.
 //!
 //! In memory: the kernel's counters begin anew with the boot as well. An interface that is made anew counts from zero;
 //! a counter below what it was has begun anew, and nothing is taken off any more. That is looked for whenever

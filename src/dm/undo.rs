@@ -11,6 +11,7 @@ pub struct Mark {
     snapshot: Snapshot,
     edits: usize,
     calls: usize,
+    resets: usize,
     instances: Instances,
     renumbered: bool,
     lost: Vec<Kept>,
@@ -24,6 +25,7 @@ impl Planner<'_> {
             snapshot: self.draft.snapshot.clone(),
             edits: self.draft.edits.len(),
             calls: self.draft.calls.len(),
+            resets: self.draft.resets.len(),
             instances: self.instances.borrow().clone(),
             renumbered: self.renumbered,
             lost: self.lost.clone(),
@@ -40,6 +42,7 @@ impl Planner<'_> {
         self.draft.snapshot = mark.snapshot;
         self.draft.edits.truncate(mark.edits);
         self.draft.calls.truncate(mark.calls);
+        self.draft.resets.truncate(mark.resets);
         *self.instances.borrow_mut() = mark.instances;
         self.renumbered = mark.renumbered;
         self.lost = mark.lost;
