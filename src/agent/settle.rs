@@ -36,7 +36,7 @@ impl Agent {
         if !self.has_acs() && !self.config.usp.controllers.iter().any(|controller| controller.enable) {
             self.log(
                 log::Level::Warn,
-                "neither an ACS nor a controller is set: nobody manages this router".into(),
+                "neither an ACS nor a controller is enabled: nobody manages this router".into(),
             );
         }
         self.look_soon();
