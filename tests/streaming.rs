@@ -48,6 +48,22 @@ fn ten_thousand_parameters_are_told_in_pieces_each_once() {
     assert_eq!(parameters, rows);
 }
 
+#[test]
+fn the_whole_tree_needs_no_source_that_its_parts_do_not_need() {
+    let values = |paths: &[&str]| -> String {
+        let paths: String = paths.iter().map(|path| format!("<string>{path}</string>")).collect();
+        format!("<cwmp:GetParameterValues><ParameterNames>{paths}</ParameterNames></cwmp:GetParameterValues>")
+    };
+    let (mut whole, mut parts) = (Bench::in_session("wr4000-25.12"), Bench::in_session("wr4000-25.12"));
+    whole.ask(&values(&["Device."]));
+    let below = parts.ask(
+        "<cwmp:GetParameterNames><ParameterPath>Device.</ParameterPath><NextLevel>1</NextLevel></cwmp:GetParameterNames>",
+    );
+    parts.ask(&values(&names(&below)));
+    assert!(whole.fetched.contains("nl:link"));
+    assert_eq!(whole.fetched, parts.fetched);
+}
+
 //= TR-069 A.3.2.2
 #[test]
 fn what_is_asked_for_twice_is_told_twice_and_in_the_order_asked_for() {

@@ -21,6 +21,9 @@ pub const MAX_RESET: usize = 256;
 /// What the counters of one object were.
 pub type Counts = Vec<(&'static str, u64)>;
 
+/// The computed source that is there once the sources are that every read of the whole tree needs.
+const AHEAD: &str = "derived:ahead";
+
 /// An object that is there: a single one or a row.
 #[derive(Clone)]
 pub struct Place<'s> {
@@ -77,6 +80,15 @@ impl<'s> View<'s> {
                 object.is_table() && !matches!(object.delete, Delete::No) && place.row.is_some()
             }
         })
+    }
+
+    /// Before the values of all that a pattern names are read: where that is the whole tree, stops until what it needs in any
+    /// case is there. Else one source after the other is found to be missing, and much is read again for each.
+    pub fn ahead(&self, pattern: &Pattern) -> Result<(), Stop> {
+        match pattern.steps().len() < 2 && self.tree(AHEAD) == Err(Stop::Wait) {
+            true => Err(Stop::Wait),
+            false => Ok(()),
+        }
     }
 
     /// The nodes that a pattern stands for.

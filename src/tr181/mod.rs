@@ -42,6 +42,9 @@ pub mod zones;
 
 use crate::dm::dropin::{self, Platform};
 use crate::dm::schema::{DerivedFn, Model};
+use crate::dm::source::Stop;
+use crate::dm::tree::Tree;
+use crate::dm::view::View;
 
 /// The tables that `build.rs` made.
 #[allow(clippy::all, missing_docs, unused_imports, unused_qualifications)]
@@ -57,6 +60,7 @@ mod tables {
 
 /// Sources that are computed from others, for `tree NAME`.
 const DERIVED: &[(&str, DerivedFn)] = &[
+    ("ahead", ahead),
     ("images", deviceinfo::images),
     ("config_files", deviceinfo::config_files),
     ("log_files", deviceinfo::log_files),
@@ -84,6 +88,38 @@ const DERIVED: &[(&str, DerivedFn)] = &[
     ("wifi_counters", wifi::counters),
     ("wifi_profiles", wifi::profiles),
 ];
+
+/// What every read of the whole tree comes to need, most of it to know what else there is.
+const AHEAD: [&str; 20] = [
+    "dir:/proc",
+    "dir:/sys/class/ieee80211",
+    "dir:/sys/class/net",
+    "nl:address",
+    "nl:fdb",
+    "nl:link",
+    "nl:neighbour",
+    "nl:route",
+    "ubus:dhcp ipv6leases",
+    "ubus:network.device status",
+    "ubus:network.interface dump",
+    "ubus:network.wireless status",
+    "ubus:service list",
+    "ubus:system board",
+    "uci:dhcp",
+    "uci:firewall",
+    "uci:network",
+    "uci:system",
+    "uci:uhttpd",
+    "uci:wireless",
+];
+
+/// Waits for all of [`AHEAD`] together; one that cannot be read is the matter of whoever reads it.
+fn ahead(view: &View<'_>) -> Result<Tree, Stop> {
+    match AHEAD.iter().filter(|key| view.tree(key) == Err(Stop::Wait)).count() {
+        0 => Ok(Tree::Map(Vec::new())),
+        _ => Err(Stop::Wait),
+    }
+}
 
 /// How many live parameters of CWMP the standard has per top-level object (`""`: those of the root itself).
 pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/coverage.rs"));

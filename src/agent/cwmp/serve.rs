@@ -105,6 +105,9 @@ impl Agent {
             let mut nodes = Vec::new();
             for (name, pattern) in &patterns {
                 *at.borrow_mut() = (*name).to_string();
+                if list == List::Values {
+                    view.ahead(pattern)?;
+                }
                 match view.resolve(pattern) {
                     Ok(found) => nodes.extend(found),
                     Err(Stop::Wait) => wait = true,

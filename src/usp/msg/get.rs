@@ -22,6 +22,7 @@ pub fn get(view: &View<'_>, ask: &pb::Get, rights: &Rights) -> Result<Answer, St
 
 fn one(view: &View<'_>, path: &str, max_depth: u32, rights: &Rights, w: &mut Writer) -> Result<(), Failed> {
     let pattern = pattern(path)?;
+    view.ahead(&pattern)?;
     //= TR-369 R-GET.0: what a plain path names must be there, what a search names must be in the supported model.
     //= TR-369 R-MSG.4a, R-GET.1a: a search that finds nothing succeeds.
     let mut nodes = resolve(view, rights, &pattern)?;
