@@ -15,7 +15,7 @@ use agent::Bench;
 use controller::{CONTROLLER, Controller, MQTT, OWN, SETTINGS, TOPIC, id};
 use cpeagent::agent::Event;
 use cpeagent::io::disk::Disk;
-use cpeagent::usp::msg::Answer;
+use cpeagent::usp::msg::{self, Answer, Said};
 use cpeagent::usp::mtp::{LinkCommand, LinkEvent, NOT_A_RECORD};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::record::record::RecordType;
@@ -261,16 +261,78 @@ fn an_answer_that_a_broker_does_not_take_is_told_as_an_error() {
     }
 }
 
+/// What was answered on links: the link, the msg_id, and the code of an Error.
+fn answers(bench: &mut Bench) -> Vec<(u64, String, Option<u32>)> {
+    let sent = std::mem::take(&mut bench.commands);
+    let answer = |command| {
+        let LinkCommand::Send { link, record, .. } = command else { panic!("{command:?}") };
+        let record = pb::record::Record::decode(record.as_slice()).unwrap();
+        let Some(RecordType::NoSessionContext(context)) = record.record_type else { panic!("{record:?}") };
+        let message = msg::read(&context.payload).unwrap();
+        let code = match message.said {
+            Said::Error(error) => Some(error.err_code),
+            Said::Response(_) => None,
+            Said::Request(request) => panic!("{request:?}"),
+        };
+        (link, message.msg_id.to_string(), code)
+    };
+    sent.into_iter().map(answer).collect()
+}
+
 //= TR-369 R-MSG.4: a message repeated while the first is being processed is ignored.
 #[test]
-fn requests_of_several_links_are_served_in_turn() {
+fn a_repeated_request_is_served_once_and_links_are_served_in_turn() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    let mut three = Controller::mqtt(&mut bench, 2);
+    bench.commands.clear();
+    bench.slow = Some(Vec::new());
+    let ssid = |text: &str| set("Device.WiFi.SSID.1.", "SSID", text);
+    // The first is under way, the others wait.
+    for (id, text) in [("a", "first"), ("a", "again"), ("b", "b"), ("c", "c"), ("b", "again"), ("a", "again")]
+    {
+        one.send_as(&mut bench, CONTROLLER, OWN, id, ssid(text));
+    }
+    // Of somebody else it is another message.
+    three.send_as(&mut bench, MQTT, OWN, "a", ssid("three"));
+    assert_eq!(answers(&mut bench), []);
+    bench.fetched();
+    let served = [(1, "a"), (2, "a"), (1, "b"), (1, "c")].map(|(link, id)| (link, id.to_string(), None));
+    assert_eq!(answers(&mut bench), served);
+    assert!(!bench.said.contains("again"), "{}", bench.said);
+    // Once it is answered its id is free.
+    one.send_as(&mut bench, CONTROLLER, OWN, "a", ssid("later"));
+    assert_eq!(answers(&mut bench), [(1, "a".to_string(), None)]);
+}
+
+//= TR-369 R-MSG.0: every request gets a response or an Error.
+#[test]
+fn of_a_flood_what_is_too_much_is_refused_at_once_and_others_need_not_wait_for_the_rest() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    let mut three = Controller::mqtt(&mut bench, 2);
+    bench.commands.clear();
+    bench.slow = Some(Vec::new());
+    let ask = || ReqType::Get(pb::Get { param_paths: vec!["Device.WiFi.SSID.1.SSID".into()], max_depth: 0 });
+    for number in 0..200 {
+        one.send_as(&mut bench, CONTROLLER, OWN, &number.to_string(), ask());
+    }
+    three.send_as(&mut bench, MQTT, OWN, "three", ask());
+    // One is under way and 64 wait.
+    let refused: Vec<_> = (65..200).map(|number| (1, number.to_string(), Some(7005))).collect();
+    assert_eq!(answers(&mut bench), refused);
+    bench.fetched();
+    let told = answers(&mut bench);
+    let others: Vec<_> = (0..65).map(|number| (1, number.to_string(), None)).collect();
+    assert_eq!(told.iter().filter(|(link, ..)| *link == 1).cloned().collect::<Vec<_>>(), others);
+    assert_eq!(told[1], (2, "three".to_string(), None));
+}
+
+#[test]
+fn what_comes_from_a_link_that_is_gone_is_not_served() {
     let mut bench = bench();
     let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
     one.record(&mut bench);
-    for number in 0..16 {
-        let answer = one.ask(&mut bench, &format!("m{number}"), set("Device.WiFi.SSID.1.", "SSID", "many"));
-        assert!(answer.is_ok(), "{number}");
-    }
     bench.event(Event::Link(LinkEvent::Down {
         name: "controller one one_ws".into(),
         link: Some(1),

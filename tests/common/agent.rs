@@ -100,6 +100,8 @@ pub struct Bench {
     pub commands: Vec<cpeagent::usp::mtp::LinkCommand>,
     /// Every source that was read.
     pub fetched: BTreeSet<Box<str>>,
+    /// What is asked of sources while they are slow; `None` where they answer at once.
+    pub slow: Option<Vec<Box<str>>>,
     pub gone: Option<Gone>,
     /// The diagnostics that were begun.
     pub orders: Vec<cpeagent::diag::Order>,
@@ -144,6 +146,7 @@ impl Bench {
             #[cfg(feature = "usp")]
             commands: Vec::new(),
             fetched: BTreeSet::new(),
+            slow: None,
             gone: None,
             orders: Vec::new(),
             agent: None,
@@ -263,6 +266,13 @@ impl Bench {
         }
     }
 
+    /// Slow sources answer, and are quick from then on.
+    pub fn fetched(&mut self) {
+        let keys = self.slow.take().unwrap_or_default();
+        let sources = keys.into_iter().map(|key| self.fetch(key)).collect();
+        self.event(Event::Fetched(sources));
+    }
+
     fn say(&mut self, line: &str) {
         for line in line.lines() {
             self.said.push_str(line.trim_end());
@@ -272,6 +282,9 @@ impl Bench {
 
     fn act(&mut self, agent: &mut Agent, action: Action) -> Option<Event> {
         match action {
+            Action::Fetch(keys) if self.slow.is_some() => {
+                self.slow.iter_mut().for_each(|asked| asked.extend(keys.clone()))
+            }
             Action::Fetch(keys) => {
                 let sources = keys.into_iter().map(|key| self.fetch(key)).collect();
                 return Some(Event::Fetched(sources));

@@ -306,6 +306,31 @@ async fn hostile_brokers_end_nothing_but_their_connection() {
     }
 }
 
+#[tokio::test]
+async fn a_broker_that_never_reads_or_never_acknowledges_is_left() {
+    let lab = Lab::new();
+    for (qos, octets) in [(0, 64 * 1024), (1, 10)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut links = lab.links();
+        links.configure(vec![Wanted::Mqtt(Mqtt { publish_qos: qos, ..wanted(MqttVersion::V5, port) })]);
+        let mut stream = take(&listener).await;
+        stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+        let up = up(&mut links).await;
+        // More than the system keeps, and more than waits here.
+        let (link, why) = loop {
+            links.command(publish(up.link, "controllers/two", &vec![7; octets]));
+            tokio::select! {
+                biased;
+                (link, why, ..) = down(&mut links) => break (link, why),
+                () = tokio::task::yield_now() => {}
+            }
+        };
+        assert_eq!(link, Some(up.link));
+        assert_eq!(why, "the broker does not read what is sent to it", "QoS {qos}");
+    }
+}
+
 //= TR-369 R-MQTT.16
 #[tokio::test]
 async fn a_link_without_any_topic_stays_down_until_it_has_one() {

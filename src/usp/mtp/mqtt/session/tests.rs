@@ -283,6 +283,58 @@ fn what_was_not_acknowledged_is_sent_again_where_the_broker_kept_the_session() {
     }
 }
 
+//= TR-369 R-MQTT.10: whatever the broker answers, it is tried again, and a person is told why.
+//= TR-369 R-MQTT.17: a subscription that is refused does not count.
+#[test]
+fn every_reason_code_leads_to_a_connection_that_stands_or_is_tried_again() {
+    for (version, code) in
+        [V5, V311].into_iter().flat_map(|version| (0..=255).map(move |code| (version, code)))
+    {
+        let told =
+            |end: End| assert!(end.again && end.why.contains("reason"), "{version:?} {code}: {}", end.why);
+        let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(version) };
+        let mut session = Session::new(wanted, VecDeque::new());
+        match session.receive(ack(false, code, Properties::default())) {
+            Ok(()) => assert_eq!((code, written(&mut session).len()), (0, 2)),
+            Err(end) => told(end),
+        }
+        let mut session = up(version, Properties::default());
+        let other = Mqtt { subscriptions: vec![subscription("a")], ..session.wanted.clone() };
+        session.retune(other).unwrap();
+        session.receive(Incoming::SubAck { id: 2, reasons: vec![code] }).unwrap();
+        let Details::Mqtt { subscribed, .. } = session.details() else { panic!("of MQTT") };
+        let granted = if code < 0x80 { Ok(code) } else { Err(code) };
+        assert_eq!(subscribed[1..], [("a".into(), granted)]);
+        let mut session = up(version, Properties::default());
+        session.send(Some("to"), false, b"x".to_vec()).unwrap();
+        session.receive(Incoming::PubAck { id: 2, reason: code }).unwrap();
+        assert_eq!(session.into_unacknowledged().len(), 0, "a refused message is not sent for ever");
+        if version == V5 {
+            let leaves = Incoming::Disconnect { reason: code, properties: Box::default() };
+            told(up(V5, Properties::default()).receive(leaves).unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn what_comes_before_the_first_suback_is_kept_up_to_a_bound() {
+    let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(V5) };
+    let mut session = Session::new(wanted, VecDeque::new());
+    session.receive(ack(true, 0, Properties::default())).unwrap();
+    while session.poll().is_some() {}
+    for number in 0..1000 {
+        let payload = vec![0; 100];
+        let properties = Box::default();
+        session
+            .receive(Incoming::Publish { topic: "me".into(), id: Some(number + 1), properties, payload })
+            .unwrap();
+    }
+    session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
+    assert_eq!(session.poll(), Some(Output::Up));
+    let kept = std::iter::from_fn(|| session.poll()).count();
+    assert_eq!(kept, MAX_EARLY, "Records, each with its acknowledgement");
+}
+
 //= TR-369 R-MQTT.34
 #[test]
 fn other_topics_are_taken_up_without_another_connection() {
