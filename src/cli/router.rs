@@ -5,6 +5,7 @@
 
 use super::local::{Fetcher, Local};
 use super::{Fail, Global};
+use crate::dm::draft::AGENT;
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::schema::Model;
@@ -180,9 +181,9 @@ impl Router {
         let full = |_| commit::Error::Refused("the agent's memory is full".into());
         let mut next = self.store.state().clone();
         let refused = |why: Refusal| commit::Error::Refused(why.to_string());
-        if !plan.resets.is_empty() {
+        if !plan.resets.is_empty() || plan.calls.iter().any(|call| call.starts_with(AGENT)) {
             return Err(commit::Error::Refused(
-                "counters are reset in the agent's memory, and it does not run".into(),
+                "only the agent itself can do this, and it does not run".into(),
             ));
         }
         let mut edits = next.take(plan.edits.clone()).map_err(refused)?;
