@@ -450,16 +450,16 @@ pub struct User<'a> {
 
 impl User<'_> {
     /// What stands behind a packet's length, before a payload of so many octets.
-    //= MQTT 5.0 3.4.2.2.3: no user property where the packet would be longer than the broker takes.
+    ///
+    /// Source: MQTT 5.0 3.4.2.2.3, of packets that would become longer than the broker takes.
     fn written(self, payload: usize, write: &dyn Fn(&mut Writer, &[MqttUser])) -> Writer {
-        for user in [self.all, &[]] {
-            let mut out = Writer::default();
-            write(&mut out, user);
-            if user.is_empty() || HEAD + out.0.len() + payload <= self.most {
-                return out;
-            }
+        let mut out = Writer::default();
+        write(&mut out, self.all);
+        if !self.all.is_empty() && HEAD + out.0.len() + payload > self.most {
+            out.0.clear();
+            write(&mut out, &[]);
         }
-        Writer::default()
+        out
     }
 }
 
