@@ -1,8 +1,9 @@
 //! A USP agent from a script: enough to exercise the controller, made of the schema's structs and not of the agent's writers.
 
 use cpeagent::bench::controller::{ENDPOINT, PATH};
+use cpeagent::io::http::connect::Stream;
 use cpeagent::io::http::url::Url;
-use cpeagent::io::mtp::websocket::{Socket, open};
+use cpeagent::io::mtp::websocket::open;
 use cpeagent::rng::Rng;
 use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::pb::body::MsgBody;
@@ -15,14 +16,16 @@ use cpeagent::usp::pb::schema::Texts;
 use cpeagent::usp::pb::{self, get_instances_resp, get_resp};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 pub const AGENT: &str = "os::001122-42";
 pub const OBJECT: &str = "Device.WiFi.SSID.1.";
 
 /// A session with a controller, and the one SSID of the device.
 pub struct Agent {
-    socket: Socket,
+    socket: WebSocketStream<Box<dyn Stream>>,
     pub ssid: String,
 }
 
@@ -38,6 +41,8 @@ impl Agent {
         let target = format!("{PATH}?eid={}", own.query_value());
         let url = Url { tls: false, host: "127.0.0.1".into(), port, target };
         let (socket, _) = open(Box::new(stream), &url, &own, &mut Rng::new([4; 32])).await.unwrap();
+        let socket =
+            WebSocketStream::from_partially_read(socket.stream, socket.rest, Role::Client, None).await;
         Agent { socket, ssid: "Attic".into() }
     }
 

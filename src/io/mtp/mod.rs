@@ -7,7 +7,6 @@
 //! | [`dial`] | names, addresses, TLS |
 //! | [`prompt`] | acknowledgements without delay |
 //! | [`websocket`] | sessions, and those we open |
-//! | [`wire`] | long frames, without a second copy |
 //! | [`server`] | the port of those we accept |
 //! | [`mqtt`] | connections to brokers |
 //!
@@ -23,8 +22,6 @@ pub mod prompt;
 pub mod server;
 #[cfg(feature = "websocket")]
 pub mod websocket;
-#[cfg(feature = "websocket")]
-pub mod wire;
 
 use crate::dm::source::Source;
 #[cfg(feature = "mqtt")]

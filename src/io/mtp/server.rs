@@ -4,7 +4,7 @@
 
 use super::dial::{Dates, Dialled, Site, unwanted};
 use super::link::Reports;
-use super::websocket::{Alive, Ended, Socket, config, read_head, session, up};
+use super::websocket::{Alive, Ended, Socket, read_head, session, up};
 use crate::io::http::connect::{Route, Stream, listen};
 use crate::io::http::head::Request;
 use crate::io::pool;
@@ -23,8 +23,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Most openings at a time; for a further one the oldest is dropped, so that idle ones keep nobody out.
 pub const MAX_OPENINGS: usize = 16;
@@ -244,9 +242,7 @@ impl Port {
             answer.push_str("\r\n");
             stream.write_all(answer.as_bytes()).await.map_err(|error| error.to_string())?;
             stream.flush().await.map_err(|error| error.to_string())?;
-            let socket =
-                WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config())).await;
-            Ok((socket, dialled, asked.peer))
+            Ok((Socket { stream, rest, ours: false }, dialled, asked.peer))
         }
     }
 
@@ -262,7 +258,7 @@ impl Port {
         async move {
             let link = reports.number();
             let inbox = reports.up(up(link, &reports, &dialled, Some(peer), true)).await;
-            let alive = Alive { masks: false, keep_alive, dates: dialled.dates, site };
+            let alive = Alive { keep_alive, dates: dialled.dates, site };
             let Ended { why, .. } = session(socket, &reports, link, inbox, alive, &mut changes).await;
             reports.down(Some(link), why, 0, None).await;
             source

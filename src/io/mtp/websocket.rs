@@ -1,11 +1,9 @@
 //! WebSocket sessions: the one that we open and keep up, and what any session does while it stands.
 //!
-//! Frames are tokio-tungstenite's (long ones are written by [`super::wire`]), the opening's rules [`crate::usp::mtp::websocket`]'s. Accepted sessions come from
-//! [`super::server`].
+//! Frames and the rules of the opening are [`crate::usp::mtp::websocket`]'s. Accepted sessions come from [`super::server`].
 
 use super::dial::{Dates, Dialled, Site, dial, unwanted};
 use super::link::{Inbox, Item, Reports, WRITE_WAIT};
-use super::wire::{self, Ahead, LONG, Wire};
 use crate::io::http::connect::Stream;
 use crate::io::http::head::{self, Headers, MAX_REQUEST_FIELDS, MAX_REQUEST_HEAD};
 use crate::io::http::url::Url;
@@ -13,30 +11,35 @@ use crate::io::random;
 use crate::rng::Rng;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
-use crate::usp::mtp::{Details, GOING_AWAY, MAX_RECORD, NORMAL, NOT_A_RECORD, Up, Wanted, WebSocketClient};
-use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt};
+use crate::usp::mtp::websocket::frame::{Incoming, Kind, Reader, farewell, frame};
+use crate::usp::mtp::{Details, GOING_AWAY, NORMAL, Up, Wanted, WebSocketClient};
+use std::io::Cursor;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// For the whole opening, TLS apart.
 pub const OPENING_WAIT: Duration = Duration::from_secs(30);
 /// From a Close frame to the end of the connection.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
-/// Octets that are written at most ahead of the peer: one Record, and a Pong.
-const MAX_AHEAD: usize = super::link::MAX_QUEUED_OCTETS + 4096;
+/// Why a peer is cut.
+const UNREAD: &str = "the peer does not read what is sent to it";
+/// Octets that are read at a time.
+const PART: usize = 4096;
 
-/// A session whose opening is done.
-pub type Socket = WebSocketStream<Box<dyn Stream>>;
+/// A connection whose opening is done.
+pub struct Socket {
+    /// The connection.
+    pub stream: Box<dyn Stream>,
+    /// What came behind the peer's part of the opening.
+    pub rest: Vec<u8>,
+    /// Whether we opened it, so that what we send is masked, and what the peer sends is not.
+    pub ours: bool,
+}
 
 /// Opens the session that is wanted, again and again, until it is no longer wanted.
 //= TR-369 R-WS.5: the Agent opens sessions.
@@ -68,12 +71,7 @@ pub async fn client(
                 failures = 0;
                 let link = reports.number();
                 let inbox = reports.up(up(link, &reports, &dialled, Some(wanted.peer.clone()), false)).await;
-                let alive = Alive {
-                    masks: true,
-                    keep_alive: wanted.keep_alive,
-                    dates: dialled.dates,
-                    site: site.clone(),
-                };
+                let alive = Alive { keep_alive: wanted.keep_alive, dates: dialled.dates, site: site.clone() };
                 let Ended { why, at_once } =
                     session(socket, &reports, link, inbox, alive, &mut changes).await;
                 failures += u32::from(!at_once);
@@ -136,8 +134,7 @@ pub async fn open(
     let field = |name: &str| headers.all(name).map(str::to_owned).collect();
     let peer = rules::opened(status, &field, &key)
         .map_err(|refused| format!("{} (HTTP status {})", refused.why, refused.status))?;
-    let socket = WebSocketStream::from_partially_read(stream, rest, Role::Client, Some(config())).await;
-    Ok((socket, peer))
+    Ok((Socket { stream, rest, ours: true }, peer))
 }
 
 /// Reads up to the empty line; what came behind it stands by itself.
@@ -180,16 +177,6 @@ fn answer(head: &[u8]) -> Option<(u16, Headers)> {
     Some((status, headers))
 }
 
-/// The bounds of a session.
-pub fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_AHEAD)
-        .max_message_size(Some(MAX_RECORD))
-        .max_frame_size(Some(MAX_RECORD))
-}
-
 /// What is told of a session that stands.
 pub fn up(link: u64, reports: &Reports, dialled: &Dialled, peer: Option<EndpointId>, accepted: bool) -> Up {
     Up {
@@ -207,8 +194,6 @@ pub fn up(link: u64, reports: &Reports, dialled: &Dialled, peer: Option<Endpoint
 
 /// What keeps a session alive, or ends it.
 pub struct Alive {
-    /// Whether we opened it, so that what we send is masked.
-    pub masks: bool,
     /// Between Pings.
     pub keep_alive: Duration,
     /// Of the peer's certificate.
@@ -221,8 +206,8 @@ pub struct Alive {
 enum End {
     /// The connection is of no use any more.
     Lost(String),
-    /// The peer said goodbye.
-    Left(String),
+    /// The peer said goodbye, with this code.
+    Left(u16, String),
     /// We say it, with this code.
     Leave(u16, String),
 }
@@ -237,40 +222,41 @@ pub struct Ended {
 
 /// A session while it stands; how it ended.
 pub async fn session(
-    mut socket: Socket,
+    socket: Socket,
     reports: &Reports,
     link: u64,
     inbox: Inbox,
     mut alive: Alive,
     changes: &mut watch::Receiver<Wanted>,
 ) -> Ended {
-    let ahead = Ahead::default();
-    let stream = std::mem::replace(socket.get_mut(), Box::new(tokio::io::empty()));
-    *socket.get_mut() = Box::new(Wire { stream, ahead: ahead.clone() });
-    let (mut sink, mut source) = socket.split();
-    let Inbox { mut items, mut cut } = inbox;
+    let (read, write) = tokio::io::split(socket.stream);
     let heard = AtomicBool::new(true);
+    let frames = Reader::new(!socket.ours);
+    let mut ear = Ear { stream: read, frames, octets: socket.rest, taken: 0, heard: &heard };
+    let mut mouth = Mouth { stream: write, masks: socket.ours, ahead: Cursor::default() };
+    // Of several Pings the last one is answered.
+    let (asked, mut pings) = watch::channel(Vec::new());
+    let Inbox { mut items, mut cut } = inbox;
     let end = {
         let read = async {
             loop {
-                let message = source.next().await;
-                heard.store(true, Ordering::Relaxed);
-                match message {
+                match ear.next().await {
                     //= TR-369 R-WS.14: a binary message is a Record.
                     //= TR-369 R-WS.14b: its fragments were put together.
-                    Some(Ok(Message::Binary(record))) => {
-                        reports.record(link, record.into(), None).await;
+                    Ok(Incoming::Record(record)) => {
+                        reports.record(link, record, None).await;
                         heard.store(true, Ordering::Relaxed);
                     }
-                    //= TR-369 R-WS.16: no Record can be read from a text message.
-                    Some(Ok(Message::Text(_))) => {
-                        return End::Leave(NOT_A_RECORD, "text is no Record".into());
+                    //= TR-369 R-WS.17: a Ping is answered with a Pong.
+                    Ok(Incoming::Ping(payload)) => drop(asked.send_replace(payload)),
+                    Ok(Incoming::Pong) => {}
+                    Ok(Incoming::Close(None)) => {
+                        return End::Left(NORMAL, "the peer closed the session".into());
                     }
-                    Some(Ok(Message::Close(frame))) => return End::Left(farewell(frame)),
-                    //= TR-369 R-WS.17: a Ping is answered with a Pong, by the library.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                    Some(Err(error)) => return failure(&error),
-                    None => return End::Lost("the connection was closed".into()),
+                    Ok(Incoming::Close(Some((code, reason)))) => {
+                        return End::Left(code, format!("the peer closed the session: {code} {reason}"));
+                    }
+                    Err(end) => return end,
                 }
             }
         };
@@ -281,19 +267,10 @@ pub async fn session(
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut wanted = true;
             loop {
-                tokio::select! {
+                let (kind, payload, _room) = tokio::select! {
                     item = items.recv() => match item {
                         //= TR-369 R-WS.14a: a message is sent as one frame.
-                        Some(Item::Record { record, room, .. }) => {
-                            let sent = match record.len() {
-                                LONG.. => send_long(&mut sink, &ahead, record, alive.masks).await,
-                                _ => send(&mut sink, Message::binary(record)).await,
-                            };
-                            if let Err(end) = sent {
-                                return end;
-                            }
-                            drop(room);
-                        }
+                        Some(Item::Record { record, room, .. }) => (Kind::Record, record, room),
                         Some(Item::Close { code, reason }) => return End::Leave(code, reason.into()),
                         None => return End::Leave(GOING_AWAY, "no longer wanted".into()),
                     },
@@ -305,14 +282,17 @@ pub async fn session(
                             return End::Lost("the peer does not answer a Ping".into());
                         }
                         //= TR-369 R-WS.17: Pings are sent regularly.
-                        if let Err(end) = send(&mut sink, Message::Ping(Vec::new().into())).await {
-                            return end;
-                        }
+                        (Kind::Ping, Vec::new(), None)
                     }
+                    Ok(()) = pings.changed() => (Kind::Pong, pings.borrow_and_update().clone(), None),
                     () = unwanted(changes), if wanted => {
                         wanted = false;
                         items.close();
+                        continue;
                     }
+                };
+                if let Err(end) = mouth.send(kind, payload).await {
+                    return end;
                 }
             }
         };
@@ -320,74 +300,89 @@ pub async fn session(
         tokio::select! {
             end = read => end,
             end = write => end,
-            _ = &mut cut => End::Lost("the peer does not read what is sent to it".into()),
+            _ = &mut cut => End::Lost(UNREAD.into()),
         }
     };
     //= TR-369 R-WS.8: a Close frame is sent or answered, and the connection ends.
     let at_once = matches!(end, End::Leave(NORMAL, _));
-    let (why, goodbye) = match end {
+    let (code, why, answer) = match end {
         End::Lost(why) => return Ended { why, at_once },
-        End::Left(why) => (why, None),
-        End::Leave(code, why) => {
-            let reason = rules::close_reason(&why).to_owned().into();
-            (why, Some(Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason }))))
-        }
+        End::Left(code, why) => (code, why, true),
+        End::Leave(code, why) => (code, why, false),
     };
     let ending = async {
-        if let Some(goodbye) = goodbye {
-            sink.send(goodbye).await.ok()?;
-        }
-        // What the peer still sends is read, or the reset that follows would destroy our Close frame on its way. The
-        // answer to its own Close frame is sent by reading on.
-        while !matches!(source.next().await?.ok()?, Message::Close(_)) {}
+        let reason = if answer { "" } else { &why };
+        mouth.send(Kind::Close, farewell(code, reason)).await.ok()?;
+        // What the peer still sends is read, or the reset that follows would destroy our Close frame on its way.
+        while !answer && !matches!(ear.next().await.ok()?, Incoming::Close(_)) {}
         Some(())
     };
     let _ = timeout(CLOSE_WAIT, ending).await;
     Ended { why, at_once }
 }
 
-async fn send(sink: &mut SplitSink<Socket, Message>, message: Message) -> Result<(), End> {
-    within(sink.send(message)).await
+/// What comes from a peer.
+struct Ear<'a> {
+    stream: ReadHalf<Box<dyn Stream>>,
+    frames: Reader,
+    /// What was read, and how much of it was taken.
+    octets: Vec<u8>,
+    taken: usize,
+    /// Set with whatever comes.
+    heard: &'a AtomicBool,
 }
 
-/// Sends a Record past the library, between two of its frames.
-async fn send_long(
-    sink: &mut SplitSink<Socket, Message>,
-    ahead: &Ahead,
-    record: Vec<u8>,
+impl Ear<'_> {
+    /// The next message. May be dropped while it waits.
+    async fn next(&mut self) -> Result<Incoming, End> {
+        loop {
+            let mut fresh = self.octets.get(self.taken..).unwrap_or_default();
+            let found = self.frames.take(&mut fresh);
+            self.taken = self.octets.len() - fresh.len();
+            if let Some(message) = found.map_err(|refused| End::Leave(refused.code, refused.why.into()))? {
+                return Ok(message);
+            }
+            self.octets.clear();
+            self.octets.reserve(PART);
+            self.taken = 0;
+            match self.stream.read_buf(&mut self.octets).await {
+                Ok(0) => return Err(End::Lost("the connection was closed".into())),
+                Ok(_) => self.heard.store(true, Ordering::Relaxed),
+                Err(error) => return Err(End::Lost(error.to_string())),
+            }
+        }
+    }
+}
+
+/// What goes to a peer.
+struct Mouth {
+    stream: WriteHalf<Box<dyn Stream>>,
     masks: bool,
-) -> Result<(), End> {
-    within(async {
-        // Nothing is written between this and the next wait.
-        sink.flush().await?;
-        let mask = masks.then(|| random::seed().first_chunk().copied().unwrap_or_default());
-        ahead.put(wire::frame(record, mask));
-        sink.flush().await
-    })
-    .await
+    /// What is not written yet; more than one frame where a send was dropped.
+    ahead: Cursor<Vec<u8>>,
 }
 
-async fn within(sent: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
-    match timeout(WRITE_WAIT, sent).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failure(&error)),
-        Err(_) => Err(End::Lost("the peer does not read what is sent to it".into())),
-    }
-}
-
-fn farewell(frame: Option<CloseFrame>) -> String {
-    match frame {
-        Some(frame) => format!("the peer closed the session: {} {}", u16::from(frame.code), frame.reason),
-        None => "the peer closed the session".into(),
-    }
-}
-
-fn failure(error: &Error) -> End {
-    match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => End::Lost("the connection was closed".into()),
-        Error::Capacity(_) => End::Leave(1009, format!("more than {MAX_RECORD} octets in a message")),
-        Error::Protocol(why) => End::Leave(1002, why.to_string()),
-        Error::Utf8(_) => End::Leave(NOT_A_RECORD, "text is no Record".into()),
-        other => End::Lost(other.to_string()),
+impl Mouth {
+    /// Sends a frame. May be dropped while it waits: the next one is then written behind it.
+    async fn send(&mut self, kind: Kind, payload: Vec<u8>) -> Result<(), End> {
+        let mask = self.masks.then(|| random::seed().first_chunk().copied().unwrap_or_default());
+        let frame = frame(kind, payload, mask);
+        match self.ahead.get_mut() {
+            none if none.is_empty() => *none = frame,
+            left => left.extend(frame),
+        }
+        let written = async {
+            self.stream.write_all_buf(&mut self.ahead).await?;
+            self.stream.flush().await
+        };
+        let written = timeout(WRITE_WAIT, written).await;
+        match written {
+            Ok(Ok(())) => {
+                self.ahead = Cursor::default();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(End::Lost(error.to_string())),
+            Err(_) => Err(End::Lost(UNREAD.into())),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The opening of a WebSocket session for USP: what is asked, what is answered, and what neither side may take.
 //!
-//! Pure: header fields come in as a function from name to values. Frames are the WebSocket library's, sockets and deadlines
-//! `io::mtp`'s.
+//! Pure: header fields come in as a function from name to values. [`frame`] is what is said once a session stands; sockets and deadlines
+//! are `io::mtp`'s.
+
+pub mod frame;
 
 use crate::digest::{base64, sha1, unbase64};
 use crate::rng::Rng;
@@ -212,6 +214,7 @@ pub fn exercise(octets: &[u8]) {
     }
     let _ = opened(101, &field, key);
     let _ = close_reason(&text);
+    frame::exercise(octets);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::io::mtp::dial::Dates;
 use crate::io::mtp::link::{MAX_QUEUED, WRITE_WAIT};
-use crate::io::mtp::websocket::{Alive, config, session};
+use crate::io::mtp::websocket::{Alive, Socket, session};
 use crate::usp::mtp::NOT_A_RECORD;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -240,7 +240,7 @@ async fn piped(
 ) -> (JoinHandle<String>, mpsc::Receiver<Told>, Outbox, Peer, watch::Sender<Wanted>) {
     let (near, far) = tokio::io::duplex(octets);
     let near: Box<dyn Stream> = Box::new(near);
-    let socket = WebSocketStream::from_raw_socket(near, Role::Client, Some(config())).await;
+    let socket = Socket { stream: near, rest: Vec::new(), ours: true };
     let far: Box<dyn Stream> = Box::new(far);
     let peer = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
     let (telling, mut told) = mpsc::channel(64);
@@ -258,7 +258,7 @@ async fn piped(
     let up = websocket::up(1, &reports, &dialled, None, false);
     let inbox = reports.up(up).await;
     let Told::Up(_, outbox) = told.recv().await.unwrap() else { panic!("up comes first") };
-    let alive = Alive { masks: true, keep_alive: Duration::from_secs(keep_alive), dates, site };
+    let alive = Alive { keep_alive: Duration::from_secs(keep_alive), dates, site };
     let task =
         tokio::spawn(async move { session(socket, &reports, 1, inbox, alive, &mut changes).await.why });
     (task, told, outbox, peer, sender)

@@ -122,7 +122,9 @@ async fn reach(port: u16, own: &EndpointId) -> Result<(Peer, Option<EndpointId>)
 async fn reach_on(stream: Box<dyn Stream>, own: &EndpointId) -> Result<(Peer, Option<EndpointId>), String> {
     let target = rules::target("/agent", own);
     let url = crate::io::http::url::Url { tls: false, host: "cpe".into(), port: 80, target };
-    websocket::open(stream, &url, own, &mut Rng::new([4; 32])).await
+    let (socket, told) = websocket::open(stream, &url, own, &mut Rng::new([4; 32])).await?;
+    let peer = WebSocketStream::from_partially_read(socket.stream, socket.rest, Role::Client, None).await;
+    Ok((peer, told))
 }
 
 async fn up(links: &mut Links) -> Up {
