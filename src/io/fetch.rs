@@ -8,11 +8,13 @@ use super::diag::lookup;
 use super::disk::Disk;
 use super::facts::Facts;
 use super::netlink::Netlink;
+use super::pool;
 use super::source::Files;
 use super::ubus::Ubus;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::sorted::Set;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -103,7 +105,7 @@ impl Fetch {
         // All at once, or the loop would be woken for each of them; nothing any more for who has given up.
         let read = Arc::new(std::sync::Mutex::new(Some(Vec::with_capacity(keys.len()))));
         let (files, wanted, reading) = (self.files.clone(), keys.clone(), read.clone());
-        let done = tokio::task::spawn_blocking(move || {
+        let done = pool::run(move || {
             for key in wanted {
                 let source = files.fetch(&key);
                 match &mut *reading.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -127,11 +129,11 @@ impl Live {
                 sources.extend(calls.join_next().await.and_then(Result::ok));
             }
             let ubus = self.ubus.clone();
-            calls.spawn(async move {
+            calls.spawn(Box::pin(async move {
                 let call = key.strip_prefix("ubus:").unwrap_or_default();
                 let source = ubus.source(call, SOURCE_WAIT).await;
                 (key, source)
-            });
+            }) as Asking);
         }
         while let Some(done) = calls.join_next().await {
             sources.extend(done);
@@ -177,11 +179,14 @@ impl Live {
     }
 }
 
+/// One of several that are asked side by side. In a box, as [`pool::Work`] is.
+type Asking = Pin<Box<dyn Future<Output = (Box<str>, Source)> + Send>>;
+
 /// Asks name servers side by side; there are a few at most.
 async fn look_up(keys: Vec<Box<str>>) -> Vec<(Box<str>, Source)> {
     let mut questions = JoinSet::new();
     for key in keys {
-        questions.spawn(async move {
+        questions.spawn(Box::pin(async move {
             let asked = key.strip_prefix("dns:").and_then(|rest| rest.split_once(' '));
             let answer = match asked.and_then(|(server, name)| Some((server.parse().ok()?, name))) {
                 Some((server, name)) => lookup::asked(server, name).await,
@@ -191,7 +196,7 @@ async fn look_up(keys: Vec<Box<str>>) -> Vec<(Box<str>, Source)> {
                 answer.map(|found| found.iter().map(|address| Tree::from(address.to_string())).collect());
             let source = addresses.map_or(Source::Absent, |found| Source::ready(Tree::List(found)));
             (key, source)
-        });
+        }) as Asking);
     }
     questions.join_all().await
 }

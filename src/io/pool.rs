@@ -6,6 +6,7 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot};
@@ -37,12 +38,44 @@ pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> 
 
 /// Does work that blocks. Once begun it is carried through, also where nobody waits for it any more.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
+    let done = Done::default();
+    let found = done.clone();
+    let work = move || done.put(work());
+    match carry_through(Box::new(work)).await {
+        Ok(()) => found.take().expect("work that was carried through put what it found"),
         Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
         // The runtime is on its way down, and this task with it.
         Err(_) => std::future::pending().await,
     }
+}
+
+/// Where a thread puts what it found: the runtime knows but one kind of work, for the same reason as in [`spawn`].
+struct Done<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Default for Done<T> {
+    fn default() -> Done<T> {
+        Done(Arc::new(Mutex::new(None)))
+    }
+}
+
+impl<T> Clone for Done<T> {
+    fn clone(&self) -> Done<T> {
+        Done(self.0.clone())
+    }
+}
+
+impl<T> Done<T> {
+    fn put(&self, found: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn carry_through(work: Box<dyn FnOnce() + Send>) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(work)
 }
 
 /// Runs a future that computes for long between its waits, on a thread of the pool; one at a time.
@@ -57,20 +90,26 @@ pub async fn compute_in<T: Send + 'static>(
     turns: &Semaphore,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let _turn = turns.acquire().await.ok()?;
+    let done = Done::default();
+    let found = done.clone();
+    compute_work(turns, Box::pin(async move { done.put(work.await) })).await;
+    found.take()
+}
+
+async fn compute_work(turns: &Semaphore, work: Work) {
+    let Ok(_turn) = turns.acquire().await else { return };
     let (kept, dropped) = oneshot::channel::<()>();
     let runtime = Handle::current();
-    let done = tokio::task::spawn_blocking(move || {
+    let done = carry_through(Box::new(move || {
         runtime.block_on(async {
             tokio::select! {
-                done = work => Some(done),
-                _ = dropped => None,
+                () = work => {}
+                _ = dropped => {}
             }
-        })
-    });
-    let done = done.await.ok().flatten();
+        });
+    }));
+    let _ = done.await;
     drop(kept);
-    done
 }
 
 #[cfg(test)]

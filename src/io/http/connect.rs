@@ -7,7 +7,7 @@ use super::url::Url;
 use crate::io::{pool, privileged, tls};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -165,11 +165,12 @@ pub async fn addresses(
     let named = |why: String| Error::Name(host.to_owned(), why);
     let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => timeout(wait, tokio::net::lookup_host((host, port)))
-            .await
-            .map_err(|_| Error::Timeout(Stage::Name))?
-            .map_err(|e| named(e.to_string()))?
-            .collect(),
+        Err(_) => {
+            let name = host.to_owned();
+            let looked_up = pool::run(move || (name.as_str(), port).to_socket_addrs());
+            let found = timeout(wait, looked_up).await.map_err(|_| Error::Timeout(Stage::Name))?;
+            found.map_err(|e| named(e.to_string()))?.collect()
+        }
     };
     if found.is_empty() {
         return Err(named("the name server knows none".into()));
