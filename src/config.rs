@@ -8,7 +8,7 @@ pub mod subnet;
 pub mod table;
 pub mod usp;
 
-pub use reader::{allowed, flag};
+pub use reader::{allowed, allows, flag};
 
 use crate::dm::tree::Tree;
 use crate::retry::Curve;

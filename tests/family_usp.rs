@@ -1,6 +1,6 @@
 //! Device.LocalAgent. and Device.MQTT.: what they say of a recorded router with controllers, and what can be changed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
-#![cfg(all(feature = "usp", feature = "mqtt", feature = "websocket"))]
+#![cfg(all(feature = "cwmp", feature = "usp", feature = "mqtt", feature = "websocket"))]
 
 mod common;
 

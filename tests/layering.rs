@@ -18,7 +18,7 @@ const BASE: &[&str] =
 const MAY_USE: &[(&str, &[&str])] = &[
     ("dm", &[]),
     ("openwrt", &["dm"]),
-    ("tr181", &["dm", "openwrt"]),
+    ("tr181", &["dm", "openwrt", "config"]),
     ("diag", &["dm"]),
     ("wake", &["dm"]),
     ("firmware", &["dm", "openwrt"]),

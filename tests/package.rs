@@ -588,6 +588,7 @@ fn whatever_a_dhcp_server_says_runs_nothing_and_changes_nothing_but_what_is_allo
         3561,
         &[(25, b"wss://evil.example.net/"), (29, b"fqdn::evil\nx")],
     );
+    of("what no URL holds", 3561, &[(11, b"https://evil.example.net/`pwned`\"\\")]);
     // As much as an environment holds in one word.
     told.push(("64 KiB", "41".repeat(65_500), "41".repeat(65_500)));
     told.push(("a length that lies", "00000de9ff0bff".into(), "00000de90001ffff41".into()));
@@ -608,7 +609,7 @@ fn whatever_a_dhcp_server_says_runs_nothing_and_changes_nothing_but_what_is_allo
         }
     }
     // What is allowed in a URL is kept as text, whatever a shell or UCI would make of it.
-    let odd = "https://acs.example.net/$(pwned)`pwned`';pwned;'\"\\";
+    let odd = "https://acs.example.net/$(pwned)';pwned;'&pwned&*?~!";
     let (good, _) = vendor(3561, &[(11, odd.as_bytes())]);
     let out = root.source(HOOK, &["bound"], &[("INTERFACE", "wan"), ("opt125", &good), ("opt43", "01ff00")]);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();

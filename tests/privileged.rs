@@ -89,12 +89,13 @@ fn facts(pid: u32) -> Option<BTreeMap<String, String>> {
     Some(lines.map(|(name, value)| (name.to_string(), value.trim().to_string())).collect())
 }
 
-/// The processes that this one has started.
+/// The processes that this one has started and that are not root, as what it runs for a moment is.
 fn children(pid: u32) -> Vec<(u32, BTreeMap<String, String>)> {
     let pids =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter_map(|child| Some((child, facts(child)?)))
         .filter(|(_, facts)| facts.get("PPid").is_some_and(|parent| *parent == pid.to_string()))
+        .filter(|(_, facts)| facts.get("Uid").is_some_and(|user| !user.starts_with("0\t")))
         .collect()
 }
 

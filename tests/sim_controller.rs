@@ -111,6 +111,22 @@ fn what_is_set_is_committed_before_it_is_answered_and_announced_after() {
     );
 }
 
+#[test]
+fn what_the_settings_would_not_hold_is_refused_and_not_dropped() {
+    let mut bench = bench();
+    let mut one = Controller::web_socket(&mut bench, 1, "controller one one_ws");
+    one.record(&mut bench);
+    let before = bench.disk.read_text("/etc/config/cpeagent").unwrap();
+    let error = one.ask(&mut bench, "m1", set("Device.MQTT.Client.1.", "WillTopic", &"x".repeat(1_025)));
+    let error = error.unwrap_err();
+    let [param] = error.param_errs.as_slice() else { panic!("{error:?}") };
+    assert_eq!((error.err_code, param.param_path.as_str()), (7012, "Device.MQTT.Client.1.WillTopic"));
+    assert!(param.err_msg.contains("up to 1024 characters"), "{error:?}");
+    assert_eq!(bench.disk.read_text("/etc/config/cpeagent").unwrap(), before);
+    let topic = set("Device.MQTT.Client.1.", "WillTopic", &"x".repeat(1_024));
+    assert!(one.ask(&mut bench, "m2", topic).is_ok());
+}
+
 //= TR-369 R-MSG.0: every request gets a response or an Error.
 #[test]
 fn what_is_asked_is_read() {

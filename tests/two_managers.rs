@@ -14,6 +14,7 @@ mod device;
 use agent::Bench;
 use controller::{CONTROLLER, Controller, OWN};
 use cpeagent::io::disk::Disk;
+#[cfg(feature = "mqtt")]
 use cpeagent::usp::mtp::LinkCommand;
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::request::ReqType;

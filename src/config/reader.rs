@@ -6,12 +6,15 @@ use super::subnet::Subnet;
 use super::table::{Kind, SECTIONS, SETTINGS, Setting};
 use super::{Fault, MAX_DIGESTS};
 use crate::dm::acl;
+use crate::dm::error::Refusal;
 use crate::dm::tree::Tree;
 use crate::secret::Secret;
 use crate::time::{UNKNOWN, Wall};
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The agent's own package, as a source.
+const PACKAGE: &str = "uci:cpeagent";
 /// The most sections of one type.
 pub const MAX_SECTIONS: usize = 64;
 /// The most items of a list.
@@ -189,6 +192,32 @@ pub fn allowed(kind: Kind, value: &str) -> bool {
             digests.by_ref().take(MAX_DIGESTS).all(hex) && digests.next().is_none()
         }
     }
+}
+
+/// Refuses a value that would be read as a fault: of an option of the agent's own package, by the type of its section.
+/// What is not in the table, or of another package, is no business of the table.
+pub fn allows(source: &str, kind: &str, option: &str, value: &Tree) -> Result<(), Refusal> {
+    let known = || SETTINGS.iter().find(|known| known.section == kind && known.option == option);
+    let Some(setting) = (source == PACKAGE).then(known).flatten() else { return Ok(()) };
+    let fits = match value {
+        Tree::Text(text) => text.is_empty() || allowed(setting.kind, text) || words(setting.kind, text),
+        Tree::List(items) => {
+            items.len() <= MAX_ITEMS
+                && items.iter().filter_map(Tree::as_str).all(|item| allowed(setting.kind, item))
+        }
+        Tree::Map(_) => false,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Refusal::OutOfRange { allowed: setting.kind.words().replace('`', "") }),
+    }
+}
+
+/// Whether a text is a list of words of its kind, where a list may be written so.
+fn words(kind: Kind, text: &str) -> bool {
+    !matches!(kind, Kind::Text(_) | Kind::Secret(_) | Kind::Paths)
+        && text.split_whitespace().count() <= MAX_ITEMS
+        && text.split_whitespace().all(|word| allowed(kind, word))
 }
 
 /// Reads a UCI boolean in any of its spellings.

@@ -102,7 +102,7 @@ fn parents(kind: &str, option: &str) -> Vec<(String, Tree)> {
 }
 
 #[test]
-fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wrong() {
+fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wrong_which_nobody_may_write() {
     for setting in SETTINGS {
         let (kind, option) = (setting.section, setting.option);
         let section = if SECTIONS.iter().any(|one| one.kind == kind && one.many) { "mine" } else { kind };
@@ -114,16 +114,23 @@ fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wron
             package.push((section.to_string(), Tree::map(entries)));
             Config::read(&Tree::map(package))
         };
+        let may_be = |value: &str| allows("uci:cpeagent", kind, option, &Tree::from(value)).is_ok();
         let unset = base("").0;
         for sample in samples(setting) {
             let (config, faults) = base(&sample);
             assert_eq!(faults, [], "{kind}.{option} {sample}");
+            assert!(may_be(&sample), "{kind}.{option} {sample}");
             assert!(config != unset, "{kind}.{option} {sample} changes nothing");
         }
         let long = "\u{1}".repeat(300);
         let (config, faults) = base(&long);
         assert_eq!(config, unset, "{kind}.{option}");
         assert!(faults.iter().any(|fault| *fault.option == *option), "{kind}.{option}");
+        assert!(!may_be(&long) && may_be(""), "{kind}.{option}");
+        if let Kind::Text(max) | Kind::Secret(max) = setting.kind {
+            assert!(may_be(&"x".repeat(max)) && !may_be(&"x".repeat(max + 1)), "{kind}.{option}");
+        }
+        assert!(allows("uci:network", kind, option, &Tree::from(&*long)).is_ok(), "none of ours");
         if !setting.default.is_empty() {
             assert!(allowed(setting.kind, setting.default), "{kind}.{option}: its own default");
         }

@@ -7,6 +7,7 @@ use super::error::Refusal;
 use super::eval::boolean;
 use super::line::{Line, Pipe, Src, Step};
 use super::read::Counts;
+use super::schema::Allows;
 use super::source::{Snapshot, Source, Stop};
 use super::tree::Tree;
 use super::view::{At, KEPT};
@@ -26,6 +27,7 @@ pub const MAX_EDITS: usize = 4096;
 pub struct Draft {
     /// The sources with the edits applied.
     pub snapshot: Snapshot,
+    allows: Allows,
     /// The edits, in order.
     pub edits: Vec<Edit>,
     /// Rows whose identifying content changed: table, old key, new key.
@@ -45,9 +47,10 @@ pub struct Draft {
 
 impl Draft {
     /// An empty draft upon `snapshot`.
-    pub fn new(snapshot: Snapshot) -> Draft {
+    pub fn new(snapshot: Snapshot, allows: Allows) -> Draft {
         Draft {
             snapshot,
+            allows,
             edits: Vec::new(),
             rebound: Vec::new(),
             aliased: Vec::new(),
@@ -94,13 +97,17 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes an option of a section `new` (or nothing). No edit where it is that already.
+    /// Makes an option of a section `new` (or nothing). No edit where it is that already. Refuses what the model does
+    /// not allow.
     pub fn set(&mut self, source: &str, section: &str, option: &str, new: Option<Tree>) -> Result<(), Stop> {
-        let old =
-            self.snapshot.tree(source)?.and_then(|package| package.get(section)).and_then(|s| s.get(option));
-        let old = old.cloned();
+        let here = self.snapshot.tree(source)?.and_then(|package| package.get(section));
+        let old = here.and_then(|section| section.get(option)).cloned();
         if old == new {
             return Ok(());
+        }
+        if let Some(new) = &new {
+            let kind = here.and_then(|section| section.str(".type")).unwrap_or_default();
+            (self.allows)(source, kind, option, new)?;
         }
         let change = Change::Set { option: option.into(), old, new };
         self.edit(Edit { source: source.into(), section: section.into(), change })

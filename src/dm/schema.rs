@@ -295,8 +295,13 @@ impl Object {
     }
 }
 
+/// Whether an option of a section may hold a value: the source, the section's type, the option, the value.
+pub type Allows = fn(&str, &str, &str, &Tree) -> Result<(), Refusal>;
+
 /// The objects of a build and its drop-ins, with what the platform brings.
 pub struct Model {
+    /// What is asked before an option is written; a model by itself allows everything.
+    pub allows: Allows,
     objects: Vec<Object>,
     children: Vec<Vec<usize>>,
     parents: Vec<Option<usize>>,
@@ -333,7 +338,7 @@ impl Model {
                 *slot = Some(parent);
             }
         }
-        Ok(Model { objects, children, parents, by_path, pipes, derived })
+        Ok(Model { allows: |_, _, _, _| Ok(()), objects, children, parents, by_path, pipes, derived })
     }
 
     /// Every object, in the order of their paths.

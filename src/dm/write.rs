@@ -104,7 +104,7 @@ impl<'m> Planner<'m> {
     pub fn new(model: &'m Model, snapshot: &Snapshot, instances: &Instances, policy: Policy) -> Planner<'m> {
         Planner {
             model,
-            draft: Draft::new(snapshot.clone()),
+            draft: Draft::new(snapshot.clone(), model.allows),
             instances: Rc::new(RefCell::new(instances.clone())),
             policy,
             plan: Plan::default(),

@@ -40,8 +40,9 @@ pub mod wifi;
 pub mod zone;
 pub mod zones;
 
+use crate::config;
 use crate::dm::dropin::{self, Platform};
-use crate::dm::schema::{DerivedFn, Model};
+use crate::dm::schema::{DerivedFn, Model, Object};
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
 use crate::dm::view::View;
@@ -126,12 +127,19 @@ pub const STANDARD_COUNTS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), 
 
 /// The supported model of this build.
 pub fn model() -> Result<Model, String> {
-    Model::new(tables::OBJECTS.to_vec(), pipes::PIPES, DERIVED)
+    model_of(tables::OBJECTS.to_vec())
+}
+
+fn model_of(objects: Vec<Object>) -> Result<Model, String> {
+    // What the agent would not take up from its settings is not written there.
+    let mut model = Model::new(objects, pipes::PIPES, DERIVED)?;
+    model.allows = config::allows;
+    Ok(model)
 }
 
 /// The same with vendor extensions (file name and text), and what is wrong with those that were left out.
 pub fn model_with(files: &[(String, String)]) -> Result<(Model, Vec<String>), String> {
     let platform = Platform { pipes: pipes::PIPES, derived: DERIVED };
     let (objects, mistakes) = dropin::merge(tables::OBJECTS.to_vec(), platform, files);
-    Ok((Model::new(objects, pipes::PIPES, DERIVED)?, mistakes))
+    Ok((model_of(objects)?, mistakes))
 }
