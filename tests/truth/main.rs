@@ -47,8 +47,9 @@ struct Open {
     refusals: BTreeMap<String, String>,
 }
 
+/// A command in the shape of a parameter reads false by the standard, not by us.
 fn constant(param: &Param) -> bool {
-    matches!(&param.read, How::Line(line) if matches!(line.source, Src::Const(_)))
+    !param.flags.command && matches!(&param.read, How::Line(line) if matches!(line.source, Src::Const(_)))
 }
 
 #[test]

@@ -230,7 +230,8 @@ fn kept() -> Tree {
 
 /// Results of every diagnosis.
 fn measured() -> Tree {
-    let times = ["ROMTime", "BOMTime", "EOMTime"].map(|name| (name, "2026-01-01T00:00:00Z"));
+    let times = ["TCPOpenRequestTime", "TCPOpenResponseTime", "ROMTime", "BOMTime", "EOMTime"]
+        .map(|name| (name, "2026-01-01T00:00:00Z"));
     let counts = [
         "TestBytesReceived",
         "TestBytesSent",
