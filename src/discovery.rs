@@ -7,6 +7,7 @@
 use crate::audit::is_unseen;
 use crate::config::table::{Kind, SETTINGS};
 use crate::config::{self, Config};
+use crate::dm::draft::OWN;
 use crate::dm::edit::{Change, Edit};
 use crate::dm::tree::Tree;
 
@@ -19,8 +20,6 @@ pub const MAX_OPTION: usize = 4_096;
 pub const MAX_SUB_OPTIONS: usize = 256;
 /// The Broadband Forum's enterprise number.
 const FORUM: u32 = 3561;
-/// The package, and the sections of a controller that DHCP told of.
-const SOURCE: &str = "uci:cpeagent";
 const CONTROLLER: &str = "dhcp_controller";
 const CONTROLLER_MTP: &str = "dhcp_controller_mtp";
 
@@ -291,7 +290,7 @@ impl Draft {
     }
 
     fn edit(&mut self, section: &str, change: Change) {
-        let edit = Edit { source: SOURCE.into(), section: section.into(), change };
+        let edit = Edit { source: OWN.into(), section: section.into(), change };
         // It was made upon this very tree.
         if edit.apply(&mut self.package).is_ok() {
             self.advice.edits.push(edit);

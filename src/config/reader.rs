@@ -6,6 +6,7 @@ use super::subnet::Subnet;
 use super::table::{Kind, SECTIONS, SETTINGS, Setting};
 use super::{Fault, MAX_DIGESTS};
 use crate::dm::acl;
+use crate::dm::draft::OWN;
 use crate::dm::error::Refusal;
 use crate::dm::tree::Tree;
 use crate::secret::Secret;
@@ -13,8 +14,6 @@ use crate::time::{UNKNOWN, Wall};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The agent's own package, as a source.
-const PACKAGE: &str = "uci:cpeagent";
 /// The most sections of one type.
 pub const MAX_SECTIONS: usize = 64;
 /// The most items of a list.
@@ -117,18 +116,17 @@ impl<'a> Reader<'a> {
         self.fault(section, setting.option, format!("{why}; {instead}"));
     }
 
-    /// The items of a list, or of the words in one text. A path is one item whatever is in it.
+    /// The items of a list, or of the words in one text.
     pub(super) fn list(&mut self, section: &str, option: &str) -> Vec<String> {
         let Some(setting) = self.setting(section, option) else { return Vec::new() };
-        let items: Vec<String> = match self.package.get(section).and_then(|entries| entries.get(option)) {
+        let items: Vec<&str> = match self.package.get(section).and_then(|entries| entries.get(option)) {
             None | Some(Tree::Map(_)) => return Vec::new(),
-            Some(Tree::Text(text)) if setting.kind == Kind::Paths => vec![text.to_string()],
-            Some(Tree::Text(text)) => text.split_whitespace().map(str::to_string).collect(),
-            Some(Tree::List(items)) => items.iter().filter_map(Tree::as_str).map(str::to_string).collect(),
+            Some(Tree::Text(text)) => words(setting.kind, text),
+            Some(Tree::List(items)) => items.iter().filter_map(Tree::as_str).collect(),
         };
-        let items: Vec<String> = items.into_iter().filter(|item| !item.is_empty()).collect();
-        if items.len() <= MAX_ITEMS && items.iter().all(|item| allowed(setting.kind, item)) {
-            return items;
+        let items: Vec<&str> = items.into_iter().filter(|item| !item.is_empty()).collect();
+        if all_allowed(setting.kind, &items) {
+            return items.into_iter().map(str::to_string).collect();
         }
         self.wrong(section, setting);
         Vec::new()
@@ -198,12 +196,16 @@ pub fn allowed(kind: Kind, value: &str) -> bool {
 /// What is not in the table, or of another package, is no business of the table.
 pub fn allows(source: &str, kind: &str, option: &str, value: &Tree) -> Result<(), Refusal> {
     let known = || SETTINGS.iter().find(|known| known.section == kind && known.option == option);
-    let Some(setting) = (source == PACKAGE).then(known).flatten() else { return Ok(()) };
+    let Some(setting) = (source == OWN).then(known).flatten() else { return Ok(()) };
+    let is_one = matches!(setting.kind, Kind::Text(_) | Kind::Secret(_));
     let fits = match value {
-        Tree::Text(text) => text.is_empty() || allowed(setting.kind, text) || words(setting.kind, text),
+        Tree::Text(text) => {
+            text.is_empty()
+                || allowed(setting.kind, text)
+                || !is_one && all_allowed(setting.kind, &words(setting.kind, text))
+        }
         Tree::List(items) => {
-            items.len() <= MAX_ITEMS
-                && items.iter().filter_map(Tree::as_str).all(|item| allowed(setting.kind, item))
+            all_allowed(setting.kind, &items.iter().filter_map(Tree::as_str).collect::<Vec<_>>())
         }
         Tree::Map(_) => false,
     };
@@ -213,11 +215,17 @@ pub fn allows(source: &str, kind: &str, option: &str, value: &Tree) -> Result<()
     }
 }
 
-/// Whether a text is a list of words of its kind, where a list may be written so.
-fn words(kind: Kind, text: &str) -> bool {
-    !matches!(kind, Kind::Text(_) | Kind::Secret(_) | Kind::Paths)
-        && text.split_whitespace().count() <= MAX_ITEMS
-        && text.split_whitespace().all(|word| allowed(kind, word))
+/// Whether these are items that a list of the kind may have.
+fn all_allowed(kind: Kind, items: &[&str]) -> bool {
+    items.len() <= MAX_ITEMS && items.iter().all(|item| allowed(kind, item))
+}
+
+/// The items of a list that is written as one text. A path is one item whatever is in it.
+fn words(kind: Kind, text: &str) -> Vec<&str> {
+    match kind {
+        Kind::Paths => vec![text],
+        _ => text.split_whitespace().collect(),
+    }
 }
 
 /// Reads a UCI boolean in any of its spellings.

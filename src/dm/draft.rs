@@ -13,8 +13,8 @@ use super::tree::Tree;
 use super::view::{At, KEPT};
 use std::sync::Arc;
 
-/// The agent's own package.
-const OWN: &str = "uci:cpeagent";
+/// The agent's own package, as a source.
+pub const OWN: &str = "uci:cpeagent";
 /// Most sections of which it is kept what they were until the services have taken their change up.
 pub const MAX_FORMER: usize = 256;
 /// How a call begins that the agent carries out itself, such as

@@ -28,12 +28,11 @@ pub fn route(device: &Device, config: &Config) -> Route {
         return Route { family, ..Route::default() };
     }
     Route {
-        interface: None,
         source: network.source_address,
         family,
         dscp: (network.dscp > 0).then_some(network.dscp),
-        priority: None,
         mark: network.mark,
+        ..Route::default()
     }
 }
 

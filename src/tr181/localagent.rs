@@ -14,6 +14,7 @@ pub use rows::{
 
 use super::deviceinfo;
 use crate::dm::acl;
+use crate::dm::draft::OWN;
 use crate::dm::error::Refusal;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
@@ -23,7 +24,6 @@ use crate::dm::write::Draft;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-const PACKAGE: &str = "uci:cpeagent";
 /// Longest instance part of an endpoint id, in characters.
 //= TR-369 R-ARC.6: an instance-id has at most 50 characters.
 const MAX_INSTANCE: usize = 50;
@@ -31,7 +31,7 @@ const MAX_INSTANCE: usize = 50;
 /// `EndpointID`: the one that is set, else `os::OUI-SerialNumber`; empty where the board tells neither.
 //= TR-369 R-ARC.2a: scheme os has no authority, and OUI and serial number as its instance.
 pub fn endpoint_id<'s>(at: &At<'_, 's>) -> Value<'s> {
-    let set = at.tree(PACKAGE)?.and_then(|package| package.get("usp")).and_then(|usp| usp.str("endpoint_id"));
+    let set = at.tree(OWN)?.and_then(|package| package.get("usp")).and_then(|usp| usp.str("endpoint_id"));
     if let Some(id) = set.filter(|id| !id.is_empty()) {
         return Ok(Some(Cow::Borrowed(id)));
     }
@@ -106,18 +106,18 @@ pub fn set_targets(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<()
 pub fn delete_controller(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let name = at.bound()?.name;
     for kind in ["controller_mtp", "boot_parameter"] {
-        delete_parts(at, draft, (PACKAGE, kind, "controller"), name)?;
+        delete_parts(at, draft, (OWN, kind, "controller"), name)?;
     }
     delete_parts(at, draft, (KEPT, rows::SUBSCRIPTION, "Recipient"), name)?;
     delete_parts(at, draft, (KEPT, rows::THRESHOLD, "Controller"), name)?;
-    draft.remove(PACKAGE, name)
+    draft.remove(OWN, name)
 }
 
 /// Deletes a role with its permissions.
 pub fn delete_role(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let name = at.bound()?.name;
-    delete_parts(at, draft, (PACKAGE, "permission", "role"), name)?;
-    draft.remove(PACKAGE, name)
+    delete_parts(at, draft, (OWN, "permission", "role"), name)?;
+    draft.remove(OWN, name)
 }
 
 /// Removes the sections of a type whose option names the section that goes.

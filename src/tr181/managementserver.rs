@@ -1,5 +1,6 @@
 //! Device.ManagementServer.: what its lines cannot say.
 
+use crate::dm::draft::OWN;
 use crate::dm::error::Refusal;
 use crate::dm::eval::boolean;
 use crate::dm::path::{Kind, Pattern};
@@ -11,11 +12,10 @@ use crate::dm::view::At;
 use crate::dm::write::Draft;
 use std::borrow::Cow;
 
-const PACKAGE: &str = "uci:cpeagent";
 const ACS: &str = "acs";
 
 fn setting<'s>(at: &At<'_, 's>, option: &str) -> Result<Option<&'s str>, Stop> {
-    Ok(at.tree(PACKAGE)?.and_then(|package| package.get(ACS)).and_then(|acs| acs.str(option)))
+    Ok(at.tree(OWN)?.and_then(|package| package.get(ACS)).and_then(|acs| acs.str(option)))
 }
 
 /// The ACS's URL as it is set; empty where none is.
@@ -35,8 +35,8 @@ pub fn set_url(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), St
             if plain { "an http or https URL" } else { "an https URL (acs.allow_plain_http is off)" };
         return Err(Refusal::OutOfRange { allowed: allowed.into() }.into());
     }
-    at.own_section(PACKAGE, ACS, draft)?;
-    draft.set_text(PACKAGE, ACS, "url", value)
+    at.own_section(OWN, ACS, draft)?;
+    draft.set_text(OWN, ACS, "url", value)
 }
 
 /// Where connection requests are heard: the address of the network that leads to the ACS, the port that is open and
@@ -102,7 +102,7 @@ pub fn set_inform_name(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Resul
             }
         }
     }
-    draft.set_text(PACKAGE, bound.name, "name", value)
+    draft.set_text(OWN, bound.name, "name", value)
 }
 
 /// Sets the events whose Inform carries the parameter; with none, any of them.
@@ -112,5 +112,5 @@ pub fn set_inform_events(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Res
         let allowed = "events other than 4 VALUE CHANGE".into();
         return Err(Refusal::OutOfRange { allowed }.into());
     }
-    draft.set_text(PACKAGE, at.bound()?.name, "events", value)
+    draft.set_text(OWN, at.bound()?.name, "events", value)
 }

@@ -1,12 +1,11 @@
 //! Device.MQTT.: what its lines cannot say.
 
 use super::localagent;
+use crate::dm::draft::OWN;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::view::At;
 use crate::dm::write::Draft;
-
-const PACKAGE: &str = "uci:cpeagent";
 
 /// The name of a connection: the option `name`, else the section's.
 pub fn name<'s>(at: &At<'_, 's>) -> Value<'s> {
@@ -22,7 +21,7 @@ pub fn set_name(at: &At<'_, '_>, value: &str, draft: &mut Draft) -> Result<(), S
 pub fn delete_client(at: &At<'_, '_>, draft: &mut Draft) -> Result<(), Stop> {
     let name = at.bound()?.name;
     for kind in ["mqtt_subscription", "mqtt_user_property"] {
-        localagent::delete_parts(at, draft, (PACKAGE, kind, "mqtt"), name)?;
+        localagent::delete_parts(at, draft, (OWN, kind, "mqtt"), name)?;
     }
-    draft.remove(PACKAGE, name)
+    draft.remove(OWN, name)
 }

@@ -81,8 +81,8 @@ impl Site {
             source: network.source_address,
             family,
             dscp: (network.dscp > 0).then_some(network.dscp),
-            priority: None,
             mark: network.mark,
+            ..Route::default()
         })
     }
 }

@@ -3,8 +3,8 @@
 //! What a person put on the router is a file, what a controller added lies in the settings themselves (`der`). A row
 //! alone gives nothing to anybody: a controller's Credential or a row of ControllerTrust.Credential must name it.
 
-use super::PACKAGE;
 use crate::digest;
+use crate::dm::draft::OWN;
 use crate::dm::error::Refusal;
 use crate::dm::schema::{Arguments, Value};
 use crate::dm::source::Stop;
@@ -76,7 +76,7 @@ pub fn add_my_certificate(at: &At<'_, '_>, inputs: &Arguments, draft: &mut Draft
         return Err(Refusal::Exhausted("certificates of the controller".into()).into());
     }
     own.push(Tree::from(add(at, inputs, draft)?));
-    draft.set(PACKAGE, bound.name, CERTIFICATE, Some(Tree::List(own)))?;
+    draft.set(OWN, bound.name, CERTIFICATE, Some(Tree::List(own)))?;
     Ok(Arguments::new())
 }
 
@@ -92,7 +92,7 @@ fn add(at: &At<'_, '_>, inputs: &Arguments, draft: &mut Draft) -> Result<String,
             Refusal::InvalidArguments(format!("Certificate: at most {} octets", x509::MAX_KEPT)).into()
         );
     }
-    let sections = at.view.sections(PACKAGE, CERTIFICATE)?;
+    let sections = at.view.sections(OWN, CERTIFICATE)?;
     if sections.len() >= MAX_CERTIFICATES {
         return Err(Refusal::Exhausted("certificates".into()).into());
     }
@@ -111,7 +111,7 @@ fn add(at: &At<'_, '_>, inputs: &Arguments, draft: &mut Draft) -> Result<String,
     let rows = at.view.all_rows(TABLE)?;
     let number = at.view.instances.borrow().next(TABLE);
     let mut section = format!("{CERTIFICATE}{number}");
-    while draft.tree(PACKAGE)?.is_some_and(|package| package.get(&section).is_some()) {
+    while draft.tree(OWN)?.is_some_and(|package| package.get(&section).is_some()) {
         section.push('x');
     }
     if let Some(alias) = inputs.get("Alias").filter(|alias| !alias.is_empty()) {
@@ -122,9 +122,9 @@ fn add(at: &At<'_, '_>, inputs: &Arguments, draft: &mut Draft) -> Result<String,
         }
         draft.alias(TABLE, &section, alias);
     }
-    draft.add(PACKAGE, &section, CERTIFICATE)?;
-    draft.set_text(PACKAGE, &section, "enable", "1")?;
-    draft.set_text(PACKAGE, &section, "der", &digest::base64(&der))?;
+    draft.add(OWN, &section, CERTIFICATE)?;
+    draft.set_text(OWN, &section, "enable", "1")?;
+    draft.set_text(OWN, &section, "der", &digest::base64(&der))?;
     Ok(section)
 }
 
@@ -133,17 +133,17 @@ fn add(at: &At<'_, '_>, inputs: &Arguments, draft: &mut Draft) -> Result<String,
 pub fn delete_certificate(at: &At<'_, '_>, _: &Arguments, draft: &mut Draft) -> Result<Arguments, Stop> {
     let bound = at.bound()?;
     for kind in ["controller", "credential"] {
-        for (name, section) in at.view.sections(PACKAGE, kind)? {
+        for (name, section) in at.view.sections(OWN, kind)? {
             let (named, others): (Vec<&str>, Vec<&str>) =
                 texts(section.get(CERTIFICATE)).into_iter().partition(|one| *one == bound.name);
             if named.is_empty() {
                 continue;
             }
             let others: Vec<Tree> = others.into_iter().map(Tree::from).collect();
-            draft.set(PACKAGE, name, CERTIFICATE, (!others.is_empty()).then_some(Tree::List(others)))?;
+            draft.set(OWN, name, CERTIFICATE, (!others.is_empty()).then_some(Tree::List(others)))?;
         }
     }
-    draft.remove(PACKAGE, bound.name)?;
+    draft.remove(OWN, bound.name)?;
     draft.forget(TABLE, bound.name);
     Ok(Arguments::new())
 }
