@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::super::super::{MqttSubscription, MqttUser, MqttWill};
 use super::*;
 use MqttVersion::{V5, V311};
 

@@ -1,0 +1,136 @@
+//! Packets that a broker sends, read from octets.
+
+use super::super::super::MqttVersion;
+use super::properties::{Properties, Reader};
+use super::{Bad, MAX_PACKET};
+
+/// What a broker sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// The answer to CONNECT.
+    ConnAck {
+        /// Whether the broker still had a session of ours.
+        session_present: bool,
+        /// 0 for success; of 3.1.1 the return code.
+        reason: u8,
+        /// Of 5.0.
+        properties: Box<Properties>,
+    },
+    /// A message.
+    Publish {
+        /// Its topic.
+        topic: String,
+        /// To be acknowledged with QoS 1; none with QoS 0.
+        id: Option<u16>,
+        /// Of 5.0.
+        properties: Box<Properties>,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// A message of ours with QoS 1 was taken, or refused.
+    PubAck {
+        /// The message.
+        id: u16,
+        /// From 0x80 on it was refused.
+        reason: u8,
+    },
+    /// The answer to SUBSCRIBE.
+    SubAck {
+        /// The request.
+        id: u16,
+        /// For each filter the QoS granted, or from 0x80 on why not.
+        reasons: Vec<u8>,
+    },
+    /// The answer to UNSUBSCRIBE.
+    UnsubAck {
+        /// The request.
+        id: u16,
+    },
+    /// The answer to PINGREQ.
+    PingResp,
+    /// The broker leaves; only 5.0.
+    Disconnect {
+        /// Why.
+        reason: u8,
+        /// Of 5.0.
+        properties: Box<Properties>,
+    },
+}
+
+/// Takes the packet at the start of `octets` out; `Ok(None)` while it is not complete.
+pub fn take(version: MqttVersion, octets: &mut Vec<u8>) -> Result<Option<Incoming>, Bad> {
+    let Some((first, rest)) = octets.split_first() else { return Ok(None) };
+    let (kind, flags) = (first >> 4, first & 0x0f);
+    let mut header = Reader(rest);
+    let Some(size) = header.size()? else { return Ok(None) };
+    if size > MAX_PACKET {
+        return Err(Bad("a packet is too long"));
+    }
+    let start = octets.len() - header.0.len();
+    let Some(body) = header.0.get(..size) else { return Ok(None) };
+    let packet = read(version, kind, flags, Reader(body))?;
+    octets.drain(..start + size);
+    Ok(Some(packet))
+}
+
+fn read(version: MqttVersion, kind: u8, flags: u8, mut body: Reader<'_>) -> Result<Incoming, Bad> {
+    let v5 = version == MqttVersion::V5;
+    if kind != 3 && flags != 0 {
+        return Err(Bad("a packet with reserved flags"));
+    }
+    let packet = match kind {
+        2 => {
+            let present = body.octet()?;
+            let reason = body.octet()?;
+            // Brokers of 3.1.1 answer a client of 5.0 without properties.
+            let properties =
+                if v5 && !body.0.is_empty() { body.properties()? } else { Properties::default() };
+            Incoming::ConnAck { session_present: present & 1 == 1, reason, properties: Box::new(properties) }
+        }
+        3 => {
+            let topic = body.text()?;
+            let id = match flags >> 1 & 3 {
+                0 => None,
+                1 => Some(body.number()?),
+                _ => return Err(Bad("a message with a QoS that was not asked for")),
+            };
+            let properties = if v5 { body.properties()? } else { Properties::default() };
+            return Ok(Incoming::Publish {
+                topic,
+                id,
+                properties: Box::new(properties),
+                payload: body.0.to_vec(),
+            });
+        }
+        4 => {
+            let id = body.number()?;
+            // Without a reason code it is success.
+            let reason = if v5 && !body.0.is_empty() { body.octet()? } else { 0 };
+            body.0 = &[];
+            Incoming::PubAck { id, reason }
+        }
+        9 => {
+            let id = body.number()?;
+            if v5 {
+                body.properties()?;
+            }
+            Incoming::SubAck { id, reasons: std::mem::take(&mut body.0).to_vec() }
+        }
+        11 => {
+            let id = body.number()?;
+            body.0 = &[];
+            Incoming::UnsubAck { id }
+        }
+        13 => Incoming::PingResp,
+        14 if v5 => {
+            let reason = if body.0.is_empty() { 0 } else { body.octet()? };
+            let properties = if body.0.is_empty() { Properties::default() } else { body.properties()? };
+            Incoming::Disconnect { reason, properties: Box::new(properties) }
+        }
+        _ => return Err(Bad("a packet that brokers do not send")),
+    };
+    match body.0.is_empty() {
+        true => Ok(packet),
+        false => Err(Bad("a packet with more than it may hold")),
+    }
+}

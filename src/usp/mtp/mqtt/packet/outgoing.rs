@@ -1,0 +1,286 @@
+//! Packets that a client sends, written as octets.
+
+use super::super::super::{MqttSubscription, MqttUser, MqttVersion, MqttWill};
+use super::MAX_PACKET;
+
+/// Longest beginning of a packet: its kind and its length.
+const HEAD: usize = 5;
+
+/// What CONNECT says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connect<'a> {
+    /// ClientId.
+    pub client_id: &'a str,
+    /// User Name.
+    pub username: Option<&'a str>,
+    /// Password.
+    pub password: Option<&'a str>,
+    /// Keep Alive, in seconds.
+    pub keep_alive: u16,
+    /// Clean Start, Clean Session.
+    pub clean: bool,
+    /// Session Expiry Interval.
+    pub session_expiry: Option<u32>,
+    /// The last will.
+    pub will: Option<&'a MqttWill>,
+    /// Receive Maximum.
+    pub receive_maximum: u16,
+    /// Our endpoint id.
+    pub endpoint: &'a str,
+    /// User properties of the settings.
+    pub user: &'a [MqttUser],
+}
+
+/// CONNECT.
+pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
+    let v5 = version == MqttVersion::V5;
+    let mut out = Writer::default();
+    out.text("MQTT");
+    out.octet(if v5 { 5 } else { 4 });
+    let mut flags = u8::from(say.clean) << 1;
+    if let Some(will) = say.will {
+        flags |= 0x04 | will.qos.min(1) << 3 | u8::from(will.retain) << 5;
+    }
+    flags |= u8::from(say.password.is_some()) << 6 | u8::from(say.username.is_some()) << 7;
+    out.octet(flags);
+    out.number(say.keep_alive);
+    if v5 {
+        out.properties(|out| {
+            if let Some(seconds) = say.session_expiry {
+                out.octet(0x11);
+                out.long(seconds);
+            }
+            out.octet(0x21);
+            out.number(say.receive_maximum);
+            out.octet(0x27);
+            out.long(u32::try_from(MAX_PACKET).unwrap_or(u32::MAX));
+            //= TR-369 R-MQTT.12: the broker is asked for its Response Information.
+            out.octet(0x19);
+            out.octet(1);
+            //= TR-369 R-MQTT.13: the broker is told our endpoint id.
+            out.pair(MqttUser::ENDPOINT, say.endpoint);
+            out.user(1, say.user);
+        });
+    }
+    out.text(say.client_id);
+    if let Some(will) = say.will {
+        if v5 {
+            out.properties(|out| {
+                if let Some(seconds) = will.delay {
+                    out.octet(0x18);
+                    out.long(seconds);
+                }
+                out.user(0, say.user);
+            });
+        }
+        out.text(&will.topic);
+        out.binary(&will.value);
+    }
+    if let Some(username) = say.username {
+        out.text(username);
+    }
+    if let Some(password) = say.password {
+        out.text(password);
+    }
+    out.packet(0x10)
+}
+
+/// What PUBLISH says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// The whole topic.
+    pub topic: &'a str,
+    /// With QoS 1.
+    pub id: Option<u16>,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+    /// Response Topic and Content Type, of 5.0.
+    pub properties: (&'a str, &'a str),
+    /// The message.
+    pub payload: Vec<u8>,
+    /// User properties of the settings.
+    pub user: User<'a>,
+}
+
+/// PUBLISH; the message's buffer becomes the packet's.
+pub fn publish(version: MqttVersion, say: Publish<'_>) -> Vec<u8> {
+    let mut out = say.user.written(say.payload.len(), &|out, user| {
+        out.text(say.topic);
+        if let Some(id) = say.id {
+            out.number(id);
+        }
+        if version == MqttVersion::V5 {
+            let (response_topic, content_type) = say.properties;
+            out.properties(|out| {
+                out.octet(0x08);
+                out.text(response_topic);
+                out.octet(0x03);
+                out.text(content_type);
+                out.user(3, user);
+            });
+        }
+    });
+    let mut head = vec![0x30 | u8::from(say.id.is_some()) << 1 | u8::from(say.retain)];
+    size(out.0.len() + say.payload.len(), &mut head);
+    head.append(&mut out.0);
+    let mut packet = say.payload;
+    packet.reserve_exact(head.len()); // no doubling of what is complete
+    packet.splice(..0, head);
+    packet
+}
+
+/// Marks an encoded PUBLISH as one that is sent again.
+pub fn mark_again(publish: &mut [u8]) {
+    if let Some(first) = publish.first_mut() {
+        *first |= 0x08;
+    }
+}
+
+/// PUBACK.
+pub fn pub_ack(version: MqttVersion, id: u16, user: User<'_>) -> Vec<u8> {
+    let ack = |out: &mut Writer, user: &[MqttUser]| {
+        out.number(id);
+        out.success(version, 4, user);
+    };
+    user.written(0, &ack).packet(0x40)
+}
+
+/// SUBSCRIBE, without messages that the broker kept from before.
+pub fn subscribe(version: MqttVersion, id: u16, filters: &[MqttSubscription], user: User<'_>) -> Vec<u8> {
+    let subscribe = |out: &mut Writer, user: &[MqttUser]| {
+        out.request(version, id, 8, user);
+        for filter in filters {
+            out.text(&filter.topic);
+            out.octet(filter.qos.min(1));
+        }
+    };
+    user.written(0, &subscribe).packet(0x82)
+}
+
+/// UNSUBSCRIBE.
+pub fn unsubscribe(version: MqttVersion, id: u16, filters: &[Box<str>], user: User<'_>) -> Vec<u8> {
+    let unsubscribe = |out: &mut Writer, user: &[MqttUser]| {
+        out.request(version, id, 10, user);
+        for filter in filters {
+            out.text(filter);
+        }
+    };
+    user.written(0, &unsubscribe).packet(0xa2)
+}
+
+/// PINGREQ.
+pub fn ping_req() -> Vec<u8> {
+    vec![0xc0, 0]
+}
+
+/// DISCONNECT, in order.
+pub fn disconnect(version: MqttVersion, user: User<'_>) -> Vec<u8> {
+    user.written(0, &|out, user| out.success(version, 14, user)).packet(0xe0)
+}
+
+/// User properties of the settings, and the longest packet that the broker takes with them, in octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The properties, for packets of all kinds.
+    pub all: &'a [MqttUser],
+    /// A packet that would be longer goes without them.
+    pub most: usize,
+}
+
+impl User<'_> {
+    /// What stands behind a packet's length, before a payload of so many octets.
+    ///
+    /// Source: MQTT 5.0 3.4.2.2.3, of packets that would become longer than the broker takes.
+    fn written(self, payload: usize, write: &dyn Fn(&mut Writer, &[MqttUser])) -> Writer {
+        let mut out = Writer::default();
+        write(&mut out, self.all);
+        if !self.all.is_empty() && HEAD + out.0.len() + payload > self.most {
+            out.0.clear();
+            write(&mut out, &[]);
+        }
+        out
+    }
+}
+
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn octet(&mut self, octet: u8) {
+        self.0.push(octet);
+    }
+
+    fn number(&mut self, number: u16) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn long(&mut self, number: u32) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    /// At most 65 535 octets; what is beyond is cut off.
+    fn binary(&mut self, octets: &[u8]) {
+        let size = u16::try_from(octets.len()).unwrap_or(u16::MAX);
+        self.number(size);
+        self.0.extend_from_slice(octets.get(..usize::from(size)).unwrap_or_default());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.binary(text.as_bytes());
+    }
+
+    fn pair(&mut self, name: &str, value: &str) {
+        self.octet(0x26);
+        self.text(name);
+        self.text(value);
+    }
+
+    /// User properties of a kind of packets.
+    fn user(&mut self, kind: u8, all: &[MqttUser]) {
+        for one in all.iter().filter(|one| one.packets >> kind & 1 == 1) {
+            self.pair(&one.name, &one.value);
+        }
+    }
+
+    /// How SUBSCRIBE and UNSUBSCRIBE begin.
+    fn request(&mut self, version: MqttVersion, id: u16, kind: u8, user: &[MqttUser]) {
+        self.number(id);
+        if version == MqttVersion::V5 {
+            self.properties(|out| out.user(kind, user));
+        }
+    }
+
+    /// The reason code of success, which is left out where no user properties stand behind it.
+    fn success(&mut self, version: MqttVersion, kind: u8, user: &[MqttUser]) {
+        if version == MqttVersion::V5 && user.iter().any(|one| one.packets >> kind & 1 == 1) {
+            self.octet(0);
+            self.properties(|out| out.user(kind, user));
+        }
+    }
+
+    fn properties(&mut self, write: impl FnOnce(&mut Writer)) {
+        let mut inner = Writer::default();
+        write(&mut inner);
+        size(inner.0.len(), &mut self.0);
+        self.0.append(&mut inner.0);
+    }
+
+    fn packet(mut self, first: u8) -> Vec<u8> {
+        let mut head = vec![first];
+        size(self.0.len(), &mut head);
+        self.0.splice(..0, head);
+        self.0
+    }
+}
+
+/// Writes a variable byte integer.
+fn size(mut size: usize, out: &mut Vec<u8>) {
+    loop {
+        let octet = (size & 0x7f) as u8;
+        size >>= 7;
+        if size == 0 {
+            return out.push(octet);
+        }
+        out.push(octet | 0x80);
+    }
+}
