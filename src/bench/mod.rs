@@ -15,12 +15,14 @@
 //! | [`known`] [`log`] | what it has learnt of each device; what was said |
 //! | `session` | what the ACS answers to each message of a CPE |
 //! | [`page`] | the web page and its JSON interface, on loopback |
+//! | [`broker`] | messages of MQTT between agent and controller, where no other broker is there |
 //! | [`controller`] | sessions with USP agents, requests and notifications |
 //! | [`message`] | USP messages as JSON |
 //! | [`demo`] [`demo_usp`] | the story told step by step |
 
 pub mod acs;
 pub mod auth;
+pub mod broker;
 pub mod controller;
 pub mod demo;
 pub mod demo_usp;
