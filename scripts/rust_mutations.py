@@ -73,7 +73,7 @@ class Source:
     def below(self, line):
         """What a citation on this line (counted from one) is about, as spans of tokens, the nearest first."""
         lines, here = self.text.split("\n"), line
-        while lines[here].strip().startswith(("//", "#[")) or not lines[here].strip():
+        while lines[here].strip().startswith(("//", "#[", "#![")) or not lines[here].strip():
             here += 1
         first = bisect.bisect_left(self.at, sum(len(text) + 1 for text in lines[:here]))
         if self.begins_item(lines[here]):
@@ -109,8 +109,8 @@ class Source:
         for index in range(first, end):
             kind, text, at = tokens[index]
             after = tokens[index + 1][1] if index + 1 < len(tokens) else ""
-            if text == "#" and after == "[":
-                skip = max(skip, self.partner[index + 1])
+            if text == "#" and after in ("[", "!"):
+                skip = max(skip, self.partner[index + 1 + (after == "!")])
             if text in SILENT and after in ("!", "(", "::"):
                 paren = next((here for here in range(index, min(index + 6, end)) if tokens[here][1] == "("), index)
                 skip = max(skip, self.partner.get(paren, index))

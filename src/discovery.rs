@@ -152,8 +152,6 @@ enum What {
 }
 
 //= TR-069 3.1: sub-options 1 to 4 in option 43 and in DHCPv6's 17, 11 to 14 in option 125.
-//= TR-369 R-DIS.1: sub-options 25 to 29 of the Forum's enterprise number tell of a controller.
-//= TR-369 R-DIS.1a: the numbers are texts, too.
 fn meaning(option: u16, code: u16) -> Option<(Who, What)> {
     let acs = match option {
         125 => code.saturating_sub(10),
@@ -164,6 +162,8 @@ fn meaning(option: u16, code: u16) -> Option<(Who, What)> {
         (2, _) => (Who::Acs, What::ProvisioningCode),
         (3, _) => (Who::Acs, What::RetryMinimumWait),
         (4, _) => (Who::Acs, What::RetryMultiplier),
+        //= TR-369 R-DIS.1: sub-options 25 to 29 of the Forum's enterprise number tell of a controller.
+        //= TR-369 R-DIS.1a: the numbers are texts, too.
         _ if option == 43 => return None,
         (_, 25) => (Who::Controller, What::Url),
         (_, 26) => (Who::Controller, What::ProvisioningCode),

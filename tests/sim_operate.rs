@@ -243,22 +243,19 @@ fn a_controller_without_a_role_can_call_nothing() {
 }
 
 //= TR-369 R-OPR.1: a refusal is told in the response, as the failure of that object.
+//= TR-369 R-GET.1: what may be called may be known of.
 #[test]
-fn a_command_that_may_be_seen_but_not_called_is_a_failure_of_its_object() {
-    let (mut bench, _) = start();
-    let text = bench.disk.read_text("/etc/config/cpeagent").unwrap();
-    bench.disk.put("/etc/config/cpeagent", &text.replace("option command 'rwxn'", "option command 'r---'"));
-    bench.event(Event::Changed(cpeagent::sorted::Set::from(["uci:cpeagent".into()])));
-    let mut one = Controller::web_socket(&mut bench, 2, "controller one one_ws");
-    bench.commands.clear();
-    let Ok(RespType::OperateResp(resp)) = one.ask(&mut bench, "m", operate("Device.Reboot()", &[], true))
-    else {
-        panic!("no OperateResp")
-    };
-    let Some(OperationResp::CmdFailure(failure)) = &resp.operation_results[0].operation_resp else {
-        panic!("{resp:?}")
-    };
-    assert_eq!(failure.err_code, 7006);
+fn a_command_that_may_be_seen_but_not_called_is_a_failure_and_one_that_may_be_called_need_not_be_seen() {
+    for (letters, want) in [("r---", 7006), ("--x-", 0)] {
+        let mut bench = Bench::new(DEVICE);
+        let command = format!("option command '{letters}'");
+        bench.disk.put("/etc/config/cpeagent", &SETTINGS.replace("option command 'rwxn'", &command));
+        bench.start();
+        let mut one = link(&mut bench);
+        assert_eq!(code(&call(&mut bench, &mut one, "Device.Reboot()", &[])[0]), want, "{letters}");
+        bench.wait(Duration::from_secs(10));
+        assert_eq!(bench.gone.is_some(), want == 0, "{letters}");
+    }
 }
 
 //= TR-369 R-OPR.4: without send_resp there is no response, save that a failure may be told.

@@ -200,6 +200,16 @@ fn shown(endpoint: &str, serial: u64, trusted: bool) -> Certified {
     }
 }
 
+/// A certificate that is kept, and an enabled credential of it that gives a role, if it gives any.
+fn credential(name: &str, made: &rcgen::Certificate, uses: &str, role: &str) -> String {
+    let role = if role.is_empty() { String::new() } else { format!("\tlist role '{role}'\n") };
+    format!(
+        "\nconfig certificate 'c_{name}'\n\toption enable '1'\n\toption der '{}'\n\nconfig credential '{name}'\n\
+         \toption enable '1'\n\toption certificate 'c_{name}'\n\toption uses '{uses}'\n{role}",
+        digest::base64(made.der())
+    )
+}
+
 fn with_usp(options: &str) -> String {
     SETTINGS.replacen("config usp 'usp'\n", &format!("config usp 'usp'\n{options}"), 1)
 }
@@ -281,6 +291,8 @@ fn a_stranger_is_heard_only_where_a_first_use_is_allowed_and_then_has_the_untrus
         let mut other = Controller::secured(&mut bench, 9, who, shown(who, 77, trusted));
         assert_eq!(closed(&bench).is_empty(), heard, "{who} {trusted}");
         assert_eq!(is_heard(&mut bench, &mut other), heard, "{who} {trusted}");
+        let known = bench.said.contains("neither the one that is kept for it nor signed by a trusted one");
+        assert_eq!(known, who == CONTROLLER && !heard, "a person is told what is wrong with it");
         if !heard || who == CONTROLLER {
             continue;
         }
@@ -394,6 +406,25 @@ fn a_role_that_is_taken_or_bans_counts_for_the_next_message_of_a_link_that_stand
     assert!(is_heard(&mut bench, &mut three));
 }
 
+//= TR-181 LocalAgent.ControllerTrust.BannedRole: nor from whoever inherits it by a certificate, whoever he is.
+//= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+#[test]
+fn a_certificate_whose_credential_gives_the_banned_role_is_heard_of_nobody() {
+    let made = certificate(1);
+    for role in ["full", "banned"] {
+        let settings = with_usp("\toption banned_role 'banned'\n")
+            + "\nconfig role 'banned'\n\toption enable '1'\n"
+            + &credential("theirs", &made, "MTP-and-USP", role);
+        for who in [CONTROLLER, "self::new"] {
+            let (mut bench, _) = start(&settings);
+            let theirs = Certified { chain: vec![digest::sha256(&[made.der()])], ..shown(who, 9, true) };
+            bench.commands.clear();
+            let mut other = Controller::secured(&mut bench, 9, who, theirs);
+            assert_eq!(is_heard(&mut bench, &mut other), role == "full", "{who} {role}");
+        }
+    }
+}
+
 //= TR-369 R-SEC.22: what a certificate proves holds as long as the settings say so.
 //= TR-369 R-SEC.8: the certificate that is kept for this endpoint proves who it is.
 #[test]
@@ -443,13 +474,10 @@ fn links_trust_the_file_and_what_enabled_credentials_name() {
         "option endpoint_id 'self::agent'",
         "option endpoint_id 'self::agent'\n\toption ca_file '/etc/ca.pem'",
     );
-    for (name, made, enable) in [("ca", &authority, 1), ("leaf", &leaf, 1), ("unused", &unused, 0)] {
-        settings += &format!(
-            "\nconfig certificate 'c_{name}'\n\toption enable '1'\n\toption der '{}'\n\nconfig credential '{name}'\n\toption enable '{enable}'\n\
-             \toption certificate 'c_{name}'\n\toption uses 'MTP-only'\n",
-            digest::base64(made.der())
-        );
-    }
+    settings += &credential("ca", &authority, "MTP-only", "");
+    settings += &credential("leaf", &leaf, "MTP-only", "");
+    let unused = credential("unused", &unused, "MTP-only", "");
+    settings += &unused.replace("'unused'\n\toption enable '1'", "'unused'\n\toption enable '0'");
     let pin = "5e".repeat(32);
     let pinned = settings.replace(
         "option host 'one.example.com'",
@@ -496,11 +524,7 @@ fn the_nearest_credential_of_a_chain_gives_its_roles_and_a_trusted_broker_vouche
         let mut settings = SETTINGS.to_string() + "\nconfig role 'none'\n\toption enable '1'\n";
         for (name, uses, made) in [("near", near_uses, &made[0]), ("far", far_uses, &made[1])] {
             let (uses, role) = uses.split_once(' ').unwrap();
-            settings += &format!(
-                "\nconfig certificate 'c_{name}'\n\toption enable '1'\n\toption der '{}'\n\nconfig credential '{name}'\n\toption enable '1'\n\
-                 \toption certificate 'c_{name}'\n\toption uses '{uses}'\n\tlist role '{role}'\n",
-                digest::base64(made.der())
-            );
+            settings += &credential(name, made, uses, role);
         }
         let (mut bench, _) = start(&settings);
         let certificate = Certified { chain, ..shown("self::two", 9, true) };
@@ -513,12 +537,7 @@ fn the_nearest_credential_of_a_chain_gives_its_roles_and_a_trusted_broker_vouche
         );
     }
     for (uses, heard) in [("MTP-and-broker", true), ("MTP-and-USP", false), ("MTP-only", false)] {
-        let settings = SETTINGS.to_string()
-            + &format!(
-                "\nconfig certificate 'ca'\n\toption enable '1'\n\toption der '{}'\n\nconfig credential 'vouches'\n\toption enable '1'\n\
-             \toption certificate 'ca'\n\toption uses '{uses}'\n",
-                digest::base64(made[0].der())
-            );
+        let settings = SETTINGS.to_string() + &credential("vouches", &made[0], uses, "");
         let (mut bench, _) = start(&settings);
         let broker = Certified { chain: vec![near], trusted: true, ..Certified::default() };
         let mut three = Controller::secured_mqtt(&mut bench, 9, broker);

@@ -149,6 +149,7 @@ fn message_of(record: &Record) -> Msg {
     message
 }
 
+//= TR-369 R-ENC.0, R-MSG.5: messages follow the schema of version 1.4.
 //= TR-369 R-MSG.9: an answer carries the msg_id of what was asked.
 #[test]
 fn what_they_ask_of_the_whole_tree_they_understand() {

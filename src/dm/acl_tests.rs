@@ -95,6 +95,8 @@ fn a_target_covers_itself_and_all_below_with_or_without_its_dot() {
         ("Device.X_ACME_Pool.*.X_ACME_Sub.X_ACME_Speed", "Device.X_ACME_Pool.1.X_ACME_Sub.", false),
         ("Device.Reboot()", "Device.Reboot()", true),
         ("Device.Reboot()", "Device.Reboot", false),
+        ("Device.Reboot", "Device.Reboot()", false),
+        ("Device.Reboot()", "Device.Reboot.", false),
         ("Device.Boot!", "Device.Boot!", true),
         ("Device.", "Device.Boot!", true),
         ("Device.Boot!", "Device.Reboot()", false),

@@ -4,7 +4,6 @@
 //! here; what must hold between fields is checked where each message is handled, the bytes around in [`super::record`].
 //!
 //! Source: TR-369 `usp-msg-1-4.proto`, `usp-record-1-4.proto` (the latter in [`record`]).
-//= TR-369 R-ENC.0, R-MSG.5: messages follow the schema of version 1.4.
 #![allow(missing_docs)]
 
 #[macro_use]
@@ -21,6 +20,7 @@ pub use read::*;
 pub use service::*;
 pub use write::*;
 
+//= TR-369 R-ENC.0, R-MSG.5: messages follow the schema of version 1.4.
 message! {
     /// `Msg`.
     pub struct Msg {

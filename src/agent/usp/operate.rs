@@ -71,7 +71,6 @@ pub(in crate::agent) struct Commands {
 
 impl Agent {
     /// Carries out an Operate.
-    //= TR-369 R-OPR.0: a command that takes its time gets a row of Request before it is answered.
     pub(super) fn operate(
         &mut self,
         running: &mut Running,
@@ -378,6 +377,7 @@ impl Desk<'_> {
     }
 
     /// Makes a row of Request: its section and path. `None` if there are too many.
+    //= TR-369 R-OPR.0: a command that takes its time gets a row of Request before it is answered.
     //= TR-369 R-OPR.2: one row for each object and command.
     fn row(
         &mut self,

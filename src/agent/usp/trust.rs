@@ -24,7 +24,6 @@ pub(super) const PACKAGE: &str = "uci:cpeagent";
 ///
 /// Refuses, in words, whoever is not who he says he is.
 //= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
-//= TR-369 R-SEC.0: nothing is processed before it is known who is at the other end, or that the broker there is trusted.
 pub(super) fn judge<'c>(
     usp: &'c Usp,
     known: &Known,
@@ -79,6 +78,7 @@ pub(super) fn judge<'c>(
             _ => false,
         };
     let vouched = mqtt && is_trusted_broker(usp, known, up);
+    //= TR-369 R-SEC.0: nothing is processed before it is known who is at the other end, or that the broker there is trusted.
     match controller {
         Some(controller) if named && signed || pinned || kept || vouched => Ok(Some(controller)),
         //= TR-369 R-SEC.22: of a known endpoint another certificate counts only if it is signed.

@@ -274,6 +274,7 @@ pub async fn session(
                         Some(Item::Close { code, reason }) => return End::Leave(code, reason.into()),
                         None => return End::Leave(GOING_AWAY, "no longer wanted".into()),
                     },
+                    //= TR-369 R-WS.17: Pings are sent regularly.
                     _ = ticks.tick() => {
                         if let Err(why) = alive.dates.look(alive.site.wall()) {
                             return End::Leave(GOING_AWAY, why);
@@ -281,7 +282,6 @@ pub async fn session(
                         if !heard.swap(false, Ordering::Relaxed) {
                             return End::Lost("the peer does not answer a Ping".into());
                         }
-                        //= TR-369 R-WS.17: Pings are sent regularly.
                         (Kind::Ping, Vec::new(), None)
                     }
                     Ok(()) = pings.changed() => (Kind::Pong, pings.borrow_and_update().clone(), None),

@@ -82,14 +82,13 @@ pub struct Session {
 impl Session {
     /// Begins with CONNECT, which is the first output; `unacknowledged` comes from the connection before.
     //= TR-369 R-MQTT.6: the first packet is CONNECT.
-    //= TR-369 R-MQTT.7: with user name and password where they are set.
-    //= TR-369 R-MQTT.14: keep alive is a setting.
     pub fn new(wanted: Mqtt, unacknowledged: Unacknowledged) -> Session {
         let client_id: Box<str> = client_id(&wanted).into();
         let connect = packet::connect(
             wanted.version,
             &Connect {
                 client_id: &client_id,
+                //= TR-369 R-MQTT.7: with user name and password where they are set.
                 username: wanted.username.as_deref(),
                 // 3.1.1 knows no password without a user name.
                 password: wanted
@@ -97,6 +96,7 @@ impl Session {
                     .as_ref()
                     .filter(|_| wanted.username.is_some() || wanted.version == MqttVersion::V5)
                     .map(|password| password.reveal()),
+                //= TR-369 R-MQTT.14: keep alive is a setting.
                 keep_alive: u16::try_from(wanted.keep_alive.as_secs()).unwrap_or(u16::MAX),
                 // A session cannot be found again without a name for it.
                 clean: wanted.clean || client_id.is_empty(),
@@ -307,10 +307,10 @@ impl Session {
     }
 
     /// Publishes a Record; in words, why that cannot be done.
-    //= TR-369 R-MQTT.17: nothing is published before a subscription stands.
     //= TR-369 R-MQTT.19: the payload is the Record as it is.
     //= TR-369 R-MQTT.23: in 5.0 the reply-to topic is the Response Topic.
     pub fn send(&mut self, topic: Option<&str>, retain: bool, record: Vec<u8>) -> Result<(), &'static str> {
+        //= TR-369 R-MQTT.17: nothing is published before a subscription stands.
         let (State::Up, Some(topics)) = (self.state, &self.topics) else { return Err("not subscribed yet") };
         let reply_to = topics.reply_to.clone();
         let topic = topic.ok_or("a Record without a topic to publish it at")?;
