@@ -251,13 +251,13 @@ impl State {
     /// Keeps instance numbers and aliases in place of those before.
     ///
     /// Refuses more than [`MAX_TABLES`] tables.
-    //= TR-069 A.3.2.6, TR-369 R-ARC.8: an instance number is not given again to another row.
     pub fn set_instances(&mut self, instances: &Instances) -> Result<(), Full> {
         let sections: Vec<(String, Tree)> = instances.sections().collect();
         if sections.len() > MAX_TABLES {
             return Err(Full);
         }
         let Tree::Map(entries) = &mut self.0 else { return Err(Full) };
+        //= TR-069 A.3.2.6, TR-369 R-ARC.8: an instance number is not given again to another row.
         entries.retain(|(_, section)| section.str(".type") != Some(instance::KIND));
         entries.extend(sections.into_iter().map(|(name, section)| (name.into(), section)));
         Ok(())

@@ -296,6 +296,33 @@ fn neither_a_restart_nor_a_power_cut_nor_a_lost_clock_gives_further_tries() {
     }
 }
 
+//= TR-369 R-SEC.17: a restart gives no further tries.
+#[test]
+fn a_restart_neither_shortens_the_wait_nor_begins_it_anew_where_there_was_a_clock() {
+    let wall = Bench::new(DEVICE).now.wall;
+    // Without a clock nothing tells how long the restart took.
+    for (clock, before, left) in [(wall, 20, 10), (None, 20, 30)] {
+        let mut bench = bench_with(&settings());
+        bench.now.wall = clock;
+        let mut two = link(&mut bench, 1, "two");
+        let id = request(&mut bench, &mut two, 1, None).unwrap();
+        for _ in 0..3 {
+            assert_eq!(respond(&mut bench, &mut two, &id, "wrong"), Err(7022));
+        }
+        bench.wait(SECOND * before);
+        bench.now.wall = bench.now.wall.or(wall);
+        bench.reboot(1);
+        bench.start();
+        let mut two = link(&mut bench, 2, "two");
+        bench.wait(SECOND * (left - 1));
+        bench.commands.clear();
+        assert_eq!(request(&mut bench, &mut two, 1, None), Err(7002), "{clock:?}");
+        bench.wait(SECOND);
+        bench.commands.clear();
+        assert!(request(&mut bench, &mut two, 1, None).is_ok(), "{clock:?}");
+    }
+}
+
 //= TR-181 LocalAgent.ControllerTrust.Challenge.{i}.LockoutPeriod: while it is closed, 7002.
 #[test]
 fn without_a_time_to_be_closed_for_a_challenge_stays_open() {

@@ -191,6 +191,7 @@ fn a_controller_with_our_own_id_is_kept_and_not_spoken_with() {
     assert!(format!("{told:?}").contains(OWN), "{told:?}");
 }
 
+//= TR-369 R-ENC.4: one that breaks the schema is discarded.
 //= TR-369 R-WS.16: a frame without a Record closes the session with 1003.
 #[test]
 fn what_is_no_record_closes_a_web_socket_and_nothing_else() {
@@ -342,6 +343,40 @@ fn of_a_flood_what_is_too_much_is_refused_at_once_and_others_need_not_wait_for_t
     let others: Vec<_> = (0..65).map(|number| (1, number.to_string(), None)).collect();
     assert_eq!(told.iter().filter(|(link, ..)| *link == 1).cloned().collect::<Vec<_>>(), others);
     assert_eq!(told[1], (2, "three".to_string(), None));
+}
+
+//= TR-369 R-MTP.8: after a Disconnect the Connect record comes again before any other.
+#[test]
+fn of_who_says_goodbye_at_a_broker_nothing_more_is_served_and_of_others_it_is() {
+    const FOUR: &str = "self::four";
+    let four = "
+config controller 'four'
+\toption enable '1'
+\toption endpoint_id 'self::four'
+\toption onboarding_complete '1'
+\tlist role 'full'
+
+config controller_mtp 'four_mqtt'
+\toption controller 'four'
+\toption enable '1'
+\toption protocol 'MQTT'
+\toption mtp 'broker'
+\toption topic 'four/topic'
+";
+    let mut bench = Bench::new(DEVICE);
+    bench.disk.put("/etc/config/cpeagent", &format!("{SETTINGS}{four}"));
+    bench.start();
+    let mut broker = Controller::mqtt(&mut bench, 2);
+    bench.commands.clear();
+    bench.slow = Some(Vec::new());
+    for (from, id) in [(FOUR, "under way"), (MQTT, "given up"), (FOUR, "waits")] {
+        broker.send_as(&mut bench, from, OWN, id, set("Device.WiFi.SSID.1.", "SSID", id));
+    }
+    broker.send(&mut bench, record::disconnect(&id(OWN), &id(MQTT), 0));
+    bench.fetched();
+    let served = ["under way", "waits"].map(|id| (2, id.to_string(), None));
+    assert_eq!(answers(&mut bench), served);
+    assert!(!bench.disk.read_text("/etc/config/wireless").unwrap().contains("given up"));
 }
 
 #[test]

@@ -251,6 +251,14 @@ fn what_happens_while_no_link_stands_is_told_in_order_once_one_does() {
     let _ = link_one(&mut bench, 3);
     let want: Vec<String> = ["a", "b", "c"].iter().map(|value| format!("{SSID} = {value}")).collect();
     assert_eq!(words(&mut bench, CONTROLLER), want);
+    // Who said goodbye and is still there is greeted again first.
+    one.link = 3;
+    one.send(&mut bench, record::disconnect(&id(OWN), &id(CONTROLLER), 0));
+    assert!(one.nothing(&mut bench));
+    assert!(three.ask(&mut bench, "d", set(SSID, "d")).is_ok());
+    bench.wait(SECOND * 40);
+    assert!(is_connect(&one.record(&mut bench)));
+    assert_eq!(words(&mut bench, CONTROLLER), [format!("{SSID} = d")]);
 }
 
 //= TR-369 12: Persistent false: the row goes with every restart.

@@ -308,6 +308,17 @@ fn a_stranger_is_heard_only_where_a_first_use_is_allowed_and_then_has_the_untrus
     }
 }
 
+//= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+//= TR-369 R-SEC.0
+#[test]
+fn over_tls_nobody_is_heard_who_shows_no_certificate() {
+    for who in ["self::two", "self::new"] {
+        let (mut bench, _) = start(&first_use());
+        let mut nobody = Controller::secured(&mut bench, 9, who, None);
+        assert!(!is_heard(&mut bench, &mut nobody), "{who}");
+    }
+}
+
 //= TR-369 R-SEC.8: the certificate that it showed is kept for its endpoint.
 //= TR-369 R-SEC.7: another controller changes that role.
 #[test]

@@ -207,6 +207,7 @@ mod tests {
             mandatory: false,
             assumed: Some("3"),
         },
+        Argument { name: "Note", syntax: Syntax::plain(Type::String), mandatory: false, assumed: None },
         Argument {
             name: "Row.{i}.On",
             syntax: Syntax::plain(Type::Boolean),
@@ -235,7 +236,7 @@ mod tests {
     fn arguments_are_checked_completed_and_strangers_ignored() {
         for (text, want) in [
             ("Host=a", Ok("Count=3 Host=a")),
-            ("Host=a Count=007", Ok("Count=7 Host=a")),
+            ("Host=a Count=007 Note=x", Ok("Count=7 Host=a Note=x")),
             ("Host=a Other=1 Row.1.Off=1", Ok("Count=3 Host=a")),
             ("Host=a Row.2.On=1", Ok("Count=3 Host=a Row.2.On=true")),
             ("Host=a Row.0.On=1", Ok("Count=3 Host=a")),

@@ -141,6 +141,7 @@ pub struct Expected {
 }
 
 impl Expected {
+    //= TR-369 R-MTP.4: at home the name does not count.
     fn excuses(&self, leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
         let home = |name: &str| {
             let name = name.trim_end_matches('.');

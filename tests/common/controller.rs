@@ -122,10 +122,15 @@ impl Controller {
         bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
     }
 
-    /// A session that a controller opened over TLS now stands; by what it showed.
-    pub fn secured(bench: &mut Bench, link: u64, endpoint: &str, certificate: Certified) -> Controller {
+    /// A session that a controller opened over TLS now stands; by what it showed, if it showed anything.
+    pub fn secured(
+        bench: &mut Bench,
+        link: u64,
+        endpoint: &str,
+        certificate: impl Into<Option<Certified>>,
+    ) -> Controller {
         let details = Details::WebSocket { accepted: true };
-        let certificate = Some(certificate);
+        let certificate = certificate.into();
         let peer = Some(id(endpoint));
         let up = Up { peer, certificate, encrypted: true, ..up(link, "mtp port", details) };
         bench.event(Event::Link(LinkEvent::Up(Box::new(up))));

@@ -423,12 +423,12 @@ impl Agent {
 
     /// Sends back what is to be sent of a Record that is not served.
     //= TR-369 R-MTP.5: a bad Record is answered by an Error where it holds a request and the way back is known.
-    //= TR-369 R-ENC.4: one that breaks the schema is discarded.
     fn rejected(&mut self, link: u64, reply_to: Option<Box<str>>, own: &EndpointId, why: &Rejected) {
         let Some(known) = self.usp.links.get(&link) else { return };
         let (name, mqtt) = (known.up.name.clone(), matches!(known.up.details, Details::Mqtt { .. }));
         self.log(log::Level::Warn, format!("{name}: a Record is not served: {}", trust::words(why)));
         if matches!(why, Rejected::Unreadable(_)) && !mqtt {
+            //= TR-369 R-ENC.4: one that breaks the schema is discarded.
             //= TR-369 R-WS.16: a frame without a Record closes the session with 1003.
             let reason = "not a Record".into();
             return self.out.push_back(Action::Link(LinkCommand::Close { link, code: NOT_A_RECORD, reason }));

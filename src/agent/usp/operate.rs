@@ -377,8 +377,6 @@ impl Desk<'_> {
     }
 
     /// Makes a row of Request: its section and path. `None` if there are too many.
-    //= TR-369 R-OPR.0: a command that takes its time gets a row of Request before it is answered.
-    //= TR-369 R-OPR.2: one row for each object and command.
     fn row(
         &mut self,
         planner: &mut Planner<'_>,
@@ -402,6 +400,8 @@ impl Desk<'_> {
             ("Status", "Active"),
         ];
         options.extend(more);
+        //= TR-369 R-OPR.0: a command that takes its time gets a row of Request before it is answered.
+        //= TR-369 R-OPR.2: one row for each object and command.
         planner.keep(&section, REQUEST, &options)?;
         let path = look(planner, |view| view.path_of(REQUESTS, &section))?;
         Ok(path.map(|path| (section, path)))

@@ -367,11 +367,13 @@ mod tests {
         }
     }
 
+    //= TR-069 3.5: SOAP 1.1, one envelope per HTTP message, one RPC per envelope.
     #[test]
     fn what_is_no_envelope_of_ours_is_no_message() {
         let good = envelope("", "<c:GetRPCMethods/>");
         for (text, want) in [
             ("<html/>".to_string(), NoMessage::NotSoap("not an envelope")),
+            ("<Envelope/>".to_string(), NoMessage::OtherSoap),
             (good.replace(ENVELOPE, "http://www.w3.org/2003/05/soap-envelope"), NoMessage::OtherSoap),
             (format!("<s:Envelope xmlns:s='{ENVELOPE}'/>"), NoMessage::NotSoap("no body")),
             (

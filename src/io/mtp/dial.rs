@@ -131,7 +131,7 @@ impl Dates {
 /// Connects to the first address of `host` with which everything works; else why not, in words.
 ///
 /// The certificate may carry the id of `endpoint` instead of the name.
-//= TR-369 R-MTP.4: the certificate is for the host, or for the endpoint wanted; at home the name does not count.
+//= TR-369 R-MTP.4: the certificate is for the host, or for the endpoint wanted.
 pub async fn dial(
     site: &Site,
     (host, port): (&str, u16),

@@ -42,7 +42,6 @@ pub struct Socket {
 }
 
 /// Opens the session that is wanted, again and again, until it is no longer wanted.
-//= TR-369 R-WS.5: the Agent opens sessions.
 pub async fn client(
     site: Arc<Site>,
     mut wanted: WebSocketClient,
@@ -117,6 +116,7 @@ async fn connect(site: &Site, wanted: &WebSocketClient, rng: &mut Rng) -> Result
 }
 
 /// The client's side of an opening; who the server says it is, where it tells.
+//= TR-369 R-WS.5: the Agent opens sessions.
 pub async fn open(
     mut stream: Box<dyn Stream>,
     url: &Url,

@@ -278,3 +278,26 @@ async fn a_plain_server_behind_https_is_told_in_words() {
     let why = refusal(exchange(&setup, None, "localhost", port).await);
     assert_eq!(why, "the server does not speak TLS on this port");
 }
+
+//= TR-369 R-MTP.4: at home the name does not count.
+#[test]
+fn a_name_of_the_home_network_is_excused_where_it_may_be_and_a_signature_never() {
+    let (own, other) = (server(&["elsewhere.example"], (2025, 2030)), server(&["cpe.local"], (2025, 2030)));
+    let tls = Tls::load(&own.setup()).unwrap();
+    for (home, name, server, want) in [
+        (true, "cpe.local", &own, true),
+        (true, "CPE.Local", &own, true),
+        (true, "acs.home.arpa", &own, true),
+        (false, "cpe.local", &own, false),
+        (true, "cpelocal", &own, false),
+        (true, "local.example.com", &own, false),
+        (true, "127.0.0.1", &own, false),
+        (true, "elsewhere.example", &own, true),
+        (true, "cpe.local", &other, false),
+    ] {
+        let session = tls.session_with(Some(MID_2026), Expected { uri: None, home }).unwrap();
+        let name = ServerName::try_from(name).unwrap();
+        let checked = session.verifier.check(&server.chain[0], &[], &name, Some(MID_2026));
+        assert_eq!(checked.is_ok(), want, "{home} {name:?}: {checked:?}");
+    }
+}

@@ -283,16 +283,16 @@ impl Session {
         Ok(())
     }
 
-    //= TR-369 R-MQTT.18: the payload of a message is a Record.
-    //= TR-369 R-MQTT.20: QoS 0 and QoS 1.
-    //= TR-369 R-MQTT.26: in 5.0 the answer goes to the Response Topic.
     fn published(&mut self, topic: &str, id: Option<u16>, properties: Properties, payload: Vec<u8>) {
         if self.early.len() >= MAX_EARLY {
             return log::warn!("{}: too many messages before SUBACK", self.wanted.name);
         }
+        //= TR-369 R-MQTT.20: QoS 0 and QoS 1.
         let ack = id.map(|id| packet::pub_ack(self.wanted.version, id, self.user()));
         let out = if self.state == State::Up { &mut self.out } else { &mut self.early };
+        //= TR-369 R-MQTT.18: the payload of a message is a Record.
         if is_record(properties.content_type.as_deref()) {
+            //= TR-369 R-MQTT.26: in 5.0 the answer goes to the Response Topic.
             let reply = match self.wanted.version {
                 MqttVersion::V5 => {
                     properties.response_topic.filter(|topic| super::is_topic(topic)).map(Into::into)

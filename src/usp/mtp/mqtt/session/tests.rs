@@ -356,6 +356,13 @@ fn other_topics_are_taken_up_without_another_connection() {
     assert_eq!(session.reply_topic().as_deref(), Some("you"));
     let Details::Mqtt { subscribed, .. } = session.details() else { panic!("of MQTT") };
     assert_eq!(subscribed, [("a".into(), Ok(1)), ("you".into(), Ok(1))]);
+    // Nothing is asked of a broker that has not answered CONNECT.
+    let mut early = Session::new(now.clone(), VecDeque::new());
+    assert_eq!(written(&mut early).len(), 1);
+    early.retune(other.clone()).unwrap();
+    assert_eq!(early.poll(), None);
+    early.receive(ack(false, 0, Properties::default())).unwrap();
+    assert_eq!(written(&mut early), [packet::subscribe(V5, 1, &filters, User::default())]);
     // Nothing but a topic less.
     session.retune(Mqtt { subscriptions: Vec::new(), ..other }).unwrap();
     assert_eq!(
