@@ -56,8 +56,8 @@ class Workbench:
         program = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "cpeagent")
         self.process = subprocess.Popen(
             [program, "workbench", "--wake", f"127.0.0.1:{wake_port}"], stdout=subprocess.PIPE, start_new_session=True)
-        lines = [self.process.stdout.readline().decode() for _ in range(3)]
-        self.acs, self.usp, self.page = (re.search(r"\S+://\S+", line).group(0) for line in lines)
+        lines = [self.process.stdout.readline().decode() for _ in range(4)]
+        self.acs, self.usp, self.mqtt, self.page = (re.search(r"\S+://\S+", line).group(0) for line in lines)
         self.acs_port, self.usp_port = (urllib.parse.urlsplit(url).port for url in (self.acs, self.usp))
 
     def settings(self, acs_port, agent=(), of_acs=()):
@@ -76,7 +76,8 @@ class Workbench:
         return next(iter(self._ask("/api/devices")["devices"]), None)
 
     def agents(self):
-        return [agent["id"] for agent in self._ask("/api/usp")["agents"]]
+        """Those that said hello, each with its transport."""
+        return [{"agent": agent["id"], "over": agent["over"]} for agent in self._ask("/api/usp")["agents"]]
 
     def notices(self):
         """What agents have notified it of."""
@@ -93,7 +94,7 @@ class Workbench:
 
     def request(self, name, **arguments):
         """Over USP."""
-        answer = self._ask("/api/usp", {"agent": self.agents()[0], "request": name, **arguments})
+        answer = self._ask("/api/usp", {**self.agents()[0], "request": name, **arguments})
         if not answer["ok"]:
             raise Wrong(f"USP {name}: {answer['error']}")
         return answer["answer"]

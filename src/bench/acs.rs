@@ -45,6 +45,8 @@ pub struct Settings {
     pub page: Option<SocketAddr>,
     /// Whether a USP controller stands beside it.
     pub usp: bool,
+    /// The broker through which the controller speaks MQTT; `None` for one of its own.
+    pub broker: Option<SocketAddr>,
     /// What a CPE has to know; `None` lets everybody in.
     pub login: Option<Login>,
     /// Given to each device in its first session here, and then used to wake it.
@@ -63,6 +65,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             page: None,
             usp: false,
+            broker: None,
             login: None,
             wake: None,
             wake_at: None,
@@ -197,7 +200,7 @@ impl Acs {
             controller: OnceLock::new(),
         }));
         if acs.0.settings.usp {
-            let controller = Controller::start(&acs).await?;
+            let controller = Controller::start(&acs, acs.0.settings.broker).await?;
             // Nobody else can have set it yet.
             let _ = acs.0.controller.set(controller);
         }

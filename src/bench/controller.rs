@@ -1,36 +1,31 @@
-//! The USP controller of the workbench: agents open WebSocket sessions with it, on loopback and without TLS.
+//! The USP controller of the workbench, on loopback and without TLS: agents open WebSocket sessions with it, or meet it at a
+//! broker of MQTT.
 //!
-//! What is said goes into the log of the [`Acs`] it stands beside, with where an agent breaks the standard;
-//! [`super::message`] writes it for people.
-//! Driven by [`super::demo_usp`], [`super::page`] and the tests.
+//! It is two endpoints, one for each transport, so that an agent can have both as controllers of their own. What is said goes
+//! into the log of the [`Acs`] it stands beside, with where an agent breaks the standard; [`super::message`] writes it for people.
+//! [`websocket`] and [`mqtt`] carry Records. Driven by [`super::demo_usp`], [`super::page`] and the tests.
+
+mod mqtt;
+mod websocket;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value as Json, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::acs::{Acs, wall};
+use super::broker;
 use super::log::{Direction, Entry};
 use super::message::{self, masked};
-use crate::io::http::connect::Stream;
-use crate::io::http::head::Request;
-use crate::io::mtp::websocket::read_head;
 use crate::time::Wall;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::msg::Answer;
-use crate::usp::mtp::websocket as rules;
 use crate::usp::pb::body::MsgBody;
 use crate::usp::pb::record::record::RecordType;
 use crate::usp::pb::request::ReqType;
@@ -38,10 +33,9 @@ use crate::usp::pb::response::RespType;
 use crate::usp::pb::{self, record::Record};
 use crate::usp::record;
 
-/// Who the controller is.
-pub const ENDPOINT: &str = "self::workbench";
-/// Where agents find it below its address.
-pub const PATH: &str = "/usp";
+pub use mqtt::TOPIC;
+pub use websocket::PATH;
+
 /// How long an agent may take for an answer.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// The most agents with a session.
@@ -50,10 +44,55 @@ pub const AGENTS_MAX: usize = 64;
 pub const WAITING_MAX: usize = 64;
 /// The most notifications kept; the oldest goes first.
 pub const NOTICES_MAX: usize = 200;
-/// The longest Record taken, in octets.
-const RECORD_MAX: usize = 32 * 1024 * 1024;
-/// For an opening.
-const OPENING_WAIT: Duration = Duration::from_secs(15);
+
+/// How Records travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// Sessions that agents open.
+    WebSocket,
+    /// Topics of a broker.
+    Mqtt,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 2] = [Transport::WebSocket, Transport::Mqtt];
+
+    /// As people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::WebSocket => "WebSocket",
+            Transport::Mqtt => "MQTT",
+        }
+    }
+
+    /// Who the controller is there.
+    pub const fn endpoint(self) -> &'static str {
+        match self {
+            Transport::WebSocket => "self::workbench",
+            Transport::Mqtt => "self::workbench-mqtt",
+        }
+    }
+
+    fn own(self) -> EndpointId {
+        EndpointId::parse(self.endpoint()).expect("ours is an endpoint id")
+    }
+}
+
+/// An agent, and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Contact {
+    /// Its endpoint id.
+    pub agent: String,
+    /// By which transport.
+    pub over: Transport,
+}
+
+impl fmt::Display for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} over {}", self.agent, self.over.name())
+    }
+}
 
 /// Why a request has no response.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,28 +126,45 @@ pub struct Notice {
     /// When.
     pub at: Option<Wall>,
     /// From whom.
-    pub agent: String,
+    pub from: Contact,
     /// As it came.
     pub notify: pb::Notify,
 }
 
 type Waiting = oneshot::Sender<Result<RespType, Failure>>;
 
-/// An agent with a session.
+/// How Records get to an agent.
+#[derive(Clone, Debug)]
+enum Way {
+    WebSocket(mpsc::Sender<Vec<u8>>),
+    Mqtt(mqtt::Topic),
+}
+
+impl Way {
+    /// Whether it is on its way.
+    async fn send(&self, record: Vec<u8>) -> bool {
+        match self {
+            Way::WebSocket(records) => records.send(record).await.is_ok(),
+            Way::Mqtt(topic) => topic.send(record).await,
+        }
+    }
+}
+
+/// An agent with a session: over MQTT it begins with each Connect record.
 #[derive(Debug)]
 struct Peer {
     session: u64,
     /// Whether its Connect record came.
     greeted: bool,
     at: Option<Wall>,
-    records: mpsc::Sender<Vec<u8>>,
+    way: Way,
     /// By msg_id.
     waiting: BTreeMap<String, Waiting>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    peers: BTreeMap<String, Peer>,
+    peers: BTreeMap<Contact, Peer>,
     sessions: u64,
     asked: u64,
     notices: VecDeque<Notice>,
@@ -117,11 +173,11 @@ struct State {
 #[derive(Debug)]
 struct Shared {
     acs: Acs,
-    own: EndpointId,
     address: SocketAddr,
+    broker: SocketAddr,
     state: Mutex<State>,
-    /// The agent that said hello last, while its session stands.
-    latest: watch::Sender<Option<String>>,
+    /// For each transport the agent that said hello last, while its session stands.
+    latest: watch::Sender<BTreeMap<Transport, Contact>>,
     noticed: watch::Sender<u64>,
 }
 
@@ -130,65 +186,68 @@ struct Shared {
 pub struct Controller(Arc<Shared>);
 
 impl Controller {
-    /// Listens on a free port of loopback, and logs what is said with the ACS's messages.
-    pub async fn start(acs: &Acs) -> io::Result<Controller> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let own = EndpointId::parse(ENDPOINT).ok_or_else(|| io::Error::other("no endpoint id"))?;
+    /// Listens on a free port of loopback and at a broker, its own if none is named, and logs what is said with the ACS's
+    /// messages. Fails where the broker is not there.
+    pub async fn start(acs: &Acs, broker: Option<SocketAddr>) -> io::Result<Controller> {
+        let listener = websocket::listen().await?;
+        let broker = match broker {
+            Some(broker) => broker,
+            None => broker::start().await?,
+        };
         let controller = Controller(Arc::new(Shared {
             acs: acs.clone(),
-            own,
             address: listener.local_addr()?,
+            broker,
             state: Mutex::new(State::default()),
-            latest: watch::Sender::new(None),
+            latest: watch::Sender::new(BTreeMap::new()),
             noticed: watch::Sender::new(0),
         }));
-        let serving = controller.clone();
-        tokio::spawn(async move {
-            // Without a listener the demo says what it waits for.
-            while let Ok((stream, _)) = listener.accept().await {
-                let one = serving.clone();
-                tokio::spawn(async move {
-                    if let Err(why) = one.serve(stream).await {
-                        one.write("", 0, Direction::FromCpe, "no session", Json::Null, vec![why]);
-                    }
-                });
-            }
-        });
+        tokio::spawn(websocket::serve(controller.clone(), listener));
+        mqtt::start(&controller).await?;
         Ok(controller)
     }
 
-    /// Where agents connect.
-    pub fn url(&self) -> String {
-        format!("ws://{}{PATH}", self.0.address)
+    /// Where agents find it.
+    pub fn url(&self, over: Transport) -> String {
+        match over {
+            Transport::WebSocket => format!("ws://{}{PATH}", self.0.address),
+            Transport::Mqtt => format!("mqtt://{}/{TOPIC}", self.0.broker),
+        }
     }
 
-    /// The TCP port.
+    /// The TCP port for WebSockets.
     pub fn port(&self) -> u16 {
         self.0.address.port()
     }
 
-    /// The agents that said hello and whose session stands, with the time of it.
-    pub fn agents(&self) -> Vec<(String, Option<Wall>)> {
-        let state = self.state();
-        let greeted = state.peers.iter().filter(|(_, peer)| peer.greeted);
-        greeted.map(|(id, peer)| (id.clone(), peer.at)).collect()
+    /// The broker of MQTT.
+    pub fn broker(&self) -> SocketAddr {
+        self.0.broker
     }
 
-    /// An agent that said hello; waits for one.
-    pub async fn agent(&self) -> String {
+    /// The agents that said hello and whose session stands, with the time of it.
+    pub fn agents(&self) -> Vec<(Contact, Option<Wall>)> {
+        let state = self.state();
+        let greeted = state.peers.iter().filter(|(_, peer)| peer.greeted);
+        greeted.map(|(contact, peer)| (contact.clone(), peer.at)).collect()
+    }
+
+    /// An agent that said hello by this transport; waits for one.
+    pub async fn agent(&self, over: Transport) -> Contact {
         let mut latest = self.0.latest.subscribe();
-        match latest.wait_for(Option::is_some).await {
-            Ok(id) => id.clone().unwrap_or_default(),
+        let found = latest.wait_for(|latest| latest.contains_key(&over)).await;
+        match found.ok().and_then(|latest| latest.get(&over).cloned()) {
+            Some(contact) => contact,
             // The sender lives as long as this very handle.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 
     /// Asks an agent and waits for its answer.
-    pub async fn ask(&self, agent: &str, request: ReqType) -> Result<RespType, Failure> {
-        let to = EndpointId::parse(agent).ok_or(Failure::Lost("that is no endpoint id"))?;
+    pub async fn ask(&self, agent: &Contact, request: ReqType) -> Result<RespType, Failure> {
+        let to = EndpointId::parse(&agent.agent).ok_or(Failure::Lost("that is no endpoint id"))?;
         let (answer, answered) = oneshot::channel();
-        let (msg_id, session, records) = {
+        let (msg_id, session, way) = {
             let mut state = self.state();
             state.asked += 1;
             let msg_id = format!("workbench-{}", state.asked);
@@ -197,17 +256,14 @@ impl Controller {
                 return Err(Failure::Lost("too many requests wait for this agent"));
             }
             peer.waiting.insert(msg_id.clone(), answer);
-            (msg_id, peer.session, peer.records.clone())
+            (msg_id, peer.session, peer.way.clone())
         };
         let (name, text) = message::request(&request);
         self.write(agent, session, Direction::ToCpe, name, text, Vec::new());
-        let message = Answer::request(request).into_msg(&msg_id);
-        let sent = records.send(record::wrap(record::VERSION, &to, &self.0.own, message)).await;
-        let result = match sent {
-            Ok(()) => timeout(ANSWER_WAIT, answered).await,
-            Err(_) => return Err(Failure::Lost("the session ended")),
-        };
-        match result {
+        if !way.send(wrapped(agent.over, &to, Answer::request(request).into_msg(&msg_id))).await {
+            return Err(Failure::Lost("the session ended"));
+        }
+        match timeout(ANSWER_WAIT, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Failure::Lost("the session ended before the answer")),
             Err(_) => {
@@ -248,7 +304,7 @@ impl Controller {
 
     fn write(
         &self,
-        agent: &str,
+        agent: &Contact,
         session: u64,
         from: Direction,
         what: &str,
@@ -262,140 +318,89 @@ impl Controller {
         self.0.acs.write(Entry {
             number: 0,
             at: wall(),
-            device: agent.to_owned(),
+            device: agent.agent.clone(),
             session,
             direction: from,
-            what: format!("USP {what}"),
+            what: match agent.over {
+                Transport::WebSocket => format!("USP {what}"),
+                Transport::Mqtt => format!("USP {what} over MQTT"),
+            },
             text,
             remarks,
         });
     }
 
-    /// One connection from its opening to its end; why there was no session, in words.
-    async fn serve(&self, stream: TcpStream) -> Result<(), String> {
-        let mut stream: Box<dyn Stream> = Box::new(stream);
-        let opening = timeout(OPENING_WAIT, read_head(&mut stream)).await;
-        let (head, rest) = opening.map_err(|_| "the opening takes too long")??;
-        let request = match Request::parse(&head) {
-            Ok(Some(request)) => request,
-            Ok(None) | Err(_) => return Err("the opening is not HTTP".into()),
-        };
-        let field = |name: &str| request.headers.all(name).map(str::to_owned).collect();
-        //= TR-369 R-WS.10b: the query tells who the agent is.
-        //= TR-369 R-WS.12a: without the sub-protocol in the request there is no session.
-        let asked = match rules::asked(&request.method, &request.target, PATH, &field) {
-            Ok(asked) => asked,
-            Err(refused) => {
-                let answer = format!(
-                    "HTTP/1.1 {} {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                    refused.status, refused.why
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-                return Err(refused.why.into());
-            }
-        };
-        let mut answer = String::from("HTTP/1.1 101 Switching Protocols\r\n");
-        for (name, value) in rules::response_fields(&asked, &self.0.own) {
-            answer.push_str(&format!("{name}: {value}\r\n"));
+    /// Begins a session in the place of the one before; its number.
+    fn begin(&self, agent: &Contact, way: Way) -> Result<u64, &'static str> {
+        let mut state = self.state();
+        if state.peers.len() >= AGENTS_MAX && !state.peers.contains_key(agent) {
+            return Err("there are too many agents");
         }
-        answer.push_str("\r\n");
-        stream.write_all(answer.as_bytes()).await.map_err(|error| error.to_string())?;
-        let bounds =
-            WebSocketConfig::default().max_message_size(Some(RECORD_MAX)).max_frame_size(Some(RECORD_MAX));
-        let socket = WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(bounds)).await;
-        self.session(socket, asked.peer).await
+        state.sessions += 1;
+        let session = state.sessions;
+        let peer = Peer { session, greeted: false, at: wall(), way, waiting: BTreeMap::new() };
+        //= TR-369 R-WS.4: the newer session of an endpoint takes the older one's place.
+        state.peers.insert(agent.clone(), peer);
+        Ok(session)
     }
 
-    async fn session(
+    /// The session of an agent.
+    fn session(&self, agent: &Contact) -> Option<u64> {
+        self.state().peers.get(agent).map(|peer| peer.session)
+    }
+
+    /// Ends a session, unless a newer one has taken its place.
+    fn end(&self, agent: &Contact, session: u64) {
+        let mut state = self.state();
+        if state.peers.get(agent).is_some_and(|now| now.session == session) {
+            state.peers.remove(agent);
+            self.0.latest.send_if_modified(|latest| match latest.get(&agent.over) {
+                Some(now) if now == agent => latest.remove(&agent.over).is_some(),
+                Some(_) | None => false,
+            });
+        }
+        drop(state);
+        self.write(agent, session, Direction::FromCpe, "session ended", Json::Null, Vec::new());
+    }
+
+    /// Takes a Record, with what is odd about how it came; the Record to send back, if any.
+    fn received(
         &self,
-        socket: WebSocketStream<Box<dyn Stream>>,
-        peer: EndpointId,
-    ) -> Result<(), String> {
-        let id = peer.as_str().to_owned();
-        let (records, mut outgoing) = mpsc::channel(WAITING_MAX);
-        let session = {
-            let mut state = self.state();
-            if state.peers.len() >= AGENTS_MAX && !state.peers.contains_key(&id) {
-                return Err("there are too many agents".into());
-            }
-            state.sessions += 1;
-            let session = state.sessions;
-            let (greeted, waiting) = (false, BTreeMap::new());
-            //= TR-369 R-WS.4: the newer session of an endpoint takes the older one's place.
-            state.peers.insert(id.clone(), Peer { session, greeted, at: wall(), records, waiting });
-            session
-        };
-        let (mut sink, mut source) = socket.split();
-        loop {
-            tokio::select! {
-                message = source.next() => match message {
-                    Some(Ok(Message::Binary(bytes))) => {
-                        if let Some(reply) = self.received(&peer, session, &bytes)
-                            && sink.send(Message::binary(reply)).await.is_err()
-                        {
-                            break;
-                        }
-                    }
-                    Some(Ok(Message::Text(_))) => {
-                        //= TR-369 R-WS.14: Records travel in binary messages.
-                        let remarks = vec!["a text message is no Record".into()];
-                        self.write(&id, session, Direction::FromCpe, "text", Json::Null, remarks);
-                    }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                    // Once more: our answer to a Close frame is sent by reading on.
-                    Some(Ok(Message::Close(_))) => {}
-                    Some(Err(Error::ConnectionClosed)) | None => break,
-                    Some(Err(_)) => break,
-                },
-                record = outgoing.recv() => match record {
-                    Some(record) => if sink.send(Message::binary(record)).await.is_err() { break },
-                    // A newer session took this one's place.
-                    None => break,
-                },
-            }
-        }
-        {
-            let mut state = self.state();
-            if state.peers.get(&id).is_some_and(|now| now.session == session) {
-                state.peers.remove(&id);
-                self.0.latest.send_if_modified(|latest| latest.take_if(|latest| *latest == id).is_some());
-            }
-        }
-        self.write(&id, session, Direction::FromCpe, "session ended", Json::Null, Vec::new());
-        Ok(())
-    }
-
-    /// Takes a Record; the Record to send back, if any.
-    fn received(&self, from: &EndpointId, session: u64, bytes: &[u8]) -> Option<Vec<u8>> {
-        let id = from.as_str();
+        from: &Contact,
+        session: u64,
+        record: Record,
+        mut remarks: Vec<String>,
+    ) -> Option<Vec<u8>> {
         let log = |what: &str, said: Json, remarks: Vec<String>| {
-            self.write(id, session, Direction::FromCpe, what, said, remarks);
+            self.write(from, session, Direction::FromCpe, what, said, remarks);
         };
-        let Ok(record) = Record::decode(bytes) else {
-            log("Record", Json::Null, vec!["these octets are no Record".into()]);
-            return None;
-        };
-        let mut remarks = Vec::new();
-        if record.to_id != self.0.own.as_str() || record.from_id != id {
+        if record.to_id != from.over.endpoint() || record.from_id != from.agent {
             remarks.push(format!("the Record is from {} to {}", record.from_id, record.to_id));
         }
-        let hello = matches!(record.record_type, Some(RecordType::WebsocketConnect(_)));
-        let greeted = self.state().peers.get(id).is_some_and(|peer| peer.greeted);
+        let hello = match record.record_type {
+            Some(RecordType::WebsocketConnect(_)) => from.over == Transport::WebSocket,
+            Some(RecordType::MqttConnect(_)) => from.over == Transport::Mqtt,
+            _ => false,
+        };
+        let greeted = self.state().peers.get(from).is_some_and(|peer| peer.greeted);
         //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
         if hello == greeted {
             remarks.push(if hello { "a second Connect" } else { "the first Record is no Connect" }.into());
         }
         match record.record_type {
-            Some(RecordType::WebsocketConnect(_)) => {
+            _ if hello => {
                 log("Connect", json!({ "version": record.version }), remarks);
-                if let Some(peer) = self.state().peers.get_mut(id) {
+                if let Some(peer) = self.state().peers.get_mut(from) {
                     peer.greeted = true;
                 }
-                self.0.latest.send_replace(Some(id.to_owned()));
+                self.0.latest.send_modify(|latest| drop(latest.insert(from.over, from.clone())));
                 None
             }
             Some(RecordType::Disconnect(why)) => {
                 log("Disconnect", json!({ "code": why.reason_code, "reason": why.reason }), remarks);
+                if from.over == Transport::Mqtt {
+                    self.end(from, session);
+                }
                 None
             }
             Some(RecordType::NoSessionContext(context)) => {
@@ -411,12 +416,11 @@ impl Controller {
 
     fn message(
         &self,
-        from: &EndpointId,
+        from: &Contact,
         session: u64,
         payload: &[u8],
         mut remarks: Vec<String>,
     ) -> Option<Vec<u8>> {
-        let id = from.as_str();
         let message = pb::Msg::decode(payload).ok();
         let (header, body) = message.map_or((None, None), |message| (message.header, message.body));
         let msg_id = header.map(|header| header.msg_id).unwrap_or_default();
@@ -428,21 +432,21 @@ impl Controller {
             Some(MsgBody::Error(error)) => ("Error", message::error(&error), Err(Failure::Error(error))),
             Some(MsgBody::Request(pb::Request { req_type: Some(ReqType::Notify(notify)) })) => {
                 let (name, said) = message::request(&ReqType::Notify(notify.clone()));
-                self.write(id, session, Direction::FromCpe, name, said, remarks);
+                self.write(from, session, Direction::FromCpe, name, said, remarks);
                 return self.notify(from, session, &msg_id, notify);
             }
             _ => {
                 remarks.push("a message that makes no sense to a controller".into());
-                self.write(id, session, Direction::FromCpe, "message", Json::Null, remarks);
+                self.write(from, session, Direction::FromCpe, "message", Json::Null, remarks);
                 return None;
             }
         };
         //= TR-369 R-MSG.9: an answer carries the msg_id of what was asked.
-        let waiting = self.state().peers.get_mut(id).and_then(|peer| peer.waiting.remove(&msg_id));
+        let waiting = self.state().peers.get_mut(from).and_then(|peer| peer.waiting.remove(&msg_id));
         if waiting.is_none() {
             remarks.push(format!("nothing was asked as {msg_id:?}, or the answer is late"));
         }
-        self.write(id, session, Direction::FromCpe, what, said, remarks);
+        self.write(from, session, Direction::FromCpe, what, said, remarks);
         if let Some(waiting) = waiting {
             // Nobody waits any more if the caller gave up.
             let _ = waiting.send(result);
@@ -450,14 +454,13 @@ impl Controller {
         None
     }
 
-    fn notify(&self, from: &EndpointId, session: u64, msg_id: &str, notify: pb::Notify) -> Option<Vec<u8>> {
-        let id = from.as_str();
+    fn notify(&self, from: &Contact, session: u64, msg_id: &str, notify: pb::Notify) -> Option<Vec<u8>> {
         let subscription_id = notify.subscription_id.clone();
         let wants_answer = notify.send_resp;
         let number = {
             let mut state = self.state();
             let number = state.notices.back().map_or(0, |last| last.number) + 1;
-            state.notices.push_back(Notice { number, at: wall(), agent: id.to_owned(), notify });
+            state.notices.push_back(Notice { number, at: wall(), from: from.clone(), notify });
             if state.notices.len() > NOTICES_MAX {
                 state.notices.pop_front();
             }
@@ -465,12 +468,15 @@ impl Controller {
         };
         self.0.noticed.send_replace(number);
         // Where send_resp is set, the notification is answered.
-        wants_answer.then(|| {
-            let answer = RespType::NotifyResp(pb::NotifyResp { subscription_id });
-            let (name, said) = message::response(&answer);
-            self.write(id, session, Direction::ToCpe, name, said, Vec::new());
-            let message = Answer::response(answer).into_msg(msg_id);
-            record::wrap(record::VERSION, from, &self.0.own, message)
-        })
+        let to = EndpointId::parse(&from.agent).filter(|_| wants_answer)?;
+        let answer = RespType::NotifyResp(pb::NotifyResp { subscription_id });
+        let (name, said) = message::response(&answer);
+        self.write(from, session, Direction::ToCpe, name, said, Vec::new());
+        Some(wrapped(from.over, &to, Answer::response(answer).into_msg(msg_id)))
     }
+}
+
+/// A message of the controller in its Record.
+fn wrapped(over: Transport, to: &EndpointId, message: Vec<u8>) -> Vec<u8> {
+    record::wrap(record::VERSION, to, &over.own(), message)
 }

@@ -1,4 +1,5 @@
-//! The second half of the demo's story: a USP controller works on what the ACS has changed, and each hears of the other.
+//! The second half of the demo's story: USP controllers work on what the ACS has changed, one over a WebSocket and one over
+//! MQTT, and each hears of the others.
 //!
 //! Driven by [`super::demo`] where a controller stands beside the ACS.
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::acs::Device;
-use super::controller::{Controller, Failure};
+use super::controller::{Contact, Controller, Failure, Transport};
 use super::demo::{Agent, Story, Told, said, value};
 use super::message::{add, set};
 use super::rpc::{Answer, Attribute, Rpc, Value};
@@ -29,24 +30,34 @@ pub(super) async fn tell<A: Agent>(
     device: &Device,
     (path, wanted): (&str, &str),
 ) {
-    let Some(id) = story.step("connect over USP", connect(controller)).await else { return };
-    let peer = Peer { controller, id };
+    let connected = connect(controller, Transport::WebSocket);
+    let Some(peer) = story.step("connect over USP", connected).await else { return };
     story.step("read over USP what the ACS set", read(&peer, path, wanted)).await;
     story.step("change it over USP, the ACS watching", change(&peer, agent, device, path)).await;
     story.step("be told over USP of what the ACS changes", hear(&peer, device, path)).await;
     story.step("add and delete a row over USP", add_and_delete(&peer)).await;
     story.step("provoke an error over USP", provoke_an_error(&peer)).await;
+    let connected = connect(controller, Transport::Mqtt);
+    let Some(mqtt) = story.step("connect over MQTT", connected).await else { return };
+    story.step("subscribe over MQTT", subscribe_over_mqtt(&mqtt, path)).await;
+    for (name, by, new) in [
+        ("change it over the WebSocket, all watching", &peer, "cpeagent over a WebSocket"),
+        ("change it over MQTT, all watching", &mqtt, "cpeagent over MQTT"),
+    ] {
+        story.step(name, change_for_all(by, [&peer, &mqtt], device, path, new)).await;
+    }
+    story.step("read over MQTT what was set", read(&mqtt, path, "cpeagent over MQTT")).await;
 }
 
 /// The agent as the controller sees it.
 struct Peer<'a> {
     controller: &'a Controller,
-    id: String,
+    at: Contact,
 }
 
 impl Peer<'_> {
     async fn ask(&self, request: ReqType) -> Result<RespType, Failure> {
-        self.controller.ask(&self.id, request).await
+        self.controller.ask(&self.at, request).await
     }
 
     /// The parameters at a path, by their full names.
@@ -76,6 +87,41 @@ impl Peer<'_> {
         let (object, name) = path.rsplit_once('.').unwrap_or((path, ""));
         let settings = Texts::from([(name.to_owned(), value.to_owned())]);
         self.ask(ReqType::Set(set(vec![(format!("{object}."), settings)]))).await.map(|_| ())
+    }
+
+    /// Wants to be told of changes of a parameter; the row.
+    async fn subscribe(&self, id: &str, path: &str) -> Result<String, String> {
+        let settings = [
+            ("ID", id),
+            ("NotifType", "ValueChange"),
+            ("ReferenceList", path),
+            ("NotifRetry", "false"),
+            ("Enable", "true"),
+        ];
+        self.add("Device.LocalAgent.Subscription.", &settings).await
+    }
+
+    /// Waits until, after notification number `last`, the parameter was told to this controller as `wanted`.
+    async fn told(&self, mut last: u64, subscription: &str, path: &str, wanted: &str) -> Result<(), String> {
+        let told = async {
+            loop {
+                let notice = self.controller.noticed(last).await;
+                last = notice.number;
+                match notice.notify.notification {
+                    Some(Notification::ValueChange(change))
+                        if notice.from == self.at
+                            && change.param_path == path
+                            && notice.notify.subscription_id == subscription =>
+                    {
+                        return change.param_value;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        let told = timeout(NEWS_WAIT, told).await;
+        let told = told.map_err(|_| format!("{} was not told of it", self.at.over.endpoint()))?;
+        if told == wanted { Ok(()) } else { Err(format!("{subscription} tells of {told:?}")) }
     }
 
     /// The rows of a table.
@@ -113,14 +159,15 @@ fn refused(failure: Failure) -> String {
 }
 
 //= TR-369 R-MTP.6: the first thing sent on a channel is its Connect record.
-async fn connect(controller: &Controller) -> Told<String> {
-    let id = controller.agent().await;
+async fn connect(controller: &Controller, over: Transport) -> Told<Peer<'_>> {
+    let peer = Peer { controller, at: controller.agent(over).await };
     let versions = "1.0,1.1,1.2,1.3,1.4".to_owned();
     let ask = pb::GetSupportedProtocol { controller_supported_protocol_versions: versions };
-    match controller.ask(&id, ReqType::GetSupportedProtocol(ask)).await.map_err(refused)? {
+    match peer.ask(ReqType::GetSupportedProtocol(ask)).await.map_err(refused)? {
         RespType::GetSupportedProtocolResp(resp) => {
             let versions = resp.agent_supported_protocol_versions;
-            Ok((format!("{id} sent its Connect record, and speaks USP {versions}"), id))
+            let (agent, way, own) = (&peer.at.agent, controller.url(over), over.endpoint());
+            Ok((format!("{agent} sent {own} its Connect record at {way}, and speaks USP {versions}"), peer))
         }
         other => Err(format!("{other:?}")),
     }
@@ -129,7 +176,7 @@ async fn connect(controller: &Controller) -> Told<String> {
 async fn read(peer: &Peer<'_>, path: &str, wanted: &str) -> Told<()> {
     let found = peer.value(path).await?;
     if found != wanted {
-        return Err(format!("{path} is {found:?} over USP, and the ACS set {wanted:?}"));
+        return Err(format!("{path} is {found:?}, and was set to {wanted:?}"));
     }
     Ok((format!("{path} is {found:?} here too"), ()))
 }
@@ -164,36 +211,44 @@ async fn change<A: Agent>(peer: &Peer<'_>, agent: &mut A, device: &Device, path:
 /// The other way round: a subscription, and the ACS changes the value.
 async fn hear(peer: &Peer<'_>, device: &Device, path: &str) -> Told<()> {
     const NEW: &str = "cpeagent over CWMP";
-    let settings = [
-        ("ID", "demo"),
-        ("NotifType", "ValueChange"),
-        ("ReferenceList", path),
-        ("NotifRetry", "false"),
-        ("Enable", "true"),
-    ];
-    let row = peer.add("Device.LocalAgent.Subscription.", &settings).await?;
-    let mut last = peer.controller.last_notice();
+    let row = peer.subscribe("demo", path).await?;
+    let last = peer.controller.last_notice();
     super::demo::set(device, vec![Value::new(path, "string", NEW)]).await?;
     // Nothing more is asked in this session.
     device.close();
-    let told = async {
-        loop {
-            let notice = peer.controller.noticed(last).await;
-            last = notice.number;
-            match notice.notify.notification {
-                Some(Notification::ValueChange(change)) if change.param_path == path => {
-                    return (notice.notify.subscription_id, change.param_value);
-                }
-                _ => {}
-            }
-        }
-    };
-    let (subscription, told) =
-        timeout(NEWS_WAIT, told).await.map_err(|_| "the controller was not told of it")?;
-    if subscription != "demo" || told != NEW {
-        return Err(format!("{subscription} tells of {told:?}"));
+    peer.told(last, "demo", path, NEW).await?;
+    Ok((format!("{row} brought a Notify: ValueChange to {NEW:?}"), ()))
+}
+
+/// The subscription of the controller that is reached over MQTT.
+const OVER_MQTT: &str = "demo over MQTT";
+
+async fn subscribe_over_mqtt(mqtt: &Peer<'_>, path: &str) -> Told<()> {
+    let row = mqtt.subscribe(OVER_MQTT, path).await?;
+    let found = mqtt.value(&format!("{row}Recipient")).await?;
+    Ok((format!("{row} tells {found}"), ()))
+}
+
+/// A change by one controller, of which that one, the other and the ACS are told.
+//= TR-069 A.3.2.4: active notification (2) makes the device inform at once, with 4 VALUE CHANGE and the new value.
+async fn change_for_all(
+    by: &Peer<'_>,
+    [socket, mqtt]: [&Peer<'_>; 2],
+    device: &Device,
+    path: &str,
+    new: &str,
+) -> Told<()> {
+    device.asleep().await;
+    let last = by.controller.last_notice();
+    let next = device.next_inform();
+    by.set(path, new).await.map_err(refused)?;
+    let inform = timeout(NEWS_WAIT, next).await.map_err(|_| "the ACS was not told of it")?;
+    if !inform.has("4 VALUE CHANGE") || inform.value(path) != Some(new) {
+        return Err(format!("the ACS was told {:?}, and {path} as {:?}", inform.events, inform.value(path)));
     }
-    Ok((format!("{row} brought a Notify: ValueChange to {told:?}"), ()))
+    socket.told(last, "demo", path, new).await?;
+    mqtt.told(last, OVER_MQTT, path, new).await?;
+    Ok((format!("{new:?} is in a 4 VALUE CHANGE, and in a Notify by each transport"), ()))
 }
 
 async fn add_and_delete(peer: &Peer<'_>) -> Told<()> {

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
 use super::acs::{Acs, Direction, Entry, Summary};
-use super::controller::{self, Controller};
+use super::controller::{self, Contact, Controller, Transport};
 use super::http::{Handler, Request, Response};
 use super::known::Parameter;
 use super::message;
@@ -98,7 +98,10 @@ impl Page {
                 let asked = body(request)?;
                 let wanted = message::asked(&asked).map_err(|why| bad(&why))?;
                 let Some(controller) = self.acs.controller() else { return Err(Response::empty(404)) };
-                Ok(match controller.ask(text(&asked, "agent"), wanted).await {
+                let over = Transport::ALL.into_iter().find(|over| over.name() == text(&asked, "over"));
+                let over = over.ok_or_else(|| bad("over names no transport"))?;
+                let agent = Contact { agent: text(&asked, "agent").to_owned(), over };
+                Ok(match controller.ask(&agent, wanted).await {
                     Ok(response) => json!({ "ok": true, "answer": message::response(&response).1 }),
                     Err(failure) => {
                         let fault = match &failure {
@@ -224,14 +227,17 @@ fn entry(e: &Entry) -> Json {
 /// What the page shows of the controller, with the notifications after number `after`.
 fn controllers(controller: &Controller, after: u64) -> Json {
     let agents = controller.agents();
-    let agents = agents.iter().map(|(id, at)| json!({ "id": id, "at": at.map(|at| at.to_string()) }));
+    let agents = agents.iter().map(|(agent, at)| {
+        json!({ "id": agent.agent, "over": agent.over.name(), "at": at.map(|at| at.to_string()) })
+    });
+    let ways = Transport::ALL
+        .map(|over| json!({ "over": over.name(), "endpoint": over.endpoint(), "url": controller.url(over) }));
     let notices = controller.notices(after);
     let notices = notices.iter().map(|n| {
-        json!({ "number": n.number, "at": n.at.map(|at| at.to_string()), "agent": n.agent,
-            "notify": message::notify(&n.notify) })
+        json!({ "number": n.number, "at": n.at.map(|at| at.to_string()), "agent": n.from.agent,
+            "over": n.from.over.name(), "notify": message::notify(&n.notify) })
     });
-    json!({ "endpoint": controller::ENDPOINT, "url": controller.url(),
-        "agents": agents.collect::<Vec<_>>(), "notices": notices.collect::<Vec<_>>() })
+    json!({ "ways": ways, "agents": agents.collect::<Vec<_>>(), "notices": notices.collect::<Vec<_>>() })
 }
 
 fn parameter(path: &str, p: &Parameter) -> Json {

@@ -3,7 +3,7 @@
 
 use super::acs::{Acs, Settings};
 use super::auth::Login;
-use super::controller::{self, Controller};
+use super::controller::{self, Controller, Transport};
 use super::demo::{self, Agent};
 use crate::dm::tree::Tree;
 use crate::openwrt::uci;
@@ -32,8 +32,7 @@ macro_rules! say {
 /// An agent of this very program, on a folder.
 struct Process {
     folder: PathBuf,
-    /// The TCP port of the USP controller.
-    usp_port: u16,
+    usp: Controller,
     child: Option<Child>,
     /// The packages when it was started.
     first: Packages,
@@ -47,7 +46,7 @@ impl Agent for Process {
     async fn start(&mut self, acs_url: &str) -> io::Result<()> {
         let settings = format!(
             "config acs 'acs'\n\toption url '{acs_url}'\n\toption allow_plain_http '1'\n\toption periodic_interval '300'\n{}",
-            usp_settings(self.usp_port)
+            usp_settings(&self.usp)
         );
         fs::write(self.folder.join("etc/config/cpeagent"), settings)?;
         self.first = packages(&self.folder);
@@ -64,10 +63,11 @@ impl Agent for Process {
     }
 }
 
-/// A controller on this machine that may do everything. Only a demo does without TLS.
-fn usp_settings(port: u16) -> String {
-    let path = controller::PATH;
-    let endpoint = controller::ENDPOINT;
+/// Controllers on this machine that may do everything, one for each transport. Only a demo does without TLS.
+fn usp_settings(usp: &Controller) -> String {
+    let (path, port, topic) = (controller::PATH, usp.port(), controller::TOPIC);
+    let [endpoint, endpoint_mqtt] = [Transport::WebSocket, Transport::Mqtt].map(Transport::endpoint);
+    let (broker, broker_port) = (usp.broker().ip(), usp.broker().port());
     format!(
         "
 config role 'full'
@@ -94,25 +94,44 @@ config controller_mtp 'workbench_ws'
 \toption port '{port}'
 \toption path '{path}'
 \toption encryption '0'
+
+config controller 'workbench_mqtt'
+\toption enable '1'
+\toption endpoint_id '{endpoint_mqtt}'
+\tlist role 'full'
+
+config controller_mtp 'workbench_mqtt_topic'
+\toption controller 'workbench_mqtt'
+\toption enable '1'
+\toption protocol 'MQTT'
+\toption mtp 'broker_mtp'
+\toption topic '{topic}'
+
+config mtp 'broker_mtp'
+\toption enable '1'
+\toption protocol 'MQTT'
+\toption mqtt 'broker'
+\toption response_topic 'usp/agents/demo'
+
+config mqtt 'broker'
+\toption enable '1'
+\toption broker '{broker}'
+\toption port '{broker_port}'
 "
     )
 }
 
 /// Runs the demo on a copy of the recorded router in `device`; 0 if every step did what it should.
 ///
-/// Without `once` ACS and controller stay, with their page, until the program is told to end.
-pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
+/// Without `once` ACS and controller stay, with their page, until the program is told to end. MQTT goes through `broker`, or
+/// through one of its own.
+pub async fn demo(device: &Path, once: bool, broker: Option<SocketAddr>) -> io::Result<u8> {
     let folder = std::env::temp_dir().join(format!("cpeagent-demo-{}", std::process::id()));
+    let (acs, usp) = start(!once, None, broker).await?;
     copy(device, &folder)?;
-    let (acs, usp) = start(!once, None).await?;
     say!("router     {} (a copy of {})", folder.display(), device.display());
-    let mut agent = Process {
-        folder: folder.clone(),
-        usp_port: usp.port(),
-        child: None,
-        first: Packages::new(),
-        seen: Packages::new(),
-    };
+    let mut agent =
+        Process { folder: folder.clone(), usp, child: None, first: Packages::new(), seen: Packages::new() };
     let report = demo::run(&acs, &mut agent, &mut |step| say!("{step}")).await?;
     for remark in &report.remarks {
         say!("✗ the ACS remarks: {remark}");
@@ -132,24 +151,31 @@ pub async fn demo(device: &Path, once: bool) -> io::Result<u8> {
     Ok(report.exit_code())
 }
 
-/// Serves agents elsewhere until the program is told to end, and wakes them at `wake_at` instead of where they say.
-pub async fn workbench(wake_at: Option<SocketAddr>) -> io::Result<()> {
-    let (acs, _) = start(true, wake_at).await?;
+/// Serves agents elsewhere until the program is told to end, and wakes them at `wake_at` instead of where they say. MQTT goes
+/// through `broker`, or through one of its own.
+pub async fn workbench(wake_at: Option<SocketAddr>, broker: Option<SocketAddr>) -> io::Result<()> {
+    let (acs, _) = start(true, wake_at, broker).await?;
     say!("page       {}", acs.page_url().unwrap_or_default());
     crate::io::signals::ended().recv().await;
     Ok(())
 }
 
 /// ACS and controller on free ports of loopback; says where.
-async fn start(page: bool, wake_at: Option<SocketAddr>) -> io::Result<(Acs, Controller)> {
+async fn start(
+    page: bool,
+    wake_at: Option<SocketAddr>,
+    broker: Option<SocketAddr>,
+) -> io::Result<(Acs, Controller)> {
     let password = crate::secret::Secret::new(crate::rng::Rng::new(crate::io::random::seed()).hex(8));
     let wake = Some(Login { user: "workbench".into(), password });
     let page = page.then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let settings = Settings { page, usp: true, wake, wake_at, linger: LINGER, ..Settings::default() };
+    let settings = Settings { page, usp: true, broker, wake, wake_at, linger: LINGER, ..Settings::default() };
     let acs = Acs::start(settings).await?;
     say!("ACS        {}", acs.url());
     let usp = acs.controller().ok_or_else(|| io::Error::other("no USP controller"))?;
-    say!("controller {}", usp.url());
+    for over in Transport::ALL {
+        say!("controller {} at {}", over.endpoint(), usp.url(over));
+    }
     Ok((acs, usp))
 }
 

@@ -48,6 +48,10 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
 
 const VERBOSE: Argument = flag("verbose", "Log in detail, whatever the settings say");
 
+#[cfg(feature = "bench")]
+const BROKER: Argument =
+    option("broker", "ADDRESS:PORT", "Speak MQTT through this broker, instead of through one of its own");
+
 const fn flag(name: &'static str, help: &'static str) -> Argument {
     Argument { name, kind: Kind::Flag, help }
 }
@@ -204,17 +208,20 @@ pub(super) const COMMANDS: &[Command] = &[
     command(
         "demo",
         "Show an ACS, a USP controller and an agent on a copy of a recorded router",
-        &[flag("once", "End when the story has been told")],
+        &[flag("once", "End when the story has been told"), BROKER],
     ),
     #[cfg(feature = "bench")]
     command(
         "workbench",
         "Run the demo's ACS and USP controller, with their page, for an agent elsewhere",
-        &[Argument {
-            name: "wake",
-            kind: Kind::Option { value: "ADDRESS:PORT", choices: &[], default: None },
-            help: "Where connection requests go, if the agent's own address cannot be reached",
-        }],
+        &[
+            option(
+                "wake",
+                "ADDRESS:PORT",
+                "Where connection requests go, if the agent's own address cannot be reached",
+            ),
+            BROKER,
+        ],
     ),
     #[cfg(feature = "bench")]
     Command {

@@ -125,13 +125,15 @@ fn command_of(typed: &Typed) -> Result<Done, Fail> {
         // Fails only where a log was started before.
         let _ = log::start(vec![log::Sink::Stderr], LevelFilter::Warn);
     }
+    #[cfg(feature = "bench")]
+    let option = |name| typed.raw(name).and_then(|value| value.to_str());
     match name {
         "run" => run::agent(&global, typed.flag("verbose")),
         root::COMMAND => run::network_part(typed.flag("verbose")),
         #[cfg(feature = "bench")]
-        "demo" => run::demo(typed.flag("once")),
+        "demo" => run::demo(typed.flag("once"), option("broker")),
         #[cfg(feature = "bench")]
-        "workbench" => run::workbench(typed.raw("wake").and_then(|at| at.to_str())),
+        "workbench" => run::workbench(option("wake"), option("broker")),
         "get" => data::get(&global, &typed.list("path")),
         "set" => data::set(&global, &typed.list("pair"), typed.flag("plan")),
         "add" => data::add(&global, &typed.text("table"), typed.flag("plan")),

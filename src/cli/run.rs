@@ -72,15 +72,22 @@ fn serve(root: Option<&Path>) -> Result<Done, Fail> {
 
 /// Serves agents elsewhere, and wakes them at an address instead of where they say.
 #[cfg(feature = "bench")]
-pub(super) fn workbench(wake: Option<&str>) -> Result<Done, Fail> {
-    let wake = wake.map(|at| at.parse().map_err(|_| Fail::Usage(format!("{at} is no address with a port"))));
-    pool::runtime()?.block_on(crate::bench::run::workbench(wake.transpose()?))?;
+pub(super) fn workbench(wake: Option<&str>, broker: Option<&str>) -> Result<Done, Fail> {
+    pool::runtime()?.block_on(crate::bench::run::workbench(address(wake)?, address(broker)?))?;
     Ok(String::new().into())
 }
 
 /// Tells the story of an ACS, a USP controller and an agent on a copy of a recorded router.
 #[cfg(feature = "bench")]
-pub(super) fn demo(once: bool) -> Result<Done, Fail> {
-    let status = pool::runtime()?.block_on(crate::bench::run::demo(&crate::bench::run::recorded(), once))?;
+pub(super) fn demo(once: bool, broker: Option<&str>) -> Result<Done, Fail> {
+    let device = crate::bench::run::recorded();
+    let story = crate::bench::run::demo(&device, once, address(broker)?);
+    let status = pool::runtime()?.block_on(story)?;
     Ok(Done { status, ..Done::from(String::new()) })
+}
+
+#[cfg(feature = "bench")]
+fn address(typed: Option<&str>) -> Result<Option<std::net::SocketAddr>, Fail> {
+    let read = |at: &str| at.parse().map_err(|_| Fail::Usage(format!("{at} is no address with a port")));
+    typed.map(read).transpose()
 }

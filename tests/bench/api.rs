@@ -2,6 +2,7 @@
 
 use cpeagent::bench::acs::{Acs, Settings};
 use cpeagent::bench::auth::Login;
+use cpeagent::bench::controller::Transport;
 use cpeagent::bench::http::{Client, Fields, Response};
 use serde_json::{Value as Json, json};
 
@@ -144,13 +145,14 @@ async fn a_call_of_the_page_wakes_the_device_and_shows_in_the_log() {
 async fn the_page_asks_an_agent_and_sees_its_notifications() {
     let acs = start().await;
     let controller = acs.controller().unwrap();
-    let mut agent = Agent::open(controller.port()).await;
+    let mut agent = Agent::open(&controller).await;
     agent.hello().await;
     tokio::spawn(agent.live());
-    controller.agent().await;
-    assert_eq!(see(&acs, "/api/usp").await["agents"][0]["id"], AGENT);
+    controller.agent(Transport::WebSocket).await;
+    let there = &see(&acs, "/api/usp").await["agents"][0];
+    assert_eq!((&there["id"], &there["over"]), (&json!(AGENT), &json!("WebSocket")));
     let ask = |request: &str, more: Json| {
-        let mut body = json!({ "agent": AGENT, "request": request });
+        let mut body = json!({ "agent": AGENT, "over": "WebSocket", "request": request });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
@@ -163,6 +165,6 @@ async fn the_page_asks_an_agent_and_sees_its_notifications() {
     let notice = &see(&acs, "/api/usp?after=0").await["notices"][0]["notify"];
     assert_eq!(notice["notification"]["ValueChange"], json!({ format!("{OBJECT}SSID"): "said" }));
     assert_eq!(see(&acs, "/api/usp?after=1").await["notices"], json!([]));
-    let stranger = json!({ "agent": "os::nobody", "request": "Get", "paths": [] });
+    let stranger = json!({ "agent": "os::nobody", "over": "MQTT", "request": "Get", "paths": [] });
     assert_eq!(post(&acs, "/api/usp", stranger).await["ok"], false);
 }

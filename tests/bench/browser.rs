@@ -208,7 +208,7 @@ async fn a_person_can_browse_change_call_wake_and_read_along() {
     }
 
     // The agent of USP is browsed, read and set; its notification is seen without a request for it.
-    let mut agent = Agent::open(acs.controller().unwrap().port()).await;
+    let mut agent = Agent::open(&acs.controller().unwrap()).await;
     agent.hello().await;
     tokio::spawn(agent.live());
     browser.click("#tab-usp").await;
@@ -226,6 +226,21 @@ async fn a_person_can_browse_change_call_wake_and_read_along() {
     browser.click("#usp-call [type=submit]").await;
     browser.until("return document.getElementById('usp-result').textContent.includes('7010')").await;
     browser.picture("usp").await;
+
+    // The same agent over MQTT is another choice, and asked there.
+    let mut agent = Agent::at_broker(&acs.controller().unwrap(), "agents/one").await;
+    agent.ssid = "Cellar".into();
+    agent.hello().await;
+    tokio::spawn(agent.live());
+    browser.until("return document.querySelectorAll('#usp-agent option').length === 2").await;
+    browser.run("const s = document.getElementById('usp-agent'); s.value = [...s.options].find((o) => o.dataset.over === 'MQTT').value").await;
+    browser
+        .until("return document.getElementById('usp-facts').textContent.includes('self::workbench-mqtt')")
+        .await;
+    browser.run("const s = document.getElementById('usp-request'); s.value = 'Get'; s.dispatchEvent(new Event('change'))").await;
+    browser.click("#usp-call [type=submit]").await;
+    browser.until("return document.getElementById('usp-result').textContent.includes('Cellar')").await;
+    browser.picture("usp-mqtt").await;
 
     // The log follows live, with the SOAP of a message behind it.
     browser.click("#tab-log").await;

@@ -8,5 +8,7 @@ mod api;
 mod browser;
 mod cpe;
 mod http;
+#[path = "../common/program.rs"]
+mod program;
 mod story;
 mod usp;

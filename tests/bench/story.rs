@@ -1,4 +1,4 @@
-//! The demo's story, told with the scripted CPE.
+//! The demo's story, told with the scripted CPE, and the whole of it with the program as the agent.
 
 use std::io;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use cpeagent::bench::auth::Login;
 use cpeagent::bench::demo::{Agent, Report, run};
 
 use super::cpe::{Cpe, Style};
+use super::program;
 
 struct Scripted(Style);
 
@@ -61,4 +62,48 @@ async fn a_device_that_sets_half_of_a_refused_call_fails_that_step_only() {
 async fn a_breach_that_the_acs_remarked_fails_the_story() {
     let (report, lines) = told(Style { sloppy: true, ..Style::default() }).await;
     assert!(!report.passed() && !report.remarks.is_empty(), "{lines:#?}");
+}
+
+#[test]
+fn the_program_passes_every_step_over_cwmp_a_websocket_and_mqtt() {
+    let told = program::command().args(["demo", "--once"]).output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{text}");
+    let step = |line: &str| Some(line.strip_prefix("✓ ")?.split_once(": ")?.0.to_owned());
+    let steps: Vec<_> = text.lines().filter_map(step).collect();
+    assert_eq!(
+        steps,
+        [
+            "bootstrap",
+            "read the tree",
+            "change an SSID",
+            "add a port mapping",
+            "provoke a fault",
+            "wake by connection request",
+            "connect over USP",
+            "read over USP what the ACS set",
+            "change it over USP, the ACS watching",
+            "be told over USP of what the ACS changes",
+            "add and delete a row over USP",
+            "provoke an error over USP",
+            "connect over MQTT",
+            "subscribe over MQTT",
+            "change it over the WebSocket, all watching",
+            "change it over MQTT, all watching",
+            "read over MQTT what was set",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
+fn a_broker_that_is_no_address_is_refused_and_one_that_is_not_there_is_told() {
+    for (broker, status, why) in [
+        ("localhost", 2, "localhost is no address with a port"),
+        ("127.0.0.1:1", 4, "the broker at 127.0.0.1:1"),
+    ] {
+        let told = program::command().args(["demo", "--once", "--broker", broker]).output().unwrap();
+        assert_eq!(told.status.code(), Some(status), "{broker}");
+        assert!(String::from_utf8(told.stderr).unwrap().contains(why), "{broker}");
+    }
 }

@@ -5,9 +5,9 @@ let lastNotice = 0;
 
 /** Sends a request to the chosen agent; throws what the agent or the controller said against it. */
 async function askAgent(request, more = {}) {
-  const agent = byId("usp-agent").value;
-  if (!agent) throw new Error("No agent has a session.");
-  const done = await ask("/api/usp", { agent, request, ...more });
+  const chosen = byId("usp-agent").selectedOptions[0];
+  if (!chosen) throw new Error("No agent has a session.");
+  const done = await ask("/api/usp", { agent: chosen.dataset.id, over: chosen.dataset.over, request, ...more });
   if (!done.ok) throw Object.assign(new Error(done.error), { fault: done.fault });
   return done.answer;
 }
@@ -124,17 +124,22 @@ function part(path, said) {
 
 async function refreshUsp() {
   const told = await ask(`/api/usp?after=${lastNotice}`);
-  byId("usp-call").hidden = !told.url;
-  if (!told.url) return;
-  byId("usp-facts").replaceChildren("Agents connect to ", make("code", {}, told.url), " as to ", make("code", {}, told.endpoint),
-    `; ${told.agents.length} with a session. What is said is in the log.`);
+  byId("usp-call").hidden = !told.ways;
+  if (!told.ways) return;
+  byId("usp-facts").replaceChildren(...told.ways.map((w) => {
+    const there = told.agents.filter((a) => a.over === w.over).map((a) => a.id);
+    return make("li", {}, `${w.over}: `, make("code", {}, w.endpoint), " at ", make("code", {}, w.url),
+      there.length ? `, with ${there.join(", ")}` : ", no agent yet");
+  }));
   const before = byId("usp-agent").value;
-  byId("usp-agent").replaceChildren(...told.agents.map((a) => make("option", { value: a.id }, a.id)));
-  if (told.agents.some((a) => a.id === before)) byId("usp-agent").value = before;
+  const name = (a) => `${a.id} over ${a.over}`;
+  byId("usp-agent").replaceChildren(...told.agents.map((a) =>
+    make("option", { value: name(a), "data-id": a.id, "data-over": a.over }, name(a))));
+  if (told.agents.some((a) => name(a) === before)) byId("usp-agent").value = before;
   for (const n of told.notices) {
     lastNotice = n.number;
     byId("usp-news").prepend(make("li", {}, make("time", { class: "quiet", datetime: n.at }, clock(n.at)), " ",
-      make("span", { class: "mono" }, `${n.notify.subscription}: ${JSON.stringify(n.notify.notification)}`)));
+      make("span", { class: "mono" }, `${n.over}, ${n.notify.subscription}: ${JSON.stringify(n.notify.notification)}`)));
   }
   while (byId("usp-news").childElementCount > ENTRIES_MAX) byId("usp-news").lastElementChild.remove();
   byId("usp-none").hidden = byId("usp-news").childElementCount > 0;
