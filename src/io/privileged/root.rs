@@ -16,9 +16,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 use tokio::sync::mpsc;
@@ -139,8 +139,22 @@ fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, told: &mpsc::Sender<Tol
         Err(error) => return drop(told.blocking_send(Told::Started(Err(error)))),
     };
     let _ = told.blocking_send(Told::Started(Ok(child.id())));
-    let status = child.wait().ok().and_then(|status| status.code()?.try_into().ok());
-    let _ = told.blocking_send(Told::Ended(status.unwrap_or(KILLED)));
+    let status = child.wait().unwrap_or_default();
+    if let Some(fault) = fault(status) {
+        log::error!("the part that talks to the network {fault}");
+    }
+    let _ = told
+        .blocking_send(Told::Ended(status.code().and_then(|code| code.try_into().ok()).unwrap_or(KILLED)));
+}
+
+/// What to say of a program that a signal ended: a router's program tells nothing of a fault of its own, it stops where it is
+/// (`docs/decisions/0016`).
+pub(super) fn fault(status: ExitStatus) -> Option<String> {
+    let signal = status.signal()?;
+    let own = [Signal::ILL, Signal::TRAP, Signal::ABORT, Signal::BUS, Signal::FPE, Signal::SEGV];
+    let own = own.iter().any(|one| one.as_raw() == signal);
+    let why = if own { ": a fault of the program; please report it" } else { "" };
+    Some(format!("was ended by signal {signal}{why}"))
 }
 
 fn child(user: User, verbose: bool, lanes: Vec<OwnedFd>) -> io::Result<std::process::Child> {

@@ -1,7 +1,7 @@
 //! What crosses the socket pair, and what the root part makes of whoever asks.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::root::{serve, user};
+use super::root::{fault, serve, user};
 use super::*;
 use crate::dm::edit::{Change, Edit};
 use crate::dm::error::Refusal;
@@ -10,6 +10,8 @@ use crate::dm::tree::Tree;
 use proptest::prelude::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use tempfile::TempDir;
 
 const DHCP: &str = "config dnsmasq 'main'\n\toption domain 'lan'\n";
@@ -254,6 +256,23 @@ fn a_root_part_that_is_gone_is_a_failure_and_no_wait() {
     let client = Client::new(far, also_far);
     assert!(matches!(client.ask(&Ask::Open), Answer::Failed(_)));
     assert!(matches!(client.ask(&Ask::Stat("/etc/config/dhcp".into())), Answer::Failed(_)));
+}
+
+#[test]
+fn a_fault_of_the_part_on_the_network_is_told_from_its_being_killed() {
+    for (raw, said) in [
+        (0, None),
+        (3 << 8, None),
+        (9, Some("was ended by signal 9")),
+        (15, Some("was ended by signal 15")),
+        (4, Some("was ended by signal 4: a fault of the program; please report it")),
+        (5, Some("was ended by signal 5: a fault of the program; please report it")),
+        (11, Some("was ended by signal 11: a fault of the program; please report it")),
+        // With a core beside it.
+        (0x80 | 6, Some("was ended by signal 6: a fault of the program; please report it")),
+    ] {
+        assert_eq!(fault(ExitStatus::from_raw(raw)).as_deref(), said, "{raw:#x}");
+    }
 }
 
 #[test]
