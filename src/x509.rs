@@ -3,6 +3,7 @@
 //! Checks nothing: the certificate has been or will be verified by others.
 
 use crate::time::Wall;
+use std::net::IpAddr;
 
 /// What is taken from a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ const UNIQUE_IDS: [u8; 2] = [0x81, 0x82];
 const EXTENSIONS: u8 = 0xa3;
 const DNS_NAME: u8 = 0x82;
 const URI: u8 = 0x86;
+const IP_ADDRESS: u8 = 0x87;
 /// 2.5.29.17, subjectAltName.
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 /// 2.5.29.19, basicConstraints.
@@ -131,12 +133,24 @@ impl Certificate<'_> {
 
     /// The names of subjectAltName that are URIs.
     pub fn uris(&self) -> Vec<&str> {
-        self.alternatives(URI)
+        self.alternatives(|tag, octets| (tag == URI).then(|| ascii(octets))?)
     }
 
     /// The names of subjectAltName that are dNSNames.
     pub fn dns_names(&self) -> Vec<&str> {
-        self.alternatives(DNS_NAME)
+        self.alternatives(|tag, octets| (tag == DNS_NAME).then(|| ascii(octets))?)
+    }
+
+    /// The names and addresses of subjectAltName that a server may be asked for by, for a person to read.
+    pub fn names(&self) -> Vec<String> {
+        self.alternatives(|tag, octets| match tag {
+            DNS_NAME => ascii(octets).map(str::to_owned),
+            IP_ADDRESS => match octets.len() {
+                4 => Some(IpAddr::from(<[u8; 4]>::try_from(octets).ok()?).to_string()),
+                _ => Some(IpAddr::from(<[u8; 16]>::try_from(octets).ok()?).to_string()),
+            },
+            _ => None,
+        })
     }
 
     /// Whether it may sign others: basicConstraints say so. Source: RFC 5280 4.2.1.9.
@@ -156,7 +170,8 @@ impl Certificate<'_> {
         })
     }
 
-    fn alternatives(&self, wanted: u8) -> Vec<&str> {
+    /// What `wanted` makes of the tag and the octets of each name of subjectAltName.
+    fn alternatives<'s, T>(&'s self, wanted: impl Fn(u8, &'s [u8]) -> Option<T>) -> Vec<T> {
         let value = self.extension(ALTERNATIVE_NAMES);
         let Some((names, _)) = value.and_then(|value| element(value, SEQUENCE)) else { return Vec::new() };
         let mut found = Vec::new();
@@ -164,17 +179,16 @@ impl Certificate<'_> {
         while let Some((tag, name, after)) = any(rest)
             && found.len() < MAX_NAMES
         {
-            // IA5String: what is not ASCII is no such name.
-            if tag == wanted
-                && let Ok(name) = std::str::from_utf8(name.content)
-                && name.is_ascii()
-            {
-                found.push(name);
-            }
+            found.extend(wanted(tag, name.content));
             rest = after;
         }
         found
     }
+}
+
+/// An IA5String; what is not ASCII is none.
+fn ascii(octets: &[u8]) -> Option<&str> {
+    std::str::from_utf8(octets).ok().filter(|text| text.is_ascii())
 }
 
 /// The contents of the sequences that follow one another.
@@ -229,8 +243,7 @@ fn dotted(octets: &[u8]) -> Option<String> {
 /// Reads arbitrary octets as a certificate, with all that is taken from one; returns at all times.
 pub fn exercise(octets: &[u8]) {
     if let Some(found) = certificate(octets) {
-        let _ =
-            (found.serial_hex(), found.issuer_name(), found.uris(), found.dns_names(), found.is_authority());
+        let _ = (found.serial_hex(), found.issuer_name(), found.uris(), found.names(), found.is_authority());
     }
 }
 
@@ -298,6 +311,9 @@ mod tests {
         for uri in ["urn:bbf:usp:id:oui:00256D:one", "urn:bbf:usp:id:os::00256D-2"] {
             params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
         }
+        for address in ["192.0.2.7", "2001:db8::7"] {
+            params.subject_alt_names.push(SanType::IpAddress(address.parse().unwrap()));
+        }
         let key = rcgen::KeyPair::generate().unwrap();
         let der = params.self_signed(&key).unwrap().der().to_vec();
         let found = certificate(&der).unwrap();
@@ -305,6 +321,7 @@ mod tests {
         assert_eq!(found.issuer_name(), "1.2.3=#0c0178,CN=controller,O=A\\, B \\\\ C,C=DE");
         assert_eq!(found.uris(), ["urn:bbf:usp:id:oui:00256D:one", "urn:bbf:usp:id:os::00256D-2"]);
         assert_eq!(found.dns_names(), ["acs.example"]);
+        assert_eq!(found.names(), ["acs.example", "192.0.2.7", "2001:db8::7"]);
         // Whatever octet is spoilt, reading comes to an end without a panic.
         for at in 0..der.len() {
             for spoilt in [0, 0x30, 0x7f, 0x84, 0xff] {

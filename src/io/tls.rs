@@ -350,6 +350,13 @@ impl Verifier {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.expected.excuses(leaf, name) => Ok(()),
+            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+                expected,
+                ..
+            })) => {
+                let presented = x509::certificate(leaf).map_or_else(Vec::new, |leaf| leaf.names());
+                Err(CertificateError::NotValidForNameContext { expected, presented }.into())
+            }
             other => other,
         }
     }

@@ -136,7 +136,7 @@ async fn strangers_other_names_and_wrong_dates_are_refused_in_words() {
     let stranger = server(&["localhost"], (2025, 2030));
     for (setup, wall, host, words) in [
         (stranger.setup(), MID_2026, "localhost", "not signed by a trusted authority"),
-        (good.setup(), MID_2026, "127.0.0.1", "is not for 127.0.0.1 but for"),
+        (good.setup(), MID_2026, "127.0.0.1", "is not for 127.0.0.1 but for localhost"),
         (good.setup(), START_2031, "localhost", "expired on 2030-01-01"),
         (
             good.setup(),
