@@ -11,7 +11,7 @@ use super::disk::{Disk, LOCK_WAIT, Lock, MAX_FILE, package_path};
 use super::guard;
 use super::store::{DIR, Store};
 use crate::agent::NotCommitted;
-use crate::dm::edit::{Change, Edit};
+use crate::dm::edit::{Change, Conflict, Edit};
 use crate::dm::error::Refusal;
 use crate::dm::record::STATE;
 use crate::dm::tree::Tree;
@@ -261,9 +261,15 @@ fn next_sequence(disk: &dyn Disk, store: &Store) -> u64 {
     store.state().commit().max(kept).saturating_add(1)
 }
 
+/// In words. Only the agent writes its state: what it works on and what lies there differ where a write has failed.
+fn refused(Conflict(why): Conflict) -> Error {
+    let failed = why.starts_with(STATE);
+    Error::Refused(if failed { format!("the agent's state could not be written before: {why}") } else { why })
+}
+
 fn next_state(store: &Store, record: &Record) -> Result<State, Error> {
     let mut next = store.state().clone();
-    record.of(STATE).try_for_each(|edit| next.apply(edit)).map_err(|conflict| Error::Refused(conflict.0))?;
+    record.of(STATE).try_for_each(|edit| next.apply(edit)).map_err(refused)?;
     next.set_commit(record.sequence).map_err(|_| Error::Refused("the state is full".into()))?;
     Ok(next)
 }
@@ -401,7 +407,7 @@ struct Plan<'d> {
 
 impl<'d> Plan<'d> {
     fn make(files: Files<'d>, store: &Store, request: &Request, sequence: u64) -> Result<Plan<'d>, Error> {
-        let refused = |what: &str| Error::Refused(what.to_string());
+        let wrong = |what: &str| Error::Refused(what.to_string());
         let (mut new, mut targets) = (Map::new(), Map::new());
         for (source, file) in &files.files {
             let edits: Vec<Edit> =
@@ -412,7 +418,7 @@ impl<'d> Plan<'d> {
             let text = file.apply(&edits)?;
             let tree = |text| uci::package(text, Mode::Strict).map(uci::Package::into_tree);
             let (Ok(before), Ok(after)) = (tree(&file.old), tree(&text)) else {
-                return Err(refused("unreadable"));
+                return Err(wrong("unreadable"));
             };
             let sums = Sums { before: checksum(&file.old).into(), after: checksum(&text).into() };
             targets.insert(source.clone(), Target { sums: Some(sums), before, after });
@@ -421,8 +427,8 @@ impl<'d> Plan<'d> {
         let state: Tree = store.state().tree().clone();
         targets.insert(STATE.into(), Target { sums: None, before: state.clone(), after: state });
         let record = Record::new(sequence, request.keep.clone(), request.edits.clone(), &targets);
-        let record = record.map_err(|conflict| Error::Refused(conflict.0))?;
-        let text = record.encode().map_err(|_| refused("too much for one commit"))?;
+        let record = record.map_err(refused)?;
+        let text = record.encode().map_err(|_| wrong("too much for one commit"))?;
         let state = if record.has_state() { next_state(store, &record)? } else { store.state().clone() };
         Ok(Plan { files, new, record, text, state })
     }
