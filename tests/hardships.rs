@@ -157,6 +157,24 @@ fn what_a_full_disk_cannot_keep_is_refused_and_what_needs_no_disk_still_works() 
     }
 }
 
+#[test]
+fn a_disk_that_was_full_from_the_first_start_refuses_in_words_until_there_is_room() {
+    let mut bench = Bench::new(DEVICE);
+    ILLS[0](&bench.disk);
+    bench.start();
+    bench.informed();
+    let name = set("Device.DeviceInfo.HostName", "attic");
+    let answer = bench.ask(&name);
+    assert!(answer.contains("<FaultCode>9002<") && answer.contains("could not be written"), "{answer}");
+    assert!(bench.text("/etc/config/system").unwrap().contains("hostname 'OpenWrt'"));
+    bench.nothing();
+    cure(&bench.disk);
+    bench.wait(KEEP_WAIT);
+    bench.open();
+    assert!(bench.ask(&name).contains("SetParameterValuesResponse"), "{}", bench.said);
+    bench.nothing();
+}
+
 //= TR-106 A.2.2.1: a number that was told is its row's for ever, so it is not told before it is kept.
 #[test]
 fn no_number_is_told_that_a_full_disk_did_not_keep() {
@@ -328,6 +346,26 @@ fn a_silent_ubus_leaves_sessions_and_all_that_does_not_need_it_and_status_says_s
 }
 
 #[test]
+fn a_ubus_that_is_silent_from_the_start_keeps_nobody_from_the_acs_and_changes_no_identity() {
+    let first_inform = |silent| {
+        let mut bench = Bench::new(DEVICE);
+        bench.silent_bus = silent;
+        bench.start();
+        bench.wait(Duration::from_secs(60));
+        let inform = bench.posted.first().unwrap_or_else(|| panic!("{}", bench.said)).clone();
+        assert!(has(&inform, "0 BOOTSTRAP"), "{inform}");
+        let part = |from: &str, to: &str| {
+            inform.split(from).nth(1).and_then(|rest| rest.split(to).next()).unwrap().to_string()
+        };
+        (
+            part("<DeviceId>", "</DeviceId>"),
+            part("DeviceInfo.SoftwareVersion</Name>", "</ParameterValueStruct>"),
+        )
+    };
+    assert_eq!(first_inform(true), first_inform(false));
+}
+
+#[test]
 fn a_day_without_clock_and_wan_costs_little_and_ends_with_the_first_inform() {
     let mut bench = Bench::new(DEVICE);
     bench.now.wall = None;
@@ -361,6 +399,10 @@ fn a_day_without_clock_and_wan_costs_little_and_ends_with_the_first_inform() {
 #[test]
 fn without_an_identity_no_other_one_is_told_and_the_log_says_why() {
     let mut bench = Bench::new(DEVICE);
+    // What the board's scripts leave for procd is not there, and procd does not answer.
+    for file in ["/tmp/sysinfo/model", "/tmp/sysinfo/board_name"] {
+        bench.disk.drop_file(file);
+    }
     bench.sources.insert("ubus:system board".into(), Source::Failed("no answer within 5 s".into()));
     bench.start();
     bench.wait(Duration::from_secs(600));
@@ -377,7 +419,9 @@ fn without_an_identity_no_other_one_is_told_and_the_log_says_why() {
 fn a_board_without_names_and_a_router_without_managers_are_said_in_the_log() {
     let unnamed: fn(&mut Bench) = |bench| {
         bench.disk.put("/etc/board.json", "{}");
-        bench.disk.drop_file("/etc/device_info");
+        for file in ["/etc/device_info", "/tmp/sysinfo/model", "/tmp/sysinfo/board_name"] {
+            bench.disk.drop_file(file);
+        }
         bench.sources.insert("ubus:system board".into(), Source::ready(Tree::Map(Vec::new())));
     };
     let unmanaged: fn(&mut Bench) = |bench| bench.disk.drop_file("/etc/config/cpeagent");

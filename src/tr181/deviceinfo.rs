@@ -20,7 +20,7 @@ pub fn manufacturer<'s>(at: &At<'_, 's>) -> Value<'s> {
     if let Some(text) = setting(at.view, "manufacturer")? {
         return Ok(Some(text));
     }
-    if let Some(text) = device_info(at.view, "DEVICE_MANUFACTURER")? {
+    if let Some(text) = line(at.view, DEVICE_INFO, "DEVICE_MANUFACTURER")? {
         return Ok(Some(text));
     }
     let first = board(at.view, "model")?.and_then(|model| model.split_whitespace().next());
@@ -87,19 +87,18 @@ pub fn hardware_version<'s>(at: &At<'_, 's>) -> Value<'s> {
     if let Some(text) = setting(at.view, "hardware_version")? {
         return Ok(Some(text));
     }
-    if let Some(text) = device_info(at.view, "DEVICE_REVISION")? {
+    if let Some(text) = line(at.view, DEVICE_INFO, "DEVICE_REVISION")? {
         return Ok(Some(text));
     }
     Ok(board(at.view, "board_name")?.map(cut))
 }
 
-/// `SoftwareVersion`: OpenWrt's version and revision.
+/// `SoftwareVersion`: OpenWrt's version and revision, of `/etc/openwrt_release`.
 pub fn software_version<'s>(at: &At<'_, 's>) -> Value<'s> {
-    let release = at.tree("ubus:system board")?.and_then(|board| board.get("release"));
-    let Some(version) = release.and_then(|release| release.str("version")) else { return Ok(None) };
-    Ok(Some(match release.and_then(|release| release.str("revision")) {
+    let Some(version) = line(at.view, RELEASE, "DISTRIB_RELEASE")? else { return Ok(None) };
+    Ok(Some(match line(at.view, RELEASE, "DISTRIB_REVISION")? {
         Some(revision) => Cow::Owned(cut(&format!("{version}-{revision}")).into_owned()),
-        None => cut(version),
+        None => version,
     }))
 }
 
@@ -261,14 +260,24 @@ fn setting<'s>(view: &View<'s>, option: &str) -> Result<Option<Cow<'s, str>>, St
     Ok(text.filter(|text| !text.is_empty()).map(cut))
 }
 
-/// A field of `ubus system board`.
+/// The `model` or `board_name` that the board's scripts wrote in `/tmp/sysinfo`, else as `ubus system board` has them.
+///
+/// The files are where procd has them from; the bus is asked where there are none, so that who the router is does not hang on a bus
+/// that does not answer.
 fn board<'s>(view: &View<'s>, field: &str) -> Result<Option<&'s str>, Stop> {
+    let file = view.tree(&format!("file:/tmp/sysinfo/{field}"))?.and_then(Tree::as_str).map(str::trim);
+    if let Some(text) = file.filter(|text| !text.is_empty()) {
+        return Ok(Some(text));
+    }
     Ok(view.tree("ubus:system board")?.and_then(|board| board.str(field)).filter(|text| !text.is_empty()))
 }
 
-/// A line of `/etc/device_info`, such as `DEVICE_REVISION='v0'`, without its quotes.
-fn device_info<'s>(view: &View<'s>, name: &str) -> Result<Option<Cow<'s, str>>, Stop> {
-    let text = view.tree("file:/etc/device_info")?.and_then(Tree::as_str).unwrap_or_default();
+const DEVICE_INFO: &str = "file:/etc/device_info";
+const RELEASE: &str = "file:/etc/openwrt_release";
+
+/// A line of a file for shells, such as `DEVICE_REVISION='v0'`, without its quotes; nothing if it is empty.
+fn line<'s>(view: &View<'s>, file: &str, name: &str) -> Result<Option<Cow<'s, str>>, Stop> {
+    let text = view.tree(file)?.and_then(Tree::as_str).unwrap_or_default();
     let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
     let value = value.map(|value| value.trim_matches(['\'', '"']).trim());
     Ok(value.filter(|value| !value.is_empty()).map(cut))
