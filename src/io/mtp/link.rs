@@ -1,13 +1,15 @@
 //! What lies between the task of a link and [`super::Links`]: events one way, bounded queues the other.
 
 use crate::usp::mtp::{Details, LinkEvent, MAX_SENT, Up};
+use crate::usp::notice::MAX_NOTICES;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Most Records that wait for a connection to take them.
-pub const MAX_QUEUED: usize = 32;
+/// Most Records that wait for a connection to take them: all notices that two controllers have waiting, as the agent
+/// hands them over at once, before the connection's task runs. Memory is bound by [`MAX_QUEUED_OCTETS`].
+pub const MAX_QUEUED: usize = 2 * MAX_NOTICES;
 /// Most octets of them.
 pub const MAX_QUEUED_OCTETS: usize = MAX_SENT;
 /// How long a peer may take to read one Record, or anything else that is sent.
