@@ -5,6 +5,8 @@
 
 #[path = "common/device.rs"]
 mod device;
+#[path = "common/mosquitto.rs"]
+mod mosquitto;
 #[path = "common/program.rs"]
 mod program;
 
@@ -33,7 +35,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -382,68 +384,6 @@ fn an_honest_controller_is_served_while_a_hostile_one_does_its_worst() {
     }
 }
 
-/// A mosquitto of our own, ended with this.
-struct Broker {
-    child: std::process::Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-const MOSQUITTO: [&str; 3] = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
-
-impl Broker {
-    /// `None`, with a note, where there is no mosquitto.
-    async fn start() -> Option<Broker> {
-        if !MOSQUITTO.iter().any(|path| Path::new(path).exists()) {
-            eprintln!("left out: there is no mosquitto");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        for _ in 0..20 {
-            // The port may be taken by another before it starts; then it ends at once.
-            let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-            let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 4\n");
-            std::fs::write(folder.path().join("mosquitto.conf"), text).unwrap();
-            if let Some(child) = Broker::run(folder.path(), port).await {
-                return Some(Broker { child, port, folder });
-            }
-        }
-        panic!("mosquitto does not start");
-    }
-
-    async fn run(folder: &Path, port: u16) -> Option<std::process::Child> {
-        let program = MOSQUITTO.iter().find(|path| Path::new(path).exists()).unwrap();
-        let mut command = std::process::Command::new(program);
-        command.arg("-c").arg(folder.join("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        loop {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Some(child);
-            }
-            if child.try_wait().unwrap().is_some() {
-                return None;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    async fn restart(&mut self) {
-        self.stop();
-        self.child = Broker::run(self.folder.path(), self.port).await.expect("the port is still free");
-    }
-}
-
 /// A controller at a broker, by the same code as an agent's links: only the names of topics differ.
 struct Mine {
     links: Links,
@@ -530,7 +470,7 @@ fn a_controller_is_served_through_a_broker_in_both_versions_and_after_its_restar
         let router = device::device(DEVICE);
         let root = router.path();
         play(async {
-            let Some(mut broker) = Broker::start().await else { return };
+            let Some(mut broker) = mosquitto::Broker::start().await else { return };
             let port = broker.port;
             let settings = format!(
                 "{ROLE}\nconfig controller 'one'\n\toption enable '1'\n\toption endpoint_id 'self::one'\n\

@@ -3,7 +3,7 @@
 //!
 //! It is two endpoints, one for each transport, so that an agent can have both as controllers of their own. What is said goes
 //! into the log of the [`Acs`] it stands beside, with where an agent breaks the standard; [`super::message`] writes it for people.
-//! [`websocket`] and [`mqtt`] carry Records. Driven by [`super::demo_usp`], [`super::page`] and the tests.
+//! `websocket` and `mqtt` carry Records. Driven by [`super::demo_usp`], [`super::page`] and the tests.
 
 mod mqtt;
 mod websocket;

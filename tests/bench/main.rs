@@ -8,6 +8,8 @@ mod api;
 mod browser;
 mod cpe;
 mod http;
+#[path = "../common/mosquitto.rs"]
+mod mosquitto;
 #[path = "../common/program.rs"]
 mod program;
 mod story;

@@ -8,6 +8,7 @@ use cpeagent::bench::auth::Login;
 use cpeagent::bench::demo::{Agent, Report, run};
 
 use super::cpe::{Cpe, Style};
+use super::mosquitto::Broker;
 use super::program;
 
 struct Scripted(Style);
@@ -64,9 +65,15 @@ async fn a_breach_that_the_acs_remarked_fails_the_story() {
     assert!(!report.passed() && !report.remarks.is_empty(), "{lines:#?}");
 }
 
-#[test]
-fn the_program_passes_every_step_over_cwmp_a_websocket_and_mqtt() {
-    let told = program::command().args(["demo", "--once"]).output().unwrap();
+#[tokio::test]
+async fn the_program_passes_every_step_through_a_broker_of_its_own_and_through_another() {
+    every_step_passes(&[]);
+    let Some(broker) = Broker::start().await else { return };
+    every_step_passes(&["--broker", &format!("127.0.0.1:{}", broker.port)]);
+}
+
+fn every_step_passes(more: &[&str]) {
+    let told = program::command().args(["demo", "--once"]).args(more).output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success(), "{text}");
     let step = |line: &str| Some(line.strip_prefix("✓ ")?.split_once(": ")?.0.to_owned());

@@ -13,6 +13,7 @@ use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::json;
 
 use super::agent::{AGENT, Agent, OBJECT, contact};
+use super::mosquitto::Broker;
 
 async fn start() -> (Acs, Controller) {
     let acs = Acs::start(Settings { usp: true, ..Settings::default() }).await.unwrap();
@@ -215,6 +216,24 @@ async fn over_mqtt_a_connect_begins_anew_and_is_answered_at_its_own_topic() {
     tokio::spawn(agent.live());
     controller.ask(&there, get()).await.unwrap();
     assert_eq!(acs.remarks(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_broker_that_was_lost_is_found_again_and_agents_with_it() {
+    let Some(mut broker) = Broker::start().await else { return };
+    let settings =
+        Settings { usp: true, broker: Some(([127, 0, 0, 1], broker.port).into()), ..Settings::default() };
+    let acs = Acs::start(settings).await.unwrap();
+    let controller = acs.controller().unwrap();
+    broker.restart().await;
+    while acs.log(0).last().is_none_or(|entry| entry.what != "USP broker back over MQTT") {
+        acs.logged(acs.log(0).last().map_or(0, |entry| entry.number)).await;
+    }
+    let mut agent = open(&controller, Transport::Mqtt).await;
+    agent.hello().await;
+    tokio::spawn(agent.live());
+    let agent = controller.agent(Transport::Mqtt).await;
+    controller.ask(&agent, get()).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish, PublishProperties, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -95,9 +95,10 @@ async fn serve(controller: Controller, client: AsyncClient, mut events: EventLoo
             Ok(Event::Incoming(Packet::SubAck(ack))) => {
                 let granted =
                     ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_)));
-                if let Some(ready) = ready.take() {
-                    let _ =
-                        ready.send(if granted { Ok(()) } else { Err("it refuses the subscription".into()) });
+                let granted = if granted { Ok(()) } else { Err("it refuses the subscription".to_owned()) };
+                match ready.take() {
+                    Some(ready) => drop(ready.send(granted)),
+                    None => told(&controller, "broker back", granted.err()),
                 }
             }
             Ok(Event::Incoming(Packet::Publish(message))) => published(&controller, &client, message),
@@ -107,17 +108,20 @@ async fn serve(controller: Controller, client: AsyncClient, mut events: EventLoo
                     let _ = ready.send(Err(why.to_string()));
                     return;
                 }
-                None => lost(&controller, &why).await,
+                None => {
+                    told(&controller, "broker lost", Some(why.to_string()));
+                    sleep(RETRY_WAIT).await;
+                }
             },
         }
     }
 }
 
-async fn lost(controller: &Controller, why: &ConnectionError) {
-    let broker = Contact { agent: String::new(), over: Transport::Mqtt };
-    let why = json!({ "why": why.to_string() });
-    controller.write(&broker, 0, Direction::FromCpe, "broker lost", why, Vec::new());
-    sleep(RETRY_WAIT).await;
+/// Writes into the log how it stands with the broker.
+fn told(controller: &Controller, what: &str, why: Option<String>) {
+    let nobody = Contact { agent: String::new(), over: Transport::Mqtt };
+    let why = why.map_or(Json::Null, |why| json!({ "why": why }));
+    controller.write(&nobody, 0, Direction::FromCpe, what, why, Vec::new());
 }
 
 /// Takes a message at our topic.
