@@ -21,7 +21,7 @@ use cpeagent::rng::Rng;
 use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
 use cpeagent::usp::mtp::websocket as rules;
-use cpeagent::usp::mtp::{LinkCommand, LinkEvent, Mqtt, MqttVersion, Network, Retry, Wanted};
+use cpeagent::usp::mtp::{LinkCommand, LinkEvent, Mqtt, MqttTerms, MqttVersion, Network, Retry, Wanted};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
@@ -410,7 +410,7 @@ impl Mine {
             password: None,
             keep_alive: Duration::from_secs(60),
             clean: true,
-            session_expiry: None,
+            terms: MqttTerms::default(),
             will: None,
             retry: Retry { curve, most: Some(second) },
             network: Network::default(),
@@ -418,6 +418,7 @@ impl Mine {
             subscriptions: Vec::new(),
             response_topic: Some("controllers/one".into()),
             publish_qos: 1,
+            publish_expiry: 0,
             user: Vec::new(),
         })]);
         let mut mine = Mine { links, link: 0, asked: 0 };
@@ -464,6 +465,7 @@ impl Mine {
 
 //= TR-369 R-MQTT.1: MQTT 5.0 and 3.1.1 are spoken.
 //= TR-369 R-MSG.0: every request gets a response or an Error.
+//= TR-181 MQTT.Client.{i}.ReceiveMaximum: each is acknowledged in its turn, so that as many as allowed may always follow.
 #[test]
 fn a_controller_is_served_through_a_broker_in_both_versions_and_after_its_restart() {
     for (version, word) in [(MqttVersion::V5, "5.0"), (MqttVersion::V311, "3.1.1")] {
@@ -480,6 +482,7 @@ fn a_controller_is_served_through_a_broker_in_both_versions_and_after_its_restar
                  \toption protocol 'MQTT'\n\toption mqtt 'net'\n\toption response_topic 'agents/cpe'\n\n\
                  config mqtt 'net'\n\toption enable '1'\n\toption broker '127.0.0.1'\n\toption port '{port}'\n\
                  \toption version '{word}'\n\toption client_id 'agent'\n\toption retry_time '1'\n\
+                 \toption receive_maximum '1'\n\toption publish_expiry '60'\n\
                  \toption retry_multiplier '1000'\n"
             );
             std::fs::write(root.join("etc/config/cpeagent"), settings).unwrap();

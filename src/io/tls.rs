@@ -60,6 +60,8 @@ pub struct Setup {
     pub first_use: bool,
     /// A time before which it cannot be; see [`built`].
     pub floor: Option<Wall>,
+    /// The protocols that servers are offered (ALPN), 1 to 255 octets each; none are named where empty.
+    pub alpn: Vec<Vec<u8>>,
 }
 
 /// When this program was built, as far as known: a clock that shows less is wrong.
@@ -101,6 +103,7 @@ pub struct Tls {
     )]
     first_use: bool,
     floor: Wall,
+    alpn: Vec<Vec<u8>>,
 }
 
 /// What makes a certificate good without its issuer.
@@ -219,7 +222,8 @@ impl Tls {
             }
         };
         let floor = setup.floor.unwrap_or_else(built);
-        let tls = Tls { provider, trusted, client, known, first_use: setup.first_use, floor };
+        let alpn = setup.alpn.clone();
+        let tls = Tls { provider, trusted, client, known, first_use: setup.first_use, floor, alpn };
         tls.session(None)?;
         Ok(tls)
     }
@@ -250,6 +254,8 @@ impl Tls {
                 .with_client_auth_cert(chain.clone(), key.clone_key())
                 .map_err(|e| Error(format!("the client certificate and its key: {}", words(&e))))?,
         };
+        //= TR-181 MQTT.Client.{i}.ALPN: the server is offered what is set.
+        config.alpn_protocols.clone_from(&self.alpn);
         config.resumption = rustls::client::Resumption::in_memory_sessions(RESUMED);
         Ok(Session { config: Arc::new(config), verifier })
     }

@@ -6,8 +6,8 @@ use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
 use crate::retry::Curve;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{
-    Details, Family, Mqtt, MqttSubscription, MqttUser, MqttVersion, MqttWill, Network, Retry, Security, Up,
-    Wanted, WebSocketClient, WebSocketServer,
+    Details, Family, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill, Network, Retry,
+    Security, Up, Wanted, WebSocketClient, WebSocketServer,
 };
 use std::time::Duration;
 
@@ -82,19 +82,34 @@ fn mqtt(
         host: broker.host.as_deref()?.into(),
         port: broker.port,
         version: if broker.version5 { MqttVersion::V5 } else { MqttVersion::V311 },
-        tls: broker.encryption.then(|| trusted.peer(&broker.pins)),
+        tls: broker.encryption.then(|| Security {
+            alpn: broker.alpn.iter().map(|name| name.as_str().into()).collect(),
+            ..trusted.peer(&broker.pins)
+        }),
         own: own.clone(),
         username: broker.username.as_deref().map(Box::from),
         password: broker.username.is_some().then(|| broker.password.clone()),
         keep_alive: broker.keepalive,
         clean: if broker.version5 { broker.clean_start } else { broker.clean_session },
-        session_expiry: broker.version5.then_some(broker.session_expiry),
-        will: broker.will.as_ref().map(|will| MqttWill {
-            topic: will.topic.as_str().into(),
-            value: will.value.clone().into_bytes(),
-            qos: will.qos,
-            retain: will.retain,
-            delay: broker.version5.then_some(will.delay),
+        terms: if broker.version5 { terms(broker) } else { MqttTerms::default() },
+        will: broker.will.as_ref().map(|will| {
+            let plain = MqttWill {
+                topic: will.topic.as_str().into(),
+                value: will.value.clone().into_bytes(),
+                qos: will.qos,
+                retain: will.retain,
+                ..MqttWill::default()
+            };
+            Box::new(match broker.version5 {
+                true => MqttWill {
+                    delay: will.delay,
+                    expiry: will.expiry,
+                    content_type: will.content_type.as_str().into(),
+                    response_topic: will.response_topic.as_str().into(),
+                    ..plain
+                },
+                false => plain,
+            })
         }),
         retry: every(broker.retry, Some(broker.retry_max)),
         network: way,
@@ -106,6 +121,7 @@ fn mqtt(
             .collect(),
         response_topic: response_topic.map(Box::from),
         publish_qos,
+        publish_expiry: broker.publish_expiry,
         //= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them; the one that USP itself says is not theirs.
         user: (broker.user.iter().filter(|own| broker.version5 && own.name != MqttUser::ENDPOINT))
             .map(|own| MqttUser {
@@ -115,6 +131,19 @@ fn mqtt(
             })
             .collect(),
     })
+}
+
+/// What is asked of a broker of 5.0.
+//= TR-181 MQTT.Client.{i}: what is asked of a broker is what was set.
+fn terms(broker: &Broker) -> MqttTerms {
+    MqttTerms {
+        session_expiry: broker.session_expiry,
+        receive_maximum: broker.receive_maximum,
+        maximum_packet: broker.maximum_packet,
+        topic_aliases: broker.topic_aliases,
+        response_info: broker.response_info,
+        problem_info: broker.problem_info,
+    }
 }
 
 fn mtp_name(name: &str) -> Box<str> {
@@ -257,4 +286,72 @@ pub(super) fn retains_responses(controller: &Controller) -> bool {
         ControllerWay::Mqtt { retain_response, .. } => way.enable && *retain_response,
         ControllerWay::WebSocket { .. } => false,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::dm::tree::Tree;
+    use crate::usp::mtp::MAX_PACKET;
+
+    /// The connection to a broker with these options besides.
+    fn broker(options: &[(&str, &str)]) -> Mqtt {
+        let section = |kind: &str, options: &[(&str, &str)]| {
+            let all = std::iter::once((".type", kind)).chain(options.iter().copied());
+            Tree::map(all.map(|(name, value)| (name, Tree::from(value))))
+        };
+        let base = [("enable", "1"), ("broker", "192.0.2.7"), ("transport", "TLS"), ("will_enable", "1")];
+        let all = [&base, &[("will_topic", "w")][..], options].concat();
+        let package = Tree::map([
+            ("usp", section("usp", &[])),
+            ("m", section("mtp", &[("enable", "1"), ("protocol", "MQTT"), ("mqtt", "b")])),
+            ("b", section("mqtt", &all)),
+        ]);
+        let (config, faults) = config::Config::read(&package);
+        assert_eq!(faults, []);
+        let own = EndpointId::parse("self::x").unwrap();
+        match wanted(&config.usp, &Known::default(), &own).pop().unwrap() {
+            Wanted::Mqtt(mqtt) => mqtt,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    //= TR-181 MQTT.Client.{i}: what is asked of a broker is what was set; what 3.1.1 cannot say makes no difference to it.
+    #[test]
+    fn what_is_set_of_a_broker_is_what_it_is_asked_for() {
+        let usual = broker(&[]);
+        assert_eq!(
+            usual.terms,
+            MqttTerms::default(),
+            "the defaults of the settings are those of a connection"
+        );
+        let will = || MqttWill::clone(usual.will.as_ref().unwrap());
+        assert_eq!((will().delay, will().expiry), (5, 0));
+        let terms = |terms| Mqtt { terms, ..usual.clone() };
+        let with = |will| Mqtt { will: Some(Box::new(will)), ..usual.clone() };
+        let most = MAX_PACKET.to_string();
+        for (option, value, want) in [
+            ("session_expiry", "7", terms(MqttTerms { session_expiry: 7, ..usual.terms })),
+            ("receive_maximum", "1", terms(MqttTerms { receive_maximum: 1, ..usual.terms })),
+            ("receive_maximum", "64", terms(MqttTerms { receive_maximum: 64, ..usual.terms })),
+            ("maximum_packet", "1024", terms(MqttTerms { maximum_packet: 1_024, ..usual.terms })),
+            ("maximum_packet", &most, usual.clone()),
+            ("topic_aliases", "32", terms(MqttTerms { topic_aliases: 32, ..usual.terms })),
+            ("response_info", "0", terms(MqttTerms { response_info: false, ..usual.terms })),
+            ("problem_info", "0", terms(MqttTerms { problem_info: false, ..usual.terms })),
+            ("publish_expiry", "9", Mqtt { publish_expiry: 9, ..usual.clone() }),
+            ("will_delay", "9", with(MqttWill { delay: 9, ..will() })),
+            ("will_expiry", "9", with(MqttWill { expiry: 9, ..will() })),
+            ("will_content_type", "t", with(MqttWill { content_type: "t".into(), ..will() })),
+            ("will_response_topic", "r", with(MqttWill { response_topic: "r".into(), ..will() })),
+        ] {
+            assert_eq!(broker(&[(option, value)]), want, "{option} {value}");
+            let older = broker(&[("version", "3.1.1"), (option, value)]);
+            assert!(broker(&[("version", "3.1.1")]).same_connection(&older), "{option} {value}");
+        }
+        let offered = broker(&[("alpn", "mqtt other")]);
+        assert_eq!(offered.tls.as_ref().unwrap().alpn, ["mqtt".into(), "other".into()]);
+        assert!(!Wanted::Mqtt(offered).goes_on_as(&Wanted::Mqtt(usual)), "it is said in the handshake");
+    }
 }

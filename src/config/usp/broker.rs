@@ -38,6 +38,18 @@ pub struct Broker {
     pub clean_start: bool,
     /// 5.0: seconds that the broker keeps a session.
     pub session_expiry: u32,
+    /// 5.0: messages with QoS 1 that may be under way to this device at a time, at least 1.
+    pub receive_maximum: u16,
+    /// 5.0: octets of the longest packet that is taken.
+    pub maximum_packet: u32,
+    /// 5.0: how many topic aliases the broker may use.
+    pub topic_aliases: u16,
+    /// 5.0: whether it is asked for its Response Information.
+    pub response_info: bool,
+    /// 5.0: whether it may say with acknowledgements why it refuses something.
+    pub problem_info: bool,
+    /// 5.0: seconds that the broker may keep what is sent; 0 for ever.
+    pub publish_expiry: u32,
     /// After a failure.
     pub retry: Curve,
     /// No wait is longer.
@@ -50,6 +62,8 @@ pub struct Broker {
     pub interface: Option<String>,
     /// SHA-256 digests of the keys it may have, lower case hex; any key where empty.
     pub pins: Vec<String>,
+    /// The protocols that it is offered in the TLS handshake.
+    pub alpn: Vec<String>,
     /// The enabled subscriptions.
     pub subscriptions: Vec<Subscription>,
     /// 5.0: the enabled user properties.
@@ -91,6 +105,12 @@ pub struct Will {
     pub retain: bool,
     /// 5.0: seconds until then.
     pub delay: u32,
+    /// 5.0: seconds that the broker may keep it; 0 for ever.
+    pub expiry: u32,
+    /// 5.0: its content type; none where empty.
+    pub content_type: String,
+    /// 5.0: the topic for answers to it; none where empty.
+    pub response_topic: String,
 }
 
 impl Reader<'_> {
@@ -110,6 +130,12 @@ impl Reader<'_> {
             clean_session: self.flag(name, "clean_session"),
             clean_start: self.flag(name, "clean_start"),
             session_expiry: self.u32(name, "session_expiry"),
+            receive_maximum: self.u32(name, "receive_maximum") as u16,
+            maximum_packet: self.u32(name, "maximum_packet"),
+            topic_aliases: self.u32(name, "topic_aliases") as u16,
+            response_info: self.flag(name, "response_info"),
+            problem_info: self.flag(name, "problem_info"),
+            publish_expiry: self.u32(name, "publish_expiry"),
             retry: Curve {
                 minimum_seconds: self.u32(name, "retry_time"),
                 multiplier: self.u32(name, "retry_multiplier"),
@@ -119,6 +145,7 @@ impl Reader<'_> {
             will: self.will(name),
             interface: self.some(name, "interface"),
             pins: self.pins(name),
+            alpn: self.list(name, "alpn"),
             subscriptions: Vec::new(),
             user: Vec::new(),
         }
@@ -131,6 +158,9 @@ impl Reader<'_> {
             qos: self.u32(name, "will_qos") as u8,
             retain: self.flag(name, "will_retain"),
             delay: self.u32(name, "will_delay"),
+            expiry: self.u32(name, "will_expiry"),
+            content_type: self.text(name, "will_content_type"),
+            response_topic: self.text(name, "will_response_topic"),
         };
         (self.flag(name, "will_enable") && !will.topic.is_empty()).then_some(will)
     }

@@ -56,6 +56,10 @@ impl Site {
             leaves: security.leaves.clone(),
             kept: security.kept.clone(),
             first_use: security.first_use,
+            //= RFC 7301 3.1: a name is at most 255 octets long.
+            alpn: (security.alpn.iter().filter(|name| name.len() < 256))
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
             floor: Some(tls::built()),
             ..Setup::default()
         };

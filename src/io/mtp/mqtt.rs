@@ -181,13 +181,13 @@ impl<'a> Connection<'a> {
     }
 
     async fn run(&mut self, changes: &mut watch::Receiver<Wanted>) -> Ended {
-        let (why, again) = match self.converse(changes).await {
-            Ok(why) => (why, true),
-            Err(end) => (end.why, end.again),
+        let end = match self.converse(changes).await {
+            Ok(why) => End { why, again: true, reason: 0 },
+            Err(end) => end,
         };
         //= TR-369 R-MQTT.35: the broker is told.
         let goodbye = async {
-            self.write.write_all(&self.session.disconnect()).await?;
+            self.write.write_all(&self.session.disconnect(end.reason)).await?;
             self.write.shutdown().await?;
             // Closed while the broker still acknowledges, the connection would be reset, and the goodbye lost with it.
             let mut rest = [0; 256];
@@ -195,7 +195,7 @@ impl<'a> Connection<'a> {
             std::io::Result::Ok(())
         };
         let _ = timeout(GOODBYE_WAIT, goodbye).await;
-        Ended { link: self.link, why, again, at_once: self.at_once }
+        Ended { link: self.link, why: end.why, again: end.again, at_once: self.at_once }
     }
 
     /// Everything between the connection and its end; what ended it.
@@ -282,18 +282,13 @@ impl<'a> Connection<'a> {
     async fn take_packets(&mut self) -> Result<(), End> {
         loop {
             let first = self.buffer.first().copied().unwrap_or_default();
-            match packet::take(self.session.version(), &mut self.buffer) {
-                Ok(None) => return Ok(()),
-                Ok(Some(packet)) => {
-                    count(self.counts, |counts| counts.received(first, self.site.wall()));
-                    if matches!(&packet, packet::Incoming::PubAck { reason: 0x80.., .. }) {
-                        count(self.counts, Counts::refused);
-                    }
-                    self.session.receive(packet)?;
-                }
-                Err(bad) => return Err(End { why: format!("the broker sends {}", bad.0), again: true }),
+            let Some(packet) = self.session.take(&mut self.buffer)? else { return Ok(()) };
+            count(self.counts, |counts| counts.received(first, self.site.wall()));
+            if matches!(&packet, packet::Incoming::PubAck { reason: 0x80.., .. }) {
+                count(self.counts, Counts::refused);
             }
-            self.settle().await.map_err(|why| End { why, again: true })?;
+            self.session.receive(packet)?;
+            self.settle().await.map_err(|why| End { why, again: true, reason: 0 })?;
         }
     }
 

@@ -3,9 +3,12 @@
 //! Rules and packets are `mqtt`'s; this is there in every build, as the settings are.
 
 use super::super::endpoint::EndpointId;
-use super::{Network, Retry, Security};
+use super::{MAX_RECORD, Network, Retry, Security};
 use crate::secret::Secret;
 use std::time::Duration;
+
+/// Longest packet of MQTT that is taken, in octets: one Record with its topic and properties.
+pub const MAX_PACKET: u32 = MAX_RECORD as u32 + 16 * 1024;
 
 /// A connection to an MQTT broker.
 ///
@@ -35,10 +38,10 @@ pub struct Mqtt {
     pub keep_alive: Duration,
     /// CleanStart (5.0) or CleanSession (3.1.1).
     pub clean: bool,
-    /// SessionExpiryInterval, seconds; only 5.0.
-    pub session_expiry: Option<u32>,
+    /// What is asked of a broker of 5.0.
+    pub terms: MqttTerms,
     /// The last will.
-    pub will: Option<MqttWill>,
+    pub will: Option<Box<MqttWill>>,
     /// After a failure.
     pub retry: Retry,
     /// The way there.
@@ -52,6 +55,8 @@ pub struct Mqtt {
     pub response_topic: Option<Box<str>>,
     /// PublishQoS; 2 counts as 1.
     pub publish_qos: u8,
+    /// PublishMessageExpiryInterval, seconds; 0 for ever. Only 5.0.
+    pub publish_expiry: u32,
     /// The enabled rows of UserProperty.{i}; only 5.0.
     pub user: Vec<MqttUser>,
 }
@@ -66,6 +71,7 @@ impl Mqtt {
             subscriptions: Vec::new(),
             response_topic: None,
             publish_qos: 0,
+            publish_expiry: 0,
             user: one.said_at_connect(),
             ..one.clone()
         };
@@ -78,6 +84,36 @@ impl Mqtt {
         let kinds = if self.will.is_some() { MqttUser::CONNECT | MqttUser::WILL } else { MqttUser::CONNECT };
         let said = |one: &MqttUser| MqttUser { packets: one.packets & kinds, ..one.clone() };
         self.user.iter().map(said).filter(|one| one.packets != 0).collect()
+    }
+}
+
+/// What CONNECT of 5.0 asks of the broker. Source: MQTT 5.0 3.1.2.11.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MqttTerms {
+    /// SessionExpiryInterval, seconds.
+    pub session_expiry: u32,
+    /// ReceiveMaximum, at least 1: messages with QoS 1 that may be under way to us at a time.
+    pub receive_maximum: u16,
+    /// MaximumPacketSize, octets, 1 to [`MAX_PACKET`].
+    pub maximum_packet: u32,
+    /// TopicAliasMaximum; the topics of so many are kept.
+    pub topic_aliases: u16,
+    /// RequestResponseInfo.
+    pub response_info: bool,
+    /// RequestProblemInfo.
+    pub problem_info: bool,
+}
+
+impl Default for MqttTerms {
+    fn default() -> MqttTerms {
+        MqttTerms {
+            session_expiry: 0,
+            receive_maximum: 8,
+            maximum_packet: MAX_PACKET,
+            topic_aliases: 0,
+            response_info: true,
+            problem_info: true,
+        }
     }
 }
 
@@ -146,7 +182,7 @@ impl MqttUser {
 }
 
 /// What the broker publishes when it loses us. Source: Device.MQTT.Client.{i}.Will*.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MqttWill {
     /// WillTopic.
     pub topic: Box<str>,
@@ -157,7 +193,13 @@ pub struct MqttWill {
     /// WillRetain.
     pub retain: bool,
     /// WillDelayInterval, seconds; only 5.0.
-    pub delay: Option<u32>,
+    pub delay: u32,
+    /// WillMessageExpiryInterval, seconds; 0 for ever. Only 5.0.
+    pub expiry: u32,
+    /// WillContentType; none where empty. Only 5.0.
+    pub content_type: Box<str>,
+    /// WillResponseTopic; none where empty. Only 5.0.
+    pub response_topic: Box<str>,
 }
 
 #[cfg(all(test, feature = "mqtt"))]
@@ -165,12 +207,30 @@ mod tests {
     use super::super::mqtt::tests::wanted;
     use super::*;
 
+    //= MQTT 5.0 3.1.2.11: what is asked of a broker is asked in CONNECT.
+    #[test]
+    fn other_terms_need_another_connection_and_another_expiry_of_messages_does_not() {
+        let one = wanted(MqttVersion::V5);
+        assert!(one.same_connection(&Mqtt { publish_expiry: 9, ..one.clone() }));
+        let usual = MqttTerms::default();
+        for terms in [
+            MqttTerms { session_expiry: 1, ..usual },
+            MqttTerms { receive_maximum: 1, ..usual },
+            MqttTerms { maximum_packet: 1_024, ..usual },
+            MqttTerms { topic_aliases: 1, ..usual },
+            MqttTerms { response_info: false, ..usual },
+            MqttTerms { problem_info: false, ..usual },
+        ] {
+            assert!(!one.same_connection(&Mqtt { terms, ..one.clone() }), "{terms:?}");
+        }
+    }
+
     //= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: those of CONNECT and of the will need another connection.
     #[test]
     fn only_what_is_said_at_connect_needs_another_connection() {
         let bare = wanted(MqttVersion::V5);
-        let will = MqttWill { topic: "w".into(), value: Vec::new(), qos: 0, retain: false, delay: None };
-        let with_will = Mqtt { will: Some(will), ..bare.clone() };
+        let will = MqttWill { topic: "w".into(), ..MqttWill::default() };
+        let with_will = Mqtt { will: Some(Box::new(will)), ..bare.clone() };
         for (kinds, stays, stays_with_will) in [
             ("PUBLISH SUBSCRIBE DISCONNECT PUBACK UNSUBSCRIBE", true, true),
             ("PUBLISH WILL", true, false),

@@ -11,7 +11,7 @@ mod wanted;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
-pub use broker::{Mqtt, MqttSubscription, MqttUser, MqttVersion, MqttWill};
+pub use broker::{MAX_PACKET, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
 pub use wanted::{Family, Network, Retry, Security, Wanted, WebSocketClient, WebSocketServer};
 
 use super::endpoint::EndpointId;

@@ -84,13 +84,16 @@ pub struct Security {
     pub kept: Vec<[u8; 32]>,
     /// Whether whoever connects may show a certificate that nobody vouches for.
     pub first_use: bool,
+    /// The protocols that a server is offered to choose from (ALPN); none are named where empty.
+    pub alpn: Vec<Box<str>>,
 }
 
 impl Security {
     /// Whether all that is trusted by this is trusted by `other`, which is the same otherwise: connections may stay.
     pub fn grows_to(&self, other: &Security) -> bool {
         let within = |mine: &[[u8; 32]], theirs: &[[u8; 32]]| mine.iter().all(|one| theirs.contains(one));
-        (&self.ca_files, &self.own, &self.pins) == (&other.ca_files, &other.own, &other.pins)
+        (&self.ca_files, &self.own, &self.pins, &self.alpn)
+            == (&other.ca_files, &other.own, &other.pins, &other.alpn)
             && self.anchors.iter().all(|one| other.anchors.contains(one))
             && within(&self.leaves, &other.leaves)
             && within(&self.kept, &other.kept)

@@ -2,19 +2,19 @@ use super::*;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-struct Authority {
+pub struct Authority {
     ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub fn new(name: &str) -> Authority {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         Authority { ca: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.ca.as_ref().pem()
     }
 
@@ -23,7 +23,7 @@ impl Authority {
     }
 
     /// A certificate for names and ids, and its key.
-    fn sign(&self, names: &[&str], ids: &[&EndpointId]) -> (rcgen::Certificate, KeyPair) {
+    pub fn sign(&self, names: &[&str], ids: &[&EndpointId]) -> (rcgen::Certificate, KeyPair) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         for id in ids {
@@ -34,7 +34,7 @@ impl Authority {
     }
 }
 
-fn key_der(key: &KeyPair) -> PrivateKeyDer<'static> {
+pub fn key_der(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::try_from(key.serialize_der()).unwrap()
 }
 

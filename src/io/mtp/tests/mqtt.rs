@@ -2,7 +2,7 @@ use super::*;
 use crate::io::mtp::mqtt::OPENING_WAIT;
 use crate::secret::Secret;
 use crate::usp::mtp::mqtt::packet;
-use crate::usp::mtp::{Mqtt, MqttSubscription, MqttUser, MqttVersion, MqttWill};
+use crate::usp::mtp::{Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
 use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ fn wanted(version: MqttVersion, port: u16) -> Mqtt {
         password: None,
         keep_alive: Duration::from_secs(60),
         clean: true,
-        session_expiry: None,
+        terms: MqttTerms::default(),
         will: None,
         retry: Retry::default(),
         network: Network::default(),
@@ -28,6 +28,7 @@ fn wanted(version: MqttVersion, port: u16) -> Mqtt {
         subscriptions: Vec::new(),
         response_topic: Some("agents/one".into()),
         publish_qos: 1,
+        publish_expiry: 0,
         user: Vec::new(),
     }
 }
@@ -143,22 +144,24 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
     }
 }
 
-/// A plain subscriber: the first message at a topic, with the properties that the broker passed on.
-async fn overhear(port: u16, topic: &str) -> JoinHandle<packet::Incoming> {
+/// A plain subscriber: the first message at a topic, with the properties that the broker passed on, and its octets.
+async fn overhear(port: u16, topic: &str) -> JoinHandle<(packet::Incoming, Vec<u8>)> {
     let version = MqttVersion::V5;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let connect = packet::Connect { clean: true, receive_maximum: 8, ..packet::Connect::default() };
+    let connect = packet::Connect { clean: true, ..packet::Connect::default() };
     stream.write_all(&packet::connect(version, &connect)).await.unwrap();
     let filters = [MqttSubscription { topic: topic.into(), qos: 0 }];
     stream.write_all(&packet::subscribe(version, 1, &filters, packet::User::default())).await.unwrap();
     let mut buffer = Vec::new();
     let mut next = async move || loop {
-        if let Some(packet) = packet::take(version, &mut buffer).unwrap() {
-            return packet;
+        let mut octets = buffer.clone();
+        if let Some(packet) = packet::take(version, &MqttTerms::default(), &mut buffer).unwrap() {
+            octets.truncate(octets.len() - buffer.len());
+            return (packet, octets);
         }
         assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "the broker closed");
     };
-    while !matches!(next().await, packet::Incoming::SubAck { .. }) {}
+    while !matches!(next().await.0, packet::Incoming::SubAck { .. }) {}
     tokio::spawn(async move { next().await })
 }
 
@@ -173,10 +176,10 @@ async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_tho
         packets: MqttUser::packets(packets.split(' ')),
     };
     let all = "CONNECT WILL PUBLISH PUBACK SUBSCRIBE UNSUBSCRIBE DISCONNECT";
-    let will = MqttWill { topic: "lost".into(), value: b"gone".to_vec(), qos: 0, retain: false, delay: None };
+    let will = MqttWill { topic: "lost".into(), value: b"gone".to_vec(), ..MqttWill::default() };
     let one = Mqtt {
         user: vec![said("everywhere", all), said("subscribe", "SUBSCRIBE")],
-        will: Some(will),
+        will: Some(Box::new(will)),
         ..wanted(MqttVersion::V5, broker.port)
     };
     let heard = overhear(broker.port, "controllers/+").await;
@@ -194,7 +197,7 @@ async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_tho
         assert!(matches!(agent.next().await, LinkEvent::Changed { link, .. } if link == up.link));
     }
     agent.command(publish(up.link, "controllers/two", b"told"));
-    let packet::Incoming::Publish { payload, properties, .. } = heard.await.unwrap() else {
+    let (packet::Incoming::Publish { payload, properties, .. }, _) = heard.await.unwrap() else {
         panic!("no message")
     };
     let pair = |name: &str| (name.to_owned(), "value".to_owned());
@@ -202,10 +205,155 @@ async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_tho
     // The will is heard where the connection ends without a goodbye.
     let heard = overhear(broker.port, "lost").await;
     drop(agent);
-    let packet::Incoming::Publish { payload, properties, .. } = heard.await.unwrap() else {
+    let (packet::Incoming::Publish { payload, properties, .. }, _) = heard.await.unwrap() else {
         panic!("no will")
     };
     assert_eq!((payload, properties.user), (b"gone".to_vec(), vec![pair("everywhere")]));
+}
+
+//= TR-181 MQTT.Client.{i}.ReceiveMaximum: each is acknowledged in its turn, so that as many as allowed may always follow.
+//= MQTT 5.0 3.1.2.11.4: what is longer than the Maximum Packet Size is left out by the broker.
+//= MQTT 5.0 3.1.3.2: an expiry, a content type and a response topic go with the will.
+//= MQTT 5.0 3.3.2.3.3: for how long the broker may keep it.
+#[tokio::test]
+async fn a_real_broker_keeps_to_what_is_asked_of_it() {
+    let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
+    let lab = Lab::new();
+    let will = MqttWill {
+        topic: "lost".into(),
+        value: b"gone".to_vec(),
+        expiry: 0x0101,
+        content_type: "text/plain".into(),
+        response_topic: "found".into(),
+        ..MqttWill::default()
+    };
+    let terms = MqttTerms {
+        session_expiry: 60,
+        receive_maximum: 1,
+        maximum_packet: 2_000,
+        topic_aliases: 4,
+        response_info: false,
+        problem_info: false,
+    };
+    let usual = wanted(MqttVersion::V5, broker.port);
+    let one = Mqtt { terms, will: Some(Box::new(will)), publish_expiry: 0x0102, ..usual.clone() };
+    let mut agent = lab.links();
+    agent.configure(vec![Wanted::Mqtt(one)]);
+    let ours = up(&mut agent).await;
+    // The long one with QoS 0: mosquitto takes one with QoS 1 that it leaves out for one that is never acknowledged.
+    for (publish_qos, first) in [(1, &[0][..]), (0, &[7; 2_000])] {
+        let mut acs = lab.links();
+        let response_topic = Some("controllers/two".into());
+        acs.configure(vec![Wanted::Mqtt(Mqtt { response_topic, publish_qos, ..usual.clone() })]);
+        let theirs = up(&mut acs).await;
+        acs.command(publish(theirs.link, "agents/one", first));
+        for n in 1..20 {
+            acs.command(publish(theirs.link, "agents/one", &[n]));
+        }
+        for n in publish_qos ^ 1..20 {
+            assert_eq!(told(&mut agent).await.0, [n], "the long one is not passed on, all others are");
+        }
+        acs.shutdown().await;
+    }
+    let heard = overhear(broker.port, "controllers/+").await;
+    agent.command(publish(ours.link, "controllers/two", b"told"));
+    let (_, octets) = heard.await.unwrap();
+    // What is told is what is left; less than a second has passed, or a little more.
+    let left = octets.windows(4).any(|at| at == b"\x02\0\0\x01");
+    assert!(left, "{octets:02x?}");
+    let heard = overhear(broker.port, "lost").await;
+    drop(agent);
+    let (packet::Incoming::Publish { payload, properties, .. }, octets) = heard.await.unwrap() else {
+        panic!("no will")
+    };
+    assert_eq!(payload, b"gone");
+    assert_eq!(properties.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(properties.response_topic.as_deref(), Some("found"));
+    assert!(octets.windows(4).any(|at| at == b"\x02\0\0\x01"), "{octets:02x?}");
+}
+
+//= MQTT 5.0 3.3.2.3.4: an alias is 1 to the Topic Alias Maximum, stands for the topic last sent with it, and ends with the connection.
+//= MQTT 5.0 3.1.2.11.4: a packet beyond the Maximum Packet Size is a protocol error, whichever it is.
+#[tokio::test]
+async fn a_broker_that_does_not_keep_to_what_was_agreed_is_told_so_and_left() {
+    for (wrong, goodbye) in [
+        (&b"\x30\x07\0\x01t\x03\x23\0\x02"[..], b"\xe0\x01\x94"),
+        (b"\x30\x06\0\0\x03\x23\0\0", b"\xe0\x01\x94"),
+        (b"\x30\xff\x07", b"\xe0\x01\x95"),
+        (b"\x40\x09\0\x01\0\x05\x1f\0\x02no", b"\xe0\x01\x82"),
+    ] {
+        let lab = Lab::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut links = lab.links();
+        let terms = MqttTerms {
+            topic_aliases: 1,
+            maximum_packet: 1_024,
+            problem_info: false,
+            ..MqttTerms::default()
+        };
+        let port = listener.local_addr().unwrap().port();
+        links.configure(vec![Wanted::Mqtt(Mqtt { terms, ..wanted(MqttVersion::V5, port) })]);
+        for _ in 0..2 {
+            let mut stream = take(&listener).await;
+            stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
+            let up = up(&mut links).await;
+            let first = b"\x30\x11\0\x0aagents/one\x03\x23\0\x01A";
+            let again = b"\x30\x07\0\0\x03\x23\0\x01B";
+            stream.write_all(&[&first[..], again].concat()).await.unwrap();
+            assert_eq!(told(&mut links).await.0, b"A");
+            assert_eq!(told(&mut links).await.0, b"B");
+            stream.write_all(wrong).await.unwrap();
+            let (link, why, ..) = down(&mut links).await;
+            assert_eq!(link, Some(up.link), "{why}");
+            let mut octets = Vec::new();
+            stream.read_to_end(&mut octets).await.unwrap();
+            assert!(octets.ends_with(goodbye), "{why}: {octets:02x?}");
+            // A change has it tried again at once.
+            let own = id(&format!("os::{}", up.link));
+            links.configure(vec![Wanted::Mqtt(Mqtt { terms, own, ..wanted(MqttVersion::V5, port) })]);
+        }
+    }
+}
+
+//= RFC 7301 3.1
+//= TR-181 MQTT.Client.{i}.ALPN: the broker is offered the protocols that are set, and none otherwise.
+#[tokio::test]
+async fn a_broker_is_offered_the_protocols_that_are_set() {
+    let lab = Lab::new();
+    let authority = certificates::Authority::new("operator");
+    let (leaf, key) = authority.sign(&["127.0.0.1"], &[]);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], certificates::key_der(&key))
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"mqtt".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let ca_files = vec![lab.put("ca.pem", &authority.pem())];
+    let longest = "x".repeat(255);
+    let too_long = "x".repeat(256);
+    for (offered, want) in [
+        (&["mqtt"][..], Some(Some(&b"mqtt"[..]))),
+        (&["other", "mqtt", &longest, &too_long], Some(Some(b"mqtt"))),
+        (&[], Some(None)),
+        (&["other"], None),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let alpn = offered.iter().map(|name| (*name).into()).collect();
+        let tls = Some(Security { ca_files: ca_files.clone(), alpn, ..Security::default() });
+        let mut links = lab.links();
+        let port = listener.local_addr().unwrap().port();
+        links.configure(vec![Wanted::Mqtt(Mqtt { tls, ..wanted(MqttVersion::V5, port) })]);
+        let serve = async {
+            let stream = acceptor.accept(listener.accept().await.unwrap().0).await.ok()?;
+            Some(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
+        };
+        let (agreed, event) = tokio::join!(serve, links.next());
+        assert!(matches!(event, LinkEvent::Down { link: None, .. }), "{event:?}");
+        assert_eq!(agreed, want.map(|name| name.map(<[u8]>::to_vec)), "{offered:?}");
+    }
 }
 
 //= TR-369 R-MQTT.7
@@ -237,7 +385,7 @@ async fn a_kept_session_gets_what_was_published_meanwhile() {
     let lab = Lab::new();
     let kept = Mqtt {
         clean: false,
-        session_expiry: Some(600),
+        terms: MqttTerms { session_expiry: 600, ..MqttTerms::default() },
         client_id: Some("kept".into()),
         ..wanted(MqttVersion::V5, broker.port)
     };
@@ -286,7 +434,7 @@ async fn hostile_brokers_end_nothing_but_their_connection() {
         (&b"\x20\x03\0\0\0\x90\x04\0\x01\0\x87"[..], "refuses every subscription"),
         (b"\x20\x03\0\x88\0", "the broker is not available"),
         (&[b'H'; 200], "a packet with reserved flags"),
-        (b"\x20\x03\0\0\0\x30\xff\xff\xff\x7f", "a packet is too long"),
+        (b"\x20\x03\0\0\0\x30\xff\xff\xff\x7f", "a packet that is too long"),
         (b"\x90\x04\0\x01\0\0", "does not begin with CONNACK"),
         (b"\x20\x03\0\0\0\x90\x04\0\x01\0\0\xe0\x01\x8b", "shuts down"),
         (b"", "closed the connection"),

@@ -1,13 +1,14 @@
 //! MQTT for USP: client ids, topics, what to subscribe to, and where answers go.
 //!
-//! Pure. [`packet`] is the wire format of both versions, [`session`] one connection as a state machine, [`counts`] what it counts; `io::mtp::mqtt` owns
-//! the socket and the deadlines.
+//! Pure. [`packet`] is the wire format of both versions, [`session`] one connection as a state machine, [`aliases`] the topics a broker
+//! abbreviates, [`counts`] what is counted; `io::mtp::mqtt` owns the socket and the deadlines.
 
+pub mod aliases;
 pub mod counts;
 pub mod packet;
 pub mod session;
 
-use super::{Mqtt, MqttSubscription, MqttVersion};
+use super::{Mqtt, MqttSubscription, MqttTerms, MqttVersion};
 
 /// The content type that Records are published with.
 //= TR-369 R-MQTT.27: it is usp.msg.
@@ -161,7 +162,47 @@ pub fn exercise(octets: &[u8]) {
     let _ = (is_filter(first), covers(first, second), reply_topic(first));
     let _ = publish_topic(MqttVersion::V311, first, second);
     packet::exercise(octets);
-    session::exercise(octets);
+    converse(octets);
+}
+
+/// Feeds what arbitrary octets mean as packets to a connection; returns at all times.
+fn converse(octets: &[u8]) {
+    let Some(own) = crate::usp::endpoint::EndpointId::parse("self::x") else { return };
+    for version in [MqttVersion::V5, MqttVersion::V311] {
+        let wanted = Mqtt {
+            name: "x".into(),
+            client: "x".into(),
+            host: "x".into(),
+            port: 1,
+            version,
+            tls: None,
+            own: own.clone(),
+            username: None,
+            password: None,
+            keep_alive: std::time::Duration::ZERO,
+            clean: false,
+            terms: MqttTerms { topic_aliases: 4, ..MqttTerms::default() },
+            will: None,
+            retry: super::Retry::default(),
+            network: super::Network::default(),
+            client_id: Some("x".into()),
+            subscriptions: vec![MqttSubscription { topic: "a/+".into(), qos: 1 }],
+            response_topic: Some("me".into()),
+            publish_qos: 1,
+            publish_expiry: 0,
+            user: Vec::new(),
+        };
+        let mut session = session::Session::new(wanted.clone(), Default::default());
+        let mut octets = octets.to_vec();
+        while let Ok(Some(packet)) = session.take(&mut octets) {
+            if session.receive(packet).is_err() {
+                break;
+            }
+            let _ = session.send(Some("to"), true, b"record".to_vec());
+            let _ = session.retune(Mqtt { subscriptions: Vec::new(), ..wanted.clone() });
+            while session.poll().is_some() {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +227,7 @@ pub(crate) mod tests {
             password: None,
             keep_alive: Duration::from_secs(60),
             clean: true,
-            session_expiry: None,
+            terms: MqttTerms::default(),
             will: None,
             retry: Retry::default(),
             network: Network::default(),
@@ -194,6 +235,7 @@ pub(crate) mod tests {
             subscriptions: Vec::new(),
             response_topic: None,
             publish_qos: 1,
+            publish_expiry: 0,
             user: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Packets of MQTT 3.1.1 and 5.0: those that a client sends, and those that it may get.
 //!
-//! Pure. Source: MQTT Version 5.0 and Version 3.1.1, chapters 2 and 3. What is not needed is refused: QoS 2, topic aliases and
-//! enhanced authentication are never agreed to, so a broker that uses them does not keep to the protocol.
+//! Pure. Source: MQTT Version 5.0 and Version 3.1.1, chapters 2 and 3. What is not needed is refused: QoS 2 and enhanced
+//! authentication are never agreed to, so a broker that uses them does not keep to the protocol.
 
 mod incoming;
 mod outgoing;
@@ -14,16 +14,29 @@ pub use outgoing::{
 };
 pub use properties::Properties;
 
-use super::super::MqttVersion;
+use super::super::{MqttTerms, MqttVersion};
 
-/// Longest packet that is taken, in octets: one Record with its topic and properties.
-pub const MAX_PACKET: usize = super::super::MAX_RECORD + 16 * 1024;
 /// Most user properties of one packet that are read.
 pub const MAX_USER_PROPERTIES: usize = 64;
 
-/// Why octets are no packet, in words.
+/// Why octets are no packet: in words, and as the reason code with which the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bad(pub &'static str);
+pub struct Bad(pub &'static str, pub u8);
+
+const fn malformed(why: &'static str) -> Bad {
+    Bad(why, MALFORMED)
+}
+
+/// The reason code for octets that are no packet. Source, of all: MQTT 5.0 2.4.
+pub const MALFORMED: u8 = 0x81;
+/// The reason code for a packet that may not come, or not now.
+pub const PROTOCOL_ERROR: u8 = 0x82;
+/// The reason code for more messages at a time than were agreed to.
+pub const TOO_MANY: u8 = 0x93;
+/// The reason code for a topic alias that was not agreed to.
+pub const BAD_ALIAS: u8 = 0x94;
+/// The reason code for a packet that is longer than was agreed to.
+pub const TOO_LONG: u8 = 0x95;
 
 /// What a reason code of 5.0 means, for those a person can do something about. Source: MQTT 5.0 2.4.
 pub fn reason_words(version: MqttVersion, code: u8) -> &'static str {
@@ -68,7 +81,7 @@ pub fn reason_words(version: MqttVersion, code: u8) -> &'static str {
 pub fn exercise(octets: &[u8]) {
     for version in [MqttVersion::V5, MqttVersion::V311] {
         let mut octets = octets.to_vec();
-        while let Ok(Some(packet)) = take(version, &mut octets) {
+        while let Ok(Some(packet)) = take(version, &MqttTerms::default(), &mut octets) {
             drop(packet);
         }
     }

@@ -4,21 +4,20 @@
 //! how long to wait is the driver's. A message with QoS 1 that was not acknowledged is kept for the next connection.
 
 use super::super::{Details, Mqtt, MqttSubscription, MqttVersion};
-use super::packet::{self, Connect, Incoming, Properties, Publish, User, reason_words};
+use super::aliases::{Aliases, Unknown};
+use super::packet::{
+    self, BAD_ALIAS, Bad, Connect, Incoming, PROTOCOL_ERROR, Properties, Publish, TOO_MANY, User,
+    reason_words,
+};
 use super::{CONTENT_TYPE, Topics, client_id, is_record, publish_topic, reply_topic, topics};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Messages with QoS 1 that may be under way to us at a time; Receive Maximum.
-pub const RECEIVE_MAXIMUM: u16 = 8;
 /// Messages of ours with QoS 1 that may be under way at a time, whatever the broker takes.
 pub const MAX_UNDER_WAY: usize = 16;
 
 /// SUBSCRIBEs that may be under way at a time.
 pub const MAX_ASKING: usize = 8;
-
-/// Records and acknowledgements that may wait for the first SUBACK.
-pub const MAX_EARLY: usize = 2 * RECEIVE_MAXIMUM as usize;
 
 /// What comes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +39,18 @@ pub struct End {
     pub why: String,
     /// Whether to try again; if not, only other settings help.
     pub again: bool,
+    /// The reason code that the broker is told; 0 where it did nothing wrong.
+    pub reason: u8,
 }
 
 fn end<T>(why: impl Into<String>) -> Result<T, End> {
-    Err(End { why: why.into(), again: true })
+    broken(0, why)
+}
+
+/// The end of a connection to a broker that breaks a rule.
+//= MQTT 5.0 4.13: it is told which.
+fn broken<T>(reason: u8, why: impl Into<String>) -> Result<T, End> {
+    Err(End { why: why.into(), again: true, reason })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +83,7 @@ pub struct Session {
     under_way: Unacknowledged,
     /// What came before the first subscription stood: messages that the broker kept for us.
     early: VecDeque<Output>,
+    aliases: Aliases,
     last_id: u16,
 }
 
@@ -100,13 +108,13 @@ impl Session {
                 keep_alive: u16::try_from(wanted.keep_alive.as_secs()).unwrap_or(u16::MAX),
                 // A session cannot be found again without a name for it.
                 clean: wanted.clean || client_id.is_empty(),
-                session_expiry: wanted.session_expiry,
-                will: wanted.will.as_ref(),
-                receive_maximum: RECEIVE_MAXIMUM,
+                terms: wanted.terms,
+                will: wanted.will.as_deref(),
                 endpoint: wanted.own.as_str(),
                 user: &wanted.user,
             },
         );
+        let aliases = Aliases::up_to(wanted.terms.topic_aliases);
         Session {
             wanted,
             state: State::Connecting,
@@ -119,6 +127,7 @@ impl Session {
             asking: VecDeque::new(),
             under_way: unacknowledged,
             early: VecDeque::new(),
+            aliases,
             last_id: 0,
         }
     }
@@ -128,9 +137,10 @@ impl Session {
         self.out.pop_front()
     }
 
-    /// Its version.
-    pub fn version(&self) -> MqttVersion {
-        self.wanted.version
+    /// Takes the packet at the start of `octets` out; `Ok(None)` while it is not complete.
+    pub fn take(&self, octets: &mut Vec<u8>) -> Result<Option<Incoming>, End> {
+        let taken = packet::take(self.wanted.version, &self.wanted.terms, octets);
+        taken.or_else(|Bad(why, reason)| broken(reason, format!("the broker sends {why}")))
     }
 
     /// Whether Records can be sent.
@@ -183,15 +193,16 @@ impl Session {
             (Incoming::ConnAck { session_present, reason, properties }, State::Connecting) => {
                 self.connected(session_present, reason, properties)
             }
-            (Incoming::ConnAck { .. }, State::Subscribing | State::Up) => end("a second CONNACK"),
+            (Incoming::ConnAck { .. }, State::Subscribing | State::Up) => {
+                broken(PROTOCOL_ERROR, "a second CONNACK")
+            }
             (Incoming::Disconnect { reason, properties }, _) => {
                 let words = reason_words(self.wanted.version, reason);
                 end(format!("{words} (reason 0x{reason:02x}){}", told(&properties)))
             }
-            (_, State::Connecting) => end("the broker does not begin with CONNACK"),
+            (_, State::Connecting) => broken(PROTOCOL_ERROR, "the broker does not begin with CONNACK"),
             (Incoming::Publish { topic, id, properties, payload }, State::Subscribing | State::Up) => {
-                self.published(&topic, id, *properties, payload);
-                Ok(())
+                self.published(topic, id, *properties, payload)
             }
             (Incoming::PubAck { id, reason }, State::Subscribing | State::Up) => {
                 self.under_way.retain(|(under_way, _)| *under_way != id);
@@ -245,6 +256,7 @@ impl Session {
         topics(&self.wanted, &discovered, self.acknowledged.response_information.as_deref()).ok_or(End {
             why: "neither the settings nor the broker name a topic to subscribe to".into(),
             again: false,
+            reason: 0,
         })
     }
 
@@ -258,10 +270,10 @@ impl Session {
     fn granted(&mut self, id: u16, reasons: &[u8]) -> Result<(), End> {
         let asked = self.asking.iter().position(|(asked, _)| *asked == id);
         let Some((_, filters)) = asked.and_then(|at| self.asking.remove(at)) else {
-            return end("a SUBACK that nobody asked for");
+            return broken(PROTOCOL_ERROR, "a SUBACK that nobody asked for");
         };
         if reasons.len() != filters.len() {
-            return end("a SUBACK for another number of topics");
+            return broken(PROTOCOL_ERROR, "a SUBACK for another number of topics");
         }
         for (filter, reason) in filters.iter().zip(reasons) {
             self.subscribed.retain(|(known, _)| *known != filter.topic);
@@ -283,9 +295,28 @@ impl Session {
         Ok(())
     }
 
-    fn published(&mut self, topic: &str, id: Option<u16>, properties: Properties, payload: Vec<u8>) {
-        if self.early.len() >= MAX_EARLY {
-            return log::warn!("{}: too many messages before SUBACK", self.wanted.name);
+    fn published(
+        &mut self,
+        topic: String,
+        id: Option<u16>,
+        properties: Properties,
+        payload: Vec<u8>,
+    ) -> Result<(), End> {
+        let topic = match self.aliases.resolve(topic, properties.topic_alias) {
+            Ok(topic) => topic,
+            Err(Unknown::Alias) => return broken(BAD_ALIAS, "the broker uses a topic alias that it may not"),
+            Err(Unknown::Topic) => return broken(PROTOCOL_ERROR, "a message without a topic"),
+        };
+        //= MQTT 5.0 3.3.4: no more messages are under way than the Receive Maximum, which those with QoS 0 do not count to.
+        let most = usize::from(self.wanted.terms.receive_maximum);
+        let under_way = self.early.iter().filter(|early| matches!(early, Output::Write(_))).count();
+        let full = if id.is_some() { under_way >= most } else { self.early.len() >= 2 * most };
+        if full && id.is_some() && self.wanted.version == MqttVersion::V5 {
+            return broken(TOO_MANY, "the broker sends more messages at a time than it may");
+        }
+        if full {
+            log::warn!("{}: too many messages before SUBACK", self.wanted.name);
+            return Ok(());
         }
         //= TR-369 R-MQTT.20: QoS 0 and QoS 1.
         let ack = id.map(|id| packet::pub_ack(self.wanted.version, id, self.user()));
@@ -297,13 +328,14 @@ impl Session {
                 MqttVersion::V5 => {
                     properties.response_topic.filter(|topic| super::is_topic(topic)).map(Into::into)
                 }
-                MqttVersion::V311 => reply_topic(topic),
+                MqttVersion::V311 => reply_topic(&topic),
             };
             out.push_back(Output::Record(payload, reply));
         } else {
             log::debug!("{}: a message at {topic} is none of ours", self.wanted.name);
         }
         out.extend(ack.map(|ack| Output::Write(Arc::new(ack))));
+        Ok(())
     }
 
     /// Publishes a Record; in words, why that cannot be done.
@@ -323,6 +355,7 @@ impl Session {
                 topic: &topic,
                 id,
                 retain: retain && self.acknowledged.retain_available != Some(false),
+                expiry: self.wanted.publish_expiry,
                 properties: (&reply_to, CONTENT_TYPE),
                 payload: record,
                 user: self.user(),
@@ -387,9 +420,9 @@ impl Session {
         Ok(())
     }
 
-    /// The packet that ends the connection in order.
-    pub fn disconnect(&self) -> Vec<u8> {
-        packet::disconnect(self.wanted.version, self.user())
+    /// The packet that ends the connection, for a reason; 0 is that of an end in order.
+    pub fn disconnect(&self, reason: u8) -> Vec<u8> {
+        packet::disconnect(self.wanted.version, reason, self.user())
     }
 
     /// What the settings say with packets.
@@ -425,46 +458,6 @@ impl Session {
 fn told(properties: &Properties) -> String {
     let said = [&properties.reason, &properties.server_reference].into_iter().flatten();
     said.fold(String::new(), |told, said| told + ": " + said)
-}
-
-#[doc(hidden)]
-/// Feeds what arbitrary octets mean as packets to a connection; returns at all times.
-pub fn exercise(octets: &[u8]) {
-    let Some(own) = crate::usp::endpoint::EndpointId::parse("self::x") else { return };
-    for version in [MqttVersion::V5, MqttVersion::V311] {
-        let wanted = Mqtt {
-            name: "x".into(),
-            client: "x".into(),
-            host: "x".into(),
-            port: 1,
-            version,
-            tls: None,
-            own: own.clone(),
-            username: None,
-            password: None,
-            keep_alive: std::time::Duration::ZERO,
-            clean: false,
-            session_expiry: None,
-            will: None,
-            retry: super::super::Retry::default(),
-            network: super::super::Network::default(),
-            client_id: Some("x".into()),
-            subscriptions: vec![MqttSubscription { topic: "a/+".into(), qos: 1 }],
-            response_topic: Some("me".into()),
-            publish_qos: 1,
-            user: Vec::new(),
-        };
-        let mut session = Session::new(wanted.clone(), VecDeque::new());
-        let mut octets = octets.to_vec();
-        while let Ok(Some(packet)) = packet::take(version, &mut octets) {
-            if session.receive(packet).is_err() {
-                break;
-            }
-            let _ = session.send(Some("to"), true, b"record".to_vec());
-            let _ = session.retune(Mqtt { subscriptions: Vec::new(), ..wanted.clone() });
-            while session.poll().is_some() {}
-        }
-    }
 }
 
 #[cfg(test)]

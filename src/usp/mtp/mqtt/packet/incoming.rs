@@ -1,8 +1,8 @@
 //! Packets that a broker sends, read from octets.
 
-use super::super::super::MqttVersion;
+use super::super::super::{MqttTerms, MqttVersion};
 use super::properties::{Properties, Reader};
-use super::{Bad, MAX_PACKET};
+use super::{Bad, PROTOCOL_ERROR, TOO_LONG, malformed};
 
 /// What a broker sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,25 +58,34 @@ pub enum Incoming {
 }
 
 /// Takes the packet at the start of `octets` out; `Ok(None)` while it is not complete.
-pub fn take(version: MqttVersion, octets: &mut Vec<u8>) -> Result<Option<Incoming>, Bad> {
+///
+/// Of `terms`, what bounds any single packet is kept to.
+//= MQTT 5.0 3.1.2.11.4: a packet beyond the Maximum Packet Size is a protocol error, whichever it is.
+pub fn take(version: MqttVersion, terms: &MqttTerms, octets: &mut Vec<u8>) -> Result<Option<Incoming>, Bad> {
     let Some((first, rest)) = octets.split_first() else { return Ok(None) };
     let (kind, flags) = (first >> 4, first & 0x0f);
     let mut header = Reader(rest);
     let Some(size) = header.size()? else { return Ok(None) };
-    if size > MAX_PACKET {
-        return Err(Bad("a packet is too long"));
-    }
     let start = octets.len() - header.0.len();
+    if start + size > terms.maximum_packet as usize {
+        return Err(Bad("a packet that is too long", TOO_LONG));
+    }
     let Some(body) = header.0.get(..size) else { return Ok(None) };
-    let packet = read(version, kind, flags, Reader(body))?;
+    let packet = read(version, terms, kind, flags, Reader(body))?;
     octets.drain(..start + size);
     Ok(Some(packet))
 }
 
-fn read(version: MqttVersion, kind: u8, flags: u8, mut body: Reader<'_>) -> Result<Incoming, Bad> {
+fn read(
+    version: MqttVersion,
+    terms: &MqttTerms,
+    kind: u8,
+    flags: u8,
+    mut body: Reader<'_>,
+) -> Result<Incoming, Bad> {
     let v5 = version == MqttVersion::V5;
     if kind != 3 && flags != 0 {
-        return Err(Bad("a packet with reserved flags"));
+        return Err(malformed("a packet with reserved flags"));
     }
     let packet = match kind {
         2 => {
@@ -92,7 +101,7 @@ fn read(version: MqttVersion, kind: u8, flags: u8, mut body: Reader<'_>) -> Resu
             let id = match flags >> 1 & 3 {
                 0 => None,
                 1 => Some(body.number()?),
-                _ => return Err(Bad("a message with a QoS that was not asked for")),
+                _ => return Err(malformed("a message with a QoS that was not asked for")),
             };
             let properties = if v5 { body.properties()? } else { Properties::default() };
             return Ok(Incoming::Publish {
@@ -106,18 +115,17 @@ fn read(version: MqttVersion, kind: u8, flags: u8, mut body: Reader<'_>) -> Resu
             let id = body.number()?;
             // Without a reason code it is success.
             let reason = if v5 && !body.0.is_empty() { body.octet()? } else { 0 };
-            body.0 = &[];
+            excuses(v5, terms, &mut body)?;
             Incoming::PubAck { id, reason }
         }
         9 => {
             let id = body.number()?;
-            if v5 {
-                body.properties()?;
-            }
+            excuses(v5, terms, &mut body)?;
             Incoming::SubAck { id, reasons: std::mem::take(&mut body.0).to_vec() }
         }
         11 => {
             let id = body.number()?;
+            excuses(v5, terms, &mut body)?;
             body.0 = &[];
             Incoming::UnsubAck { id }
         }
@@ -127,10 +135,23 @@ fn read(version: MqttVersion, kind: u8, flags: u8, mut body: Reader<'_>) -> Resu
             let properties = if body.0.is_empty() { Properties::default() } else { body.properties()? };
             Incoming::Disconnect { reason, properties: Box::new(properties) }
         }
-        _ => return Err(Bad("a packet that brokers do not send")),
+        _ => return Err(malformed("a packet that brokers do not send")),
     };
     match body.0.is_empty() {
         true => Ok(packet),
-        false => Err(Bad("a packet with more than it may hold")),
+        false => Err(malformed("a packet with more than it may hold")),
+    }
+}
+
+/// Reads the properties of an acknowledgement, if there are any.
+//= MQTT 5.0 3.1.2.11.7: without Request Problem Information they give no reason and say nothing of the user's.
+fn excuses(v5: bool, terms: &MqttTerms, body: &mut Reader<'_>) -> Result<(), Bad> {
+    if !v5 || body.0.is_empty() {
+        return Ok(());
+    }
+    let found = body.properties()?;
+    match terms.problem_info || found.reason.is_none() && found.user.is_empty() {
+        true => Ok(()),
+        false => Err(Bad("an explanation that was not asked for", PROTOCOL_ERROR)),
     }
 }

@@ -1,7 +1,6 @@
 //! Packets that a client sends, written as octets.
 
-use super::super::super::{MqttSubscription, MqttUser, MqttVersion, MqttWill};
-use super::MAX_PACKET;
+use super::super::super::{MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
 
 /// Longest beginning of a packet: its kind and its length.
 const HEAD: usize = 5;
@@ -19,12 +18,10 @@ pub struct Connect<'a> {
     pub keep_alive: u16,
     /// Clean Start, Clean Session.
     pub clean: bool,
-    /// Session Expiry Interval.
-    pub session_expiry: Option<u32>,
+    /// What is asked of the broker.
+    pub terms: MqttTerms,
     /// The last will.
     pub will: Option<&'a MqttWill>,
-    /// Receive Maximum.
-    pub receive_maximum: u16,
     /// Our endpoint id.
     pub endpoint: &'a str,
     /// User properties of the settings.
@@ -45,18 +42,18 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
     out.octet(flags);
     out.number(say.keep_alive);
     if v5 {
+        let terms = &say.terms;
         out.properties(|out| {
-            if let Some(seconds) = say.session_expiry {
-                out.octet(0x11);
-                out.long(seconds);
-            }
-            out.octet(0x21);
-            out.number(say.receive_maximum);
-            out.octet(0x27);
-            out.long(u32::try_from(MAX_PACKET).unwrap_or(u32::MAX));
             //= TR-369 R-MQTT.12: the broker is asked for its Response Information.
-            out.octet(0x19);
-            out.octet(1);
+            //= MQTT 5.0 3.1.2.11: each limit with its name and width; what is left out is at its default.
+            out.numbers(&[
+                (0x11, 4, terms.session_expiry, 0),
+                (0x21, 2, terms.receive_maximum.into(), 65_535),
+                (0x27, 4, terms.maximum_packet, 0),
+                (0x22, 2, terms.topic_aliases.into(), 0),
+                (0x19, 1, terms.response_info.into(), 0),
+                (0x17, 1, terms.problem_info.into(), 1),
+            ]);
             //= TR-369 R-MQTT.13: the broker is told our endpoint id.
             out.pair(MqttUser::ENDPOINT, say.endpoint);
             out.user(1, say.user);
@@ -66,10 +63,9 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
     if let Some(will) = say.will {
         if v5 {
             out.properties(|out| {
-                if let Some(seconds) = will.delay {
-                    out.octet(0x18);
-                    out.long(seconds);
-                }
+                //= MQTT 5.0 3.1.3.2: what goes with the will.
+                out.numbers(&[(0x18, 4, will.delay, 0), (0x02, 4, will.expiry, 0)]);
+                out.texts(&[(0x03, &will.content_type), (0x08, &will.response_topic)]);
                 out.user(0, say.user);
             });
         }
@@ -86,7 +82,7 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
 }
 
 /// What PUBLISH says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Publish<'a> {
     /// The whole topic.
     pub topic: &'a str,
@@ -94,6 +90,8 @@ pub struct Publish<'a> {
     pub id: Option<u16>,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// Message Expiry Interval in seconds, of 5.0; 0 for none.
+    pub expiry: u32,
     /// Response Topic and Content Type, of 5.0.
     pub properties: (&'a str, &'a str),
     /// The message.
@@ -112,10 +110,9 @@ pub fn publish(version: MqttVersion, say: Publish<'_>) -> Vec<u8> {
         if version == MqttVersion::V5 {
             let (response_topic, content_type) = say.properties;
             out.properties(|out| {
-                out.octet(0x08);
-                out.text(response_topic);
-                out.octet(0x03);
-                out.text(content_type);
+                //= MQTT 5.0 3.3.2.3.3: for how long the broker may keep it.
+                out.numbers(&[(0x02, 4, say.expiry, 0)]);
+                out.texts(&[(0x08, response_topic), (0x03, content_type)]);
                 out.user(3, user);
             });
         }
@@ -140,7 +137,7 @@ pub fn mark_again(publish: &mut [u8]) {
 pub fn pub_ack(version: MqttVersion, id: u16, user: User<'_>) -> Vec<u8> {
     let ack = |out: &mut Writer, user: &[MqttUser]| {
         out.number(id);
-        out.success(version, 4, user);
+        out.reason(version, 4, 0, user);
     };
     user.written(0, &ack).packet(0x40)
 }
@@ -173,9 +170,9 @@ pub fn ping_req() -> Vec<u8> {
     vec![0xc0, 0]
 }
 
-/// DISCONNECT, in order.
-pub fn disconnect(version: MqttVersion, user: User<'_>) -> Vec<u8> {
-    user.written(0, &|out, user| out.success(version, 14, user)).packet(0xe0)
+/// DISCONNECT, for a reason; 0 is that of an end in order, and all that 3.1.1 can say.
+pub fn disconnect(version: MqttVersion, reason: u8, user: User<'_>) -> Vec<u8> {
+    user.written(0, &|out, user| out.reason(version, 14, reason, user)).packet(0xe0)
 }
 
 /// User properties of the settings, and the longest packet that the broker takes with them, in octets.
@@ -214,10 +211,6 @@ impl Writer {
         self.0.extend_from_slice(&number.to_be_bytes());
     }
 
-    fn long(&mut self, number: u32) {
-        self.0.extend_from_slice(&number.to_be_bytes());
-    }
-
     /// At most 65 535 octets; what is beyond is cut off.
     fn binary(&mut self, octets: &[u8]) {
         let size = u16::try_from(octets.len()).unwrap_or(u16::MAX);
@@ -250,11 +243,30 @@ impl Writer {
         }
     }
 
-    /// The reason code of success, which is left out where no user properties stand behind it.
-    fn success(&mut self, version: MqttVersion, kind: u8, user: &[MqttUser]) {
-        if version == MqttVersion::V5 && user.iter().any(|one| one.packets >> kind & 1 == 1) {
-            self.octet(0);
-            self.properties(|out| out.user(kind, user));
+    /// A reason code; that of success is left out where no user properties stand behind it.
+    fn reason(&mut self, version: MqttVersion, kind: u8, reason: u8, user: &[MqttUser]) {
+        let with = user.iter().any(|one| one.packets >> kind & 1 == 1);
+        if version == MqttVersion::V5 && (with || reason != 0) {
+            self.octet(reason);
+            if with {
+                self.properties(|out| out.user(kind, user));
+            }
+        }
+    }
+
+    /// Properties with their octets, value and default, which is not said.
+    fn numbers(&mut self, all: &[(u8, usize, u32, u32)]) {
+        for (name, width, value, _) in all.iter().filter(|(_, _, value, default)| value != default) {
+            self.octet(*name);
+            self.0.extend(value.to_be_bytes().iter().skip(4 - width));
+        }
+    }
+
+    /// Properties that are texts; an empty one is not said.
+    fn texts(&mut self, all: &[(u8, &str)]) {
+        for (name, text) in all.iter().filter(|(_, text)| !text.is_empty()) {
+            self.octet(*name);
+            self.text(text);
         }
     }
 

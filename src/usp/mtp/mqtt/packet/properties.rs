@@ -1,6 +1,6 @@
 //! Properties of MQTT 5.0, and the kinds of values that packets are made of, as they are read.
 
-use super::{Bad, MAX_USER_PROPERTIES};
+use super::{Bad, MAX_USER_PROPERTIES, malformed};
 
 /// Properties that are looked at; all others are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Properties {
     pub content_type: Option<String>,
     /// Response Topic.
     pub response_topic: Option<String>,
+    /// Topic Alias.
+    pub topic_alias: Option<u16>,
     /// User properties in their order.
     pub user: Vec<(String, String)>,
 }
@@ -36,7 +38,7 @@ pub struct Properties {
 /// What is left of a packet.
 pub(super) struct Reader<'a>(pub &'a [u8]);
 
-const SHORT: Bad = Bad("a packet that is too short");
+const SHORT: Bad = malformed("a packet that is too short");
 
 impl<'a> Reader<'a> {
     /// So many octets.
@@ -70,8 +72,8 @@ impl<'a> Reader<'a> {
     /// A UTF-8 string.
     pub fn text(&mut self) -> Result<String, Bad> {
         let octets = self.binary()?;
-        let text = std::str::from_utf8(octets).map_err(|_| Bad("a text that is not UTF-8"))?;
-        if text.contains('\0') { Err(Bad("a text with a null character")) } else { Ok(text.to_owned()) }
+        let text = std::str::from_utf8(octets).map_err(|_| malformed("a text that is not UTF-8"))?;
+        if text.contains('\0') { Err(malformed("a text with a null character")) } else { Ok(text.to_owned()) }
     }
 
     /// A variable byte integer; `None` while it is not complete.
@@ -84,7 +86,7 @@ impl<'a> Reader<'a> {
                 return Ok(Some(size));
             }
         }
-        if self.0.len() < 4 { Ok(None) } else { Err(Bad("a length that does not end")) }
+        if self.0.len() < 4 { Ok(None) } else { Err(malformed("a length that does not end")) }
     }
 
     /// All properties of a packet, behind their length.
@@ -113,7 +115,8 @@ impl<'a> Reader<'a> {
                 }
                 // Payload format, wildcards, subscription identifiers and shared subscriptions available.
                 0x01 | 0x28 | 0x29 | 0x2a => drop(inner.octet()?),
-                // Topic aliases, of which we allow none.
+                0x23 => found.topic_alias = Some(inner.number()?),
+                // Topic aliases that the broker allows, of which we use none.
                 0x22 => drop(inner.number()?),
                 // Message expiry.
                 0x02 => drop(inner.long()?),
@@ -123,7 +126,7 @@ impl<'a> Reader<'a> {
                 0x09 | 0x16 => drop(inner.binary()?),
                 // Subscription identifier.
                 0x0b => drop(inner.size()?.ok_or(SHORT)?),
-                _ => return Err(Bad("an unknown property")),
+                _ => return Err(malformed("an unknown property")),
             }
         }
         Ok(found)

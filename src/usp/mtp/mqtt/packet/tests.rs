@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::{MqttSubscription, MqttUser, MqttWill};
+use super::super::super::{MAX_PACKET, MqttSubscription, MqttUser, MqttWill};
 use super::*;
 use MqttVersion::{V5, V311};
 
 fn one(version: MqttVersion, octets: &[u8]) -> Result<Option<Incoming>, Bad> {
     let mut octets = octets.to_vec();
-    let taken = take(version, &mut octets);
+    let taken = take(version, &MqttTerms::default(), &mut octets);
     if let Ok(Some(_)) = taken {
         assert!(octets.is_empty(), "the whole packet is taken out");
     }
@@ -22,7 +22,16 @@ fn said(name: &str, value: &str, packets: &str) -> MqttUser {
 //= TR-369 R-MQTT.14
 #[test]
 fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
-    let will = MqttWill { topic: "w".into(), value: b"gone".to_vec(), qos: 1, retain: true, delay: Some(9) };
+    let will = MqttWill {
+        topic: "w".into(),
+        value: b"gone".to_vec(),
+        qos: 1,
+        retain: true,
+        delay: 9,
+        expiry: 9,
+        content_type: "not sent".into(),
+        response_topic: "not/sent".into(),
+    };
     let say = Connect {
         client_id: "cpe",
         username: Some("u"),
@@ -45,11 +54,10 @@ fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
 //= TR-369 R-MQTT.13
 #[test]
 fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endpoint() {
-    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), qos: 0, retain: false, delay: Some(9) };
+    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), delay: 9, ..MqttWill::default() };
     let say = Connect {
         keep_alive: 1,
-        session_expiry: Some(2),
-        receive_maximum: 8,
+        terms: MqttTerms { session_expiry: 2, ..MqttTerms::default() },
         will: Some(&will),
         endpoint: "self::x",
         ..Connect::default()
@@ -64,20 +72,121 @@ fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endp
     assert_eq!(connect(V5, &say), want);
 }
 
+/// Octets worked out by hand from MQTT 5.0 3.1.2.11 and 3.1.3.2.
+//= MQTT 5.0 3.1.2.11: what is at its default is left out, everything else is said.
+//= MQTT 5.0 3.1.3.2: an expiry, a content type and a response topic go with the will.
+//= TR-181 MQTT.Client.{i}: all of it is for 5.0 alone.
+#[test]
+fn what_is_asked_of_a_broker_is_said_unless_it_is_the_default() {
+    let usual = MqttTerms {
+        session_expiry: 0,
+        receive_maximum: 65_535,
+        maximum_packet: 0,
+        topic_aliases: 0,
+        response_info: false,
+        problem_info: true,
+    };
+    let said = |terms| connect(V5, &Connect { terms, endpoint: "x", ..Connect::default() });
+    let endpoint = b"\x26\0\x0fusp-endpoint-id\0\x01x";
+    for (terms, property) in [
+        (usual, &b""[..]),
+        (MqttTerms { session_expiry: 0x0102_0304, ..usual }, b"\x11\x01\x02\x03\x04"),
+        (MqttTerms { receive_maximum: 0x0102, ..usual }, b"\x21\x01\x02"),
+        (MqttTerms { maximum_packet: 0x0102_0304, ..usual }, b"\x27\x01\x02\x03\x04"),
+        (MqttTerms { topic_aliases: 0x0102, ..usual }, b"\x22\x01\x02"),
+        (MqttTerms { response_info: true, ..usual }, b"\x19\x01"),
+        (MqttTerms { problem_info: false, ..usual }, b"\x17\0"),
+    ] {
+        let size = u8::try_from(property.len() + endpoint.len()).unwrap();
+        let want = [b"\0\x04MQTT\x05\0\0\0", &[size][..], property, endpoint, b"\0\0"].concat();
+        assert_eq!(said(terms)[2..], want, "{terms:?}");
+        let older = Connect { terms, ..Connect::default() };
+        assert_eq!(connect(V311, &older), connect(V311, &Connect::default()));
+    }
+    let bare = MqttWill { topic: "w".into(), value: b"x".to_vec(), ..MqttWill::default() };
+    for (will, properties) in [
+        (bare.clone(), &b"\0"[..]),
+        (MqttWill { delay: 9, ..bare.clone() }, b"\x05\x18\0\0\0\x09"),
+        (MqttWill { expiry: 9, ..bare.clone() }, b"\x05\x02\0\0\0\x09"),
+        (MqttWill { content_type: "t".into(), ..bare.clone() }, b"\x04\x03\0\x01t"),
+        (MqttWill { response_topic: "r".into(), ..bare.clone() }, b"\x04\x08\0\x01r"),
+    ] {
+        let said = connect(V5, &Connect { will: Some(&will), ..Connect::default() });
+        assert!(said.ends_with(&[b"\0\0", properties, b"\0\x01w\0\x01x"].concat()), "{said:?}");
+        let older = |will| connect(V311, &Connect { will: Some(will), ..Connect::default() });
+        assert_eq!(older(&will), older(&bare));
+    }
+}
+
+//= MQTT 5.0 3.1.2.11.4: a packet beyond the Maximum Packet Size is a protocol error, whichever it is.
+#[test]
+fn a_packet_may_be_as_long_as_was_agreed_and_no_longer() {
+    let packet = publish(V5, Publish { topic: "t", payload: vec![7; 300], ..Publish::default() });
+    let most = u32::try_from(packet.len()).unwrap();
+    for (maximum_packet, want) in [(most, true), (most - 1, false)] {
+        let terms = MqttTerms { maximum_packet, ..MqttTerms::default() };
+        let taken = take(V5, &terms, &mut packet.clone());
+        match want {
+            true => assert!(matches!(taken, Ok(Some(Incoming::Publish { .. }))), "{taken:?}"),
+            // Known from its length alone, before the rest is there.
+            false => assert!(
+                [taken, take(V5, &terms, &mut packet[..3].to_vec())]
+                    .iter()
+                    .all(|taken| matches!(taken, Err(Bad(_, 0x95))))
+            ),
+        }
+    }
+}
+
+//= MQTT 5.0 3.1.2.11.7: without Request Problem Information they give no reason and say nothing of the user's.
+#[test]
+fn explanations_come_only_where_they_were_asked_for() {
+    let (reason, user) = (&b"\x1f\0\x01x"[..], &b"\x26\0\x01a\0\x01b"[..]);
+    for said in [reason, user, b""] {
+        let with = |first: u8, before: &[u8], after: &[u8]| {
+            let body = [before, &[u8::try_from(said.len()).unwrap()], said, after].concat();
+            [&[first, u8::try_from(body.len()).unwrap()], &body[..]].concat()
+        };
+        for (packet, always) in [
+            (with(0x40, b"\0\x07\x87", b""), false),
+            (with(0x90, b"\0\x07", b"\x87"), false),
+            (with(0xb0, b"\0\x07", b"\x87"), false),
+            (with(0x20, b"\0\x87", b""), true),
+            (with(0xe0, b"\x87", b""), true),
+            (with(0x30, b"\0\x01t", b"x"), true),
+        ] {
+            for problem_info in [true, false] {
+                let terms = MqttTerms { problem_info, ..MqttTerms::default() };
+                let taken = take(V5, &terms, &mut packet.clone());
+                match problem_info || always || said.is_empty() {
+                    true => assert!(matches!(taken, Ok(Some(_))), "{packet:02x?}"),
+                    false => assert!(matches!(taken, Err(Bad(_, 0x82))), "{packet:02x?}"),
+                }
+            }
+        }
+    }
+}
+
 //= TR-369 R-MQTT.23
 //= TR-369 R-MQTT.27
+//= MQTT 5.0 3.3.2.3.3: for how long the broker may keep it.
 #[test]
 fn what_a_client_sends_is_as_the_standard_lays_it_out() {
     let say = Publish {
         topic: "a/b",
         id: Some(10),
         retain: true,
+        expiry: 0,
         properties: ("r", "usp.msg"),
         payload: b"RR".to_vec(),
         user: User::default(),
     };
     assert_eq!(publish(V311, say.clone()), b"\x33\x09\0\x03a/b\0\x0aRR");
     assert_eq!(publish(V5, say.clone()), b"\x33\x18\0\x03a/b\0\x0a\x0e\x08\0\x01r\x03\0\x07usp.msgRR");
+    let passing = Publish { expiry: 9, ..say.clone() };
+    assert_eq!(publish(V311, passing.clone()), publish(V311, say.clone()));
+    let with = b"\x33\x1d\0\x03a/b\0\x0a\x13\x02\0\0\0\x09\x08\0\x01r\x03\0\x07usp.msgRR";
+    assert_eq!(publish(V5, passing), with);
     let mut again = publish(V311, Publish { id: None, retain: false, ..say.clone() });
     assert_eq!(again, b"\x30\x07\0\x03a/bRR");
     mark_again(&mut again);
@@ -104,7 +213,7 @@ fn user_properties_go_with_the_packets_they_name() {
     assert_eq!(said("", "", all).packets, 0b1100_0101_1111_1011);
     let property = b"\x26\0\x01n\0\x02vv";
     let filters = [MqttSubscription { topic: "c".into(), qos: 1 }];
-    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), qos: 0, retain: false, delay: None };
+    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), ..MqttWill::default() };
     let written = |version, kinds, most| {
         let user = [said("n", "vv", kinds)];
         let with = User { all: &user, most };
@@ -112,6 +221,7 @@ fn user_properties_go_with_the_packets_they_name() {
             topic: "t",
             id: None,
             retain: false,
+            expiry: 0,
             properties: ("r", "u"),
             payload: b"RR".to_vec(),
             user: with,
@@ -123,7 +233,7 @@ fn user_properties_go_with_the_packets_they_name() {
             ("PUBACK", pub_ack(version, 9, with)),
             ("SUBSCRIBE", subscribe(version, 9, &filters, with)),
             ("UNSUBSCRIBE", unsubscribe(version, 9, &["c".into()], with)),
-            ("DISCONNECT", disconnect(version, with)),
+            ("DISCONNECT", disconnect(version, 0, with)),
         ]
     };
     let bare = written(V5, "", usize::MAX);
@@ -153,7 +263,14 @@ fn user_properties_go_with_the_packets_they_name() {
     }
     let will = written(V5, "WILL", usize::MAX)[1].1.clone();
     assert!(will.ends_with(b"\0\0\x08\x26\0\x01n\0\x02vv\0\x01w\0\x01x"), "{will:?}");
-    assert_eq!(disconnect(V5, User::default()), b"\xe0\0");
+    for (version, reason, want) in
+        [(V5, 0, &b"\xe0\0"[..]), (V5, 0x95, b"\xe0\x01\x95"), (V311, 0x95, b"\xe0\0")]
+    {
+        assert_eq!(disconnect(version, reason, User::default()), want);
+    }
+    let user = [said("n", "vv", "DISCONNECT")];
+    let with = User { all: &user, most: usize::MAX };
+    assert_eq!(disconnect(V5, 0x95, with), b"\xe0\x0a\x95\x08\x26\0\x01n\0\x02vv");
 }
 
 #[test]
@@ -188,6 +305,7 @@ fn what_a_broker_sends_is_read() {
         response_topic: Some("r".into()),
         ..Properties::default()
     });
+    let aliased = Box::new(Properties { topic_alias: Some(0x0102), ..Properties::default() });
     for (version, octets, want) in [
         (
             V5,
@@ -203,6 +321,7 @@ fn what_a_broker_sends_is_read() {
         (V311, b"\x30\x05\0\x01aRR", publish("a", None, none())),
         (V311, b"\x3b\x07\0\x01a\0\x07RR", publish("a", Some(7), none())),
         (V5, b"\x30\x06\0\x01a\0RR", publish("a", None, none())),
+        (V5, b"\x30\x08\0\0\x03\x23\x01\x02RR", publish("", None, aliased)),
         (V5, b"\x32\x18\0\x01a\0\x07\x10\x03\0\x07usp.msg\x08\0\x01r\x01\x01RR", publish("a", Some(7), with)),
         (V311, b"\x40\x02\0\x07", Incoming::PubAck { id: 7, reason: 0 }),
         (V5, b"\x40\x03\0\x07\x10", Incoming::PubAck { id: 7, reason: 0x10 }),

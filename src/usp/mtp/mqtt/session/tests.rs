@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::super::super::MqttTerms;
 use super::super::tests::{subscription, wanted};
 use super::*;
 use MqttVersion::{V5, V311};
@@ -78,7 +79,6 @@ fn what_is_asked_of_the_broker_is_what_was_set_as_far_as_its_version_can_say_it(
         client_id,
         keep_alive: 60,
         clean: true,
-        receive_maximum: RECEIVE_MAXIMUM,
         endpoint: if version == V5 { "os::012345-agent" } else { "" },
         ..Connect::default()
     };
@@ -170,11 +170,17 @@ fn a_record_is_published_with_the_way_back() {
         topic: "controller",
         id: Some(2),
         retain: true,
+        expiry: 0,
         properties: ("me", "usp.msg"),
         payload: b"RR".to_vec(),
         user: User::default(),
     };
     assert_eq!(written(&mut session), [packet::publish(V5, say.clone())]);
+    // For how long it may be kept can be changed while the connection stands.
+    let mut session = up(V5, Properties::default());
+    session.retune(Mqtt { publish_expiry: 9, ..session.wanted.clone() }).unwrap();
+    session.send(Some("controller"), true, b"RR".to_vec()).unwrap();
+    assert_eq!(written(&mut session), [packet::publish(V5, Publish { expiry: 9, ..say.clone() })]);
     let mut session = up(V311, Properties::default());
     session.send(Some("controller"), false, b"RR".to_vec()).unwrap();
     let older = Publish { topic: "controller/reply-to=me", retain: false, ..say.clone() };
@@ -239,17 +245,17 @@ fn a_record_comes_with_the_topic_for_its_answer_and_is_acknowledged_after_it() {
     let mut session = Session::new(wanted, VecDeque::new());
     session.receive(ack(true, 0, Properties::default())).unwrap();
     assert_eq!(written(&mut session).len(), 2);
-    for id in 1..=RECEIVE_MAXIMUM + 3 {
+    for id in 1..=8 {
         session.receive(publish("me", Some(id), None, Some("c"))).unwrap();
     }
     assert_eq!(session.poll(), None);
     session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
     assert_eq!(session.poll(), Some(Output::Up));
-    for id in 1..=RECEIVE_MAXIMUM {
+    for id in 1..=8 {
         assert!(matches!(session.poll(), Some(Output::Record(..))), "{id}");
         assert_eq!(session.poll(), Some(Output::Write(Arc::new(packet::pub_ack(V5, id, User::default())))));
     }
-    assert_eq!(session.poll(), None, "and no more than was agreed to");
+    assert_eq!(session.poll(), None);
 }
 
 //= TR-369 R-MQTT.20
@@ -316,23 +322,106 @@ fn every_reason_code_leads_to_a_connection_that_stands_or_is_tried_again() {
     }
 }
 
+fn message(topic: &str, id: Option<u16>, topic_alias: Option<u16>) -> Incoming {
+    let properties = Box::new(Properties { topic_alias, ..Properties::default() });
+    Incoming::Publish { topic: topic.into(), id, properties, payload: vec![0; 100] }
+}
+
+//= MQTT 5.0 3.3.4: no more messages are under way than the Receive Maximum, which those with QoS 0 do not count to.
+//= TR-181 MQTT.Client.{i}.ReceiveMaximum: each is acknowledged in its turn, so that as many as allowed may always follow.
 #[test]
 fn what_comes_before_the_first_suback_is_kept_up_to_a_bound() {
-    let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(V5) };
-    let mut session = Session::new(wanted, VecDeque::new());
-    session.receive(ack(true, 0, Properties::default())).unwrap();
-    while session.poll().is_some() {}
-    for number in 0..1000 {
-        let payload = vec![0; 100];
-        let properties = Box::default();
-        session
-            .receive(Incoming::Publish { topic: "me".into(), id: Some(number + 1), properties, payload })
-            .unwrap();
+    for (version, most) in [(V5, 1_u16), (V5, 8), (V5, 64), (V311, 8)] {
+        let terms = MqttTerms { receive_maximum: most, ..MqttTerms::default() };
+        let wanted = Mqtt { response_topic: Some("me".into()), terms, ..wanted(version) };
+        let mut session = Session::new(wanted, VecDeque::new());
+        session.receive(ack(true, 0, Properties::default())).unwrap();
+        while session.poll().is_some() {}
+        // What needs no acknowledgement is dropped beyond a bound, and takes no room from what does.
+        for _ in 0..1000 {
+            session.receive(message("me", None, None)).unwrap();
+        }
+        let plain = 2 * usize::from(most);
+        for id in 1..=most {
+            session.receive(message("me", Some(id), None)).unwrap();
+        }
+        for id in most + 1..1000 {
+            match (version, session.receive(message("me", Some(id), None))) {
+                (V5, told) => assert_eq!(told.unwrap_err().reason, 0x93, "{most}"),
+                (V311, told) => assert_eq!(told, Ok(()), "it has no such bound"),
+            }
+        }
+        session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
+        assert_eq!(session.poll(), Some(Output::Up));
+        let kept = std::iter::from_fn(|| session.poll()).count();
+        assert_eq!(
+            kept,
+            plain + 2 * usize::from(most),
+            "Records, and the acknowledgements of those with QoS 1"
+        );
+        // Once it stands, each is acknowledged before the next one is looked at.
+        for id in 1..=3 * most {
+            session.receive(message("me", Some(id), None)).unwrap();
+            assert!(matches!(session.poll(), Some(Output::Record(..))));
+            let ack = packet::pub_ack(version, id, User::default());
+            assert_eq!(session.poll(), Some(Output::Write(Arc::new(ack))));
+        }
     }
-    session.receive(Incoming::SubAck { id: 1, reasons: vec![1] }).unwrap();
-    assert_eq!(session.poll(), Some(Output::Up));
-    let kept = std::iter::from_fn(|| session.poll()).count();
-    assert_eq!(kept, MAX_EARLY, "Records, each with its acknowledgement");
+}
+
+//= MQTT 5.0 3.3.2.3.4: an alias ends with the connection.
+//= MQTT 5.0 3.3.2.1
+#[test]
+fn aliases_that_were_not_agreed_to_or_not_told_end_the_connection() {
+    let terms = MqttTerms { topic_aliases: 1, ..MqttTerms::default() };
+    let begin = || {
+        let wanted = Mqtt { response_topic: Some("me".into()), terms, ..wanted(V5) };
+        let mut session = Session::new(wanted, VecDeque::new());
+        session.receive(ack(false, 0, Properties::default())).unwrap();
+        session
+    };
+    let mut session = begin();
+    for (topic, alias) in [("me", Some(1)), ("", Some(1)), ("me", None)] {
+        assert_eq!(session.receive(message(topic, None, alias)), Ok(()), "{topic} {alias:?}");
+    }
+    for (topic, alias, reason) in [("me", Some(0), 0x94), ("me", Some(2), 0x94), ("", None, 0x82)] {
+        assert_eq!(session.receive(message(topic, None, alias)).unwrap_err().reason, reason);
+    }
+    assert_eq!(begin().receive(message("", None, Some(1))).unwrap_err().reason, 0x82, "told before");
+    for version in [V5, V311] {
+        let told = up(version, Properties::default()).receive(message("me", None, Some(1)));
+        assert_eq!(told.unwrap_err().reason, 0x94, "none are agreed to where none are set");
+    }
+}
+
+//= MQTT 5.0 4.13: a broker that breaks a rule is told which.
+#[test]
+fn what_a_broker_did_wrong_is_said_with_the_goodbye() {
+    let reason = |mut octets: &[u8]| {
+        let mut session = up(V5, Properties::default());
+        let mut octets = std::mem::take(&mut octets).to_vec();
+        loop {
+            let end = match session.take(&mut octets) {
+                Ok(Some(packet)) => session.receive(packet).err(),
+                Ok(None) => panic!("nothing wrong"),
+                Err(end) => Some(end),
+            };
+            if let Some(end) = end {
+                assert!(end.again, "{}", end.why);
+                return session.disconnect(end.reason);
+            }
+        }
+    };
+    for (octets, want) in [
+        (&b"\xff\0"[..], &b"\xe0\x01\x81"[..]),
+        (b"\xd0\0\x20\x03\0\0\0", b"\xe0\x01\x82"),
+        (b"\x90\x04\0\x09\0\0", b"\xe0\x01\x82"),
+        (b"\x30\x07\0\x01t\x03\x23\0\x01", b"\xe0\x01\x94"),
+        (b"\x30\xff\xff\xff\x7f", b"\xe0\x01\x95"),
+        (b"\xe0\x01\x8b", b"\xe0\0"),
+    ] {
+        assert_eq!(reason(octets), want, "{octets:02x?}");
+    }
 }
 
 //= TR-369 R-MQTT.34
