@@ -169,6 +169,14 @@ fn a_record_of_or_for_somebody_else_is_ignored() {
         assert!(one.nothing(&mut bench), "{from} {to}");
         assert!(!bench.disk.read_text("/etc/config/wireless").unwrap().contains("by a stranger"));
     }
+    // Nor in the name of another one on a session that a controller opened.
+    for (from, heard) in [(CONTROLLER, true), ("self::two", false)] {
+        let mut bench = bench();
+        let mut one = Controller::accepted(&mut bench, 1, CONTROLLER);
+        bench.commands.clear();
+        one.send_as(&mut bench, from, OWN, "m1", set("Device.WiFi.SSID.1.", "SSID", "by one"));
+        assert_eq!(one.nothing(&mut bench), !heard, "{from}");
+    }
 }
 
 //= TR-369 R-ARC.1: a controller may have the id of this device.
@@ -403,7 +411,7 @@ fn of_two_sessions_with_one_controller_the_accepted_one_is_closed() {
         for (number, side) in (1..).zip(order) {
             match side {
                 "client" => drop(Controller::web_socket(&mut bench, number, "controller one one_ws")),
-                _ => Controller::accepted(&mut bench, number, CONTROLLER),
+                _ => drop(Controller::accepted(&mut bench, number, CONTROLLER)),
             }
         }
         let accepted = if order[0] == "port" { 1 } else { 2 };

@@ -417,6 +417,43 @@ fn a_role_that_is_taken_or_bans_counts_for_the_next_message_of_a_link_that_stand
     assert!(is_heard(&mut bench, &mut three));
 }
 
+//= TR-369 R-SEC.24: a role counts for the next message already.
+#[test]
+fn what_waited_while_a_role_was_taken_is_judged_without_it() {
+    let (mut bench, mut one) = start(SETTINGS);
+    let mut three = Controller::mqtt(&mut bench, 3);
+    bench.slow = Some(Vec::new());
+    let take = controller::set("Device.LocalAgent.Controller.3.AssignedRole", "");
+    one.send_as(&mut bench, CONTROLLER, OWN, "1", take);
+    three.send_as(
+        &mut bench,
+        controller::MQTT,
+        OWN,
+        "2",
+        controller::set("Device.WiFi.SSID.1.SSID", "too late"),
+    );
+    bench.fetched();
+    let taken = bench.text("/etc/config/cpeagent").unwrap();
+    assert_eq!(taken.matches("list role 'full'").count(), 1, "{taken}");
+    assert!(!bench.text("/etc/config/wireless").unwrap().contains("too late"));
+}
+
+//= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
+#[test]
+fn a_pinned_key_proves_who_is_at_the_end_of_a_session_that_we_opened() {
+    let host = "option host 'one.example.com'";
+    let pinned = SETTINGS.replace(host, &format!("{host}\n\tlist pin_sha256 '{}'", "5e".repeat(32)));
+    for (settings, heard) in [(SETTINGS, false), (pinned.as_str(), true)] {
+        let mut bench = Bench::new(DEVICE);
+        bench.disk.put("/etc/config/cpeagent", settings);
+        bench.start();
+        // It names nobody.
+        let shown = Certified { trusted: true, dates_checked: true, ..Certified::default() };
+        let mut one = Controller::secured_web_socket(&mut bench, 1, "controller one one_ws", shown);
+        assert_eq!(is_heard(&mut bench, &mut one), heard);
+    }
+}
+
 //= TR-181 LocalAgent.ControllerTrust.BannedRole: nor from whoever inherits it by a certificate, whoever he is.
 //= TR-369 R-SEC.22: the mandatory parts of the decision on a received Record.
 #[test]
@@ -509,6 +546,36 @@ fn links_trust_the_file_and_what_enabled_credentials_name() {
         };
         assert_eq!(security, Some(want));
     }
+}
+
+//= TR-369 R-SEC.4: trusted is, too, the certificate that is kept for that controller.
+#[test]
+fn a_kept_certificate_is_trusted_of_its_controller_and_at_the_port() {
+    let made = [certificate(1), certificate(2)];
+    let mut settings = SETTINGS.replace("option encryption '0'", "option encryption '1'");
+    for (name, made) in ["one", "two"].iter().zip(&made) {
+        let own = format!("option endpoint_id 'self::{name}'\n");
+        settings = settings.replacen(&own, &format!("{own}\tlist certificate 'c_{name}'\n"), 1)
+            + &format!(
+                "\nconfig certificate 'c_{name}'\n\toption enable '1'\n\toption der '{}'\n",
+                digest::base64(made.der())
+            );
+    }
+    let (bench, _) = start(&settings);
+    let kept: Vec<(&str, Vec<[u8; 32]>)> = (bench.links.iter())
+        .filter_map(|link| match link {
+            Wanted::WebSocketClient(wanted) => Some((link.name(), wanted.tls.as_ref()?.kept.clone())),
+            Wanted::WebSocketServer(wanted) => Some((link.name(), wanted.tls.as_ref()?.kept.clone())),
+            Wanted::Mqtt(_) => None,
+        })
+        .collect();
+    let [one, two] = made.each_ref().map(|made| digest::sha256(&[made.der()]));
+    let want = [
+        ("controller one one_ws", vec![one]),
+        ("controller two two_ws", vec![two]),
+        ("mtp port", vec![one, two]),
+    ];
+    assert_eq!(kept, want);
 }
 
 //= TR-369 R-SEC.25: only the first certificate of the chain that has a credential counts.

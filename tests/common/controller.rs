@@ -116,10 +116,25 @@ impl Controller {
     }
 
     /// A session that a controller opened now stands.
-    pub fn accepted(bench: &mut Bench, link: u64, endpoint: &str) {
+    pub fn accepted(bench: &mut Bench, link: u64, endpoint: &str) -> Controller {
         let details = Details::WebSocket { accepted: true };
         let up = Up { peer: Some(id(endpoint)), ..up(link, "mtp port", details) };
         bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint: endpoint.into(), topic: None, mqtt: false }
+    }
+
+    /// As [`Controller::web_socket`], over TLS with a server that showed this.
+    pub fn secured_web_socket(
+        bench: &mut Bench,
+        link: u64,
+        name: &str,
+        certificate: Certified,
+    ) -> Controller {
+        let endpoint = format!("self::{}", name.split(' ').nth(1).unwrap());
+        let details = Details::WebSocket { accepted: false };
+        let up = Up { certificate: Some(certificate), encrypted: true, ..up(link, name, details) };
+        bench.event(Event::Link(LinkEvent::Up(Box::new(up))));
+        Controller { link, endpoint, topic: None, mqtt: false }
     }
 
     /// A session that a controller opened over TLS now stands; by what it showed, if it showed anything.
