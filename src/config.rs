@@ -14,9 +14,9 @@ use crate::dm::tree::Tree;
 use crate::retry::Curve;
 use crate::secret::Secret;
 use crate::time::Wall;
+use crate::way::{Family, Network};
 use reader::Reader;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 use subnet::Subnet;
 
@@ -145,7 +145,7 @@ pub struct Acs {
     pub dhcp_discovery: bool,
     /// What DHCP told last.
     pub dhcp_url: Option<String>,
-    /// Which DHCP told it: [`Family::Ipv4`] or [`Family::Ipv6`].
+    /// Which DHCP told it: [`Family::V4`] or [`Family::V6`].
     pub dhcp_from: Family,
     /// The way to the ACS.
     pub network: Network,
@@ -207,32 +207,6 @@ pub struct Tls {
     pub client: Option<(String, String)>,
     /// SHA-256 digests of the keys the ACS may have, lower case hex; any key where empty.
     pub pins: Vec<String>,
-}
-
-/// The way to a manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// The network's section in `/etc/config/network`.
-    pub interface: String,
-    /// The address to talk from.
-    pub source_address: Option<IpAddr>,
-    /// The address families to use.
-    pub family: Family,
-    /// 0 to 63.
-    pub dscp: u8,
-    /// The routing mark; `None` for none.
-    pub mark: Option<u32>,
-}
-
-/// Address families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Both.
-    Any,
-    /// IPv4 only.
-    Ipv4,
-    /// IPv6 only.
-    Ipv6,
 }
 
 impl Default for Config {
@@ -336,8 +310,8 @@ impl Reader<'_> {
             dhcp_discovery: self.flag("acs", "dhcp_discovery"),
             dhcp_url: self.some("acs", "dhcp_url"),
             dhcp_from: match self.text("acs", "dhcp_from").as_str() {
-                "ipv6" => Family::Ipv6,
-                _ => Family::Ipv4,
+                "ipv6" => Family::V6,
+                _ => Family::V4,
             },
             network: self.network("acs"),
         }
@@ -377,8 +351,8 @@ impl Reader<'_> {
             interface: self.text(section, "interface"),
             source_address: self.text(section, "source_address").parse().ok(),
             family: match self.text(section, "family").as_str() {
-                "ipv4" => Family::Ipv4,
-                "ipv6" => Family::Ipv6,
+                "ipv4" => Family::V4,
+                "ipv6" => Family::V6,
                 _ => Family::Any,
             },
             dscp: self.u32(section, "dscp") as u8,

@@ -42,10 +42,10 @@ impl Family {
     }
 
     #[cfg(feature = "cwmp")]
-    const fn setting(self) -> config::Family {
+    const fn setting(self) -> crate::way::Family {
         match self {
-            Family::Ipv4 => config::Family::Ipv4,
-            Family::Ipv6 => config::Family::Ipv6,
+            Family::Ipv4 => crate::way::Family::V4,
+            Family::Ipv6 => crate::way::Family::V6,
         }
     }
 }

@@ -53,4 +53,5 @@ pub mod tr181;
 pub mod usp;
 #[cfg(feature = "cwmp")]
 pub mod wake;
+pub mod way;
 pub mod x509;

@@ -6,6 +6,7 @@
 use crate::audit::is_unseen;
 use crate::config;
 use crate::config::table::{Kind, SECTIONS, SETTINGS, Setting};
+use crate::dm::draft::OWN;
 use crate::dm::edit::{Change, Edit};
 use crate::dm::tree::Tree;
 use crate::sealed::checksum;
@@ -183,7 +184,7 @@ pub fn merge(package: &Tree, settings: &Map<String, String>, before: &Map<String
         }
         let missing = tree.get(section).is_none();
         let mut edit = |change| {
-            let edit = Edit { source: "uci:cpeagent".into(), section: section.into(), change };
+            let edit = Edit { source: OWN.into(), section: section.into(), change };
             // It was made upon this very tree.
             if edit.apply(&mut tree).is_ok() {
                 merge.edits.push(edit);

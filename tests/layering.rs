@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What every module may use, and which use only each other.
 const BASE: &[&str] =
-    &["time", "rng", "retry", "periodic", "secret", "digest", "sealed", "sorted", "x509", "audit"];
+    &["time", "rng", "retry", "periodic", "secret", "digest", "sealed", "sorted", "x509", "audit", "way"];
 
 /// The edges: a module of `src/`, and what it may use beside itself and the base.
 const MAY_USE: &[(&str, &[&str])] = &[

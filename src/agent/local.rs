@@ -5,6 +5,7 @@
 use super::job::{Done, Running, Step};
 use super::{Action, Agent};
 use crate::discovery::{self, Found};
+use crate::dm::draft::OWN;
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::path::Pattern;
@@ -214,7 +215,7 @@ impl Agent {
 
     /// Takes up what DHCP told, as far as the settings let it.
     fn discovered(&mut self, running: &mut Running, id: u64, network: &str, found: &Found) -> Step {
-        let key = "uci:cpeagent";
+        let key = OWN;
         let advice = match running.snapshot.peek(key) {
             None => return Step::Need([key.into()].into()),
             Some(Source::Ready(package)) => discovery::advise(package, network, found, self.is_acs_failing()),

@@ -25,6 +25,7 @@ use crate::cwmp::events::Record;
 use crate::cwmp::soap::writer::Outgoing;
 use crate::diag::{Order, Verdict};
 use crate::dm::draft::AGENT;
+use crate::dm::draft::OWN;
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::instance::Instances;
@@ -455,7 +456,7 @@ impl Agent {
                 self.links.insert(link.into(), self.now.at);
             }
         }
-        if sources.contains("uci:cpeagent") {
+        if sources.contains(OWN) {
             self.queue(Job::Configure);
         }
         if !sources.is_empty() {

@@ -5,6 +5,7 @@ use super::job::{Job, Running, Step};
 use super::usp::known::Known;
 use super::{Action, Agent};
 use crate::config::Config;
+use crate::dm::draft::OWN;
 use crate::dm::run::{self, Halt};
 use crate::dm::tree::Tree;
 
@@ -12,7 +13,7 @@ impl Agent {
     /// Reads the package `cpeagent` and takes it up: the session's settings here, the sockets' in `io`.
     pub(super) fn configure(&mut self, running: &mut Running) -> Step {
         let done = run::attempt(self.model, &mut running.snapshot, &self.instances, |view| {
-            let package = view.tree("uci:cpeagent")?;
+            let package = view.tree(OWN)?;
             let (config, faults) = Config::read(package.unwrap_or(&Tree::Map(Vec::new())));
             let known = (cwmp::Known::read(view)?, Known::read(view, &config.usp)?);
             Ok((config, faults, known))

@@ -7,6 +7,7 @@ use super::router::Router;
 use super::socket::Socket;
 use super::{Done, Fail, Global};
 use crate::config::Config;
+use crate::dm::draft::OWN;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::io::clock::Clock;
@@ -68,7 +69,7 @@ fn look(router: &Router, findings: &mut Vec<Finding>) {
 }
 
 fn settings(router: &Router, findings: &mut Vec<Finding>) -> Option<Config> {
-    let package = match router.source("uci:cpeagent") {
+    let package = match router.source(OWN) {
         Source::Ready(package) => package,
         Source::Absent => {
             findings.push(wrong("settings", "there is no /etc/config/cpeagent", "install the package again"));

@@ -6,6 +6,7 @@
 use super::local::{Fetcher, Local};
 use super::{Fail, Global};
 use crate::dm::draft::AGENT;
+use crate::dm::draft::OWN;
 use crate::dm::edit::Edit;
 use crate::dm::error::{Error, Refusal};
 use crate::dm::schema::Model;
@@ -32,8 +33,6 @@ use tokio::runtime::Runtime;
 
 /// How often a request is planned again because somebody changed a file meanwhile.
 const MAX_REPLANS: u8 = 3;
-/// The agent's own package.
-const OWN: &str = "uci:cpeagent";
 
 /// The checksums of the packages as they were read.
 type Sums = Rc<RefCell<Map<Box<str>, Box<str>>>>;

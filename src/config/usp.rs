@@ -7,13 +7,14 @@ mod broker;
 
 pub use broker::{Broker, Subscription, UserProperty, Will};
 
+use super::Tls;
 use super::reader::Reader;
 use super::subnet::Subnet;
-use super::{Network, Tls};
 use crate::dm::acl::{self, Grant, Rights, Rule, Rwxn};
 use crate::retry::Curve;
 use crate::secret::Secret;
 use crate::time::Wall;
+use crate::way::Network;
 use std::time::Duration;
 
 /// All settings of USP.

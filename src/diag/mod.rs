@@ -12,6 +12,7 @@ pub mod route;
 pub mod transfer;
 
 use crate::dm::schema::Arguments;
+use crate::way::Family;
 use std::time::Duration;
 
 /// Longest a diagnostic may take; then it ends with what it has.
@@ -142,18 +143,6 @@ impl Kind {
     }
 }
 
-/// Which addresses of a name are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Version {
-    /// Any.
-    #[default]
-    Any,
-    /// IPv4 alone.
-    V4,
-    /// IPv6 alone.
-    V6,
-}
-
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -273,11 +262,11 @@ impl Given<'_> {
         u8::try_from(self.number("DSCP", 0)?).map_err(|_| Unfit("DSCP is out of range"))
     }
 
-    fn version(&self) -> Version {
+    fn version(&self) -> Family {
         match self.text("ProtocolVersion") {
-            "IPv4" => Version::V4,
-            "IPv6" => Version::V6,
-            _ => Version::Any,
+            "IPv4" => Family::V4,
+            "IPv6" => Family::V6,
+            _ => Family::Any,
         }
     }
 

@@ -1,6 +1,7 @@
 //! IPPing: echo requests to one host, counted and timed.
 
-use super::{COMPLETE, Given, Unfit, Verdict, Version, millis};
+use super::{COMPLETE, Given, Unfit, Verdict, millis};
+use crate::way::Family;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ pub struct Ask {
     /// The name or address.
     pub host: String,
     /// Which addresses count.
-    pub version: Version,
+    pub version: Family,
     /// How many requests.
     pub count: u32,
     /// How long each is waited for.

@@ -1,6 +1,7 @@
 //! TraceRoute: echo requests with a life that grows by one, and who let each end.
 
-use super::{COMPLETE, Given, Unfit, Verdict, Version, millis};
+use super::{COMPLETE, Given, Unfit, Verdict, millis};
+use crate::way::Family;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub struct Ask {
     /// The name or address.
     pub host: String,
     /// Which addresses count.
-    pub version: Version,
+    pub version: Family,
     /// Requests for each hop.
     pub tries: u32,
     /// How long each is waited for.

@@ -1,7 +1,8 @@
 //! DownloadDiagnostics and UploadDiagnostics: one file over HTTP, its octets and moments.
 
-use super::{COMPLETE, Given, Unfit, Verdict, Version};
+use super::{COMPLETE, Given, Unfit, Verdict};
 use crate::time::{UNKNOWN, Wall};
+use crate::way::Family;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Ask {
     /// Of an upload, how many octets; `None` is a download.
     pub upload: Option<u64>,
     /// Which addresses count.
-    pub version: Version,
+    pub version: Family,
     /// Differentiated services code point.
     pub dscp: u8,
     /// The priority of its frames, 0 to 7.

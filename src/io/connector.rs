@@ -5,10 +5,10 @@ use super::disk::RealDisk;
 use super::fetch::Fetch;
 use super::http::client::{Client, Settings};
 use super::http::coding::Coding;
-use super::http::connect::{Family, Route, Waits};
+use super::http::connect::{Route, Waits};
 use super::pool;
 use super::tls::{self, Setup, Tls};
-use crate::config::{self, Acs, Compression, Config};
+use crate::config::{Acs, Compression, Config};
 use crate::digest::client::{Basic, Credentials};
 use crate::rng::Rng;
 use crate::time::Now;
@@ -16,24 +16,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How packets to the ACS leave. In a folder nothing but the family counts: its interfaces are not ours.
+/// How packets to the ACS leave, wherever they do.
 pub fn route(device: &Device, config: &Config) -> Route {
-    let network = &config.acs.network;
-    let family = match network.family {
-        config::Family::Any => Family::Any,
-        config::Family::Ipv4 => Family::V4,
-        config::Family::Ipv6 => Family::V6,
-    };
-    if device.is_folder() {
-        return Route { family, ..Route::default() };
-    }
-    Route {
-        source: network.source_address,
-        family,
-        dscp: (network.dscp > 0).then_some(network.dscp),
-        mark: network.mark,
-        ..Route::default()
-    }
+    Route::of(&config.acs.network, None, device.is_folder())
 }
 
 /// Where requests are heard: everywhere on a router, on loopback in a folder, unless an address is set.

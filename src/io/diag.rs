@@ -14,12 +14,13 @@ pub use echo::raw_socket;
 use super::clock::Clock;
 use super::disk::RealDisk;
 use super::fetch::Fetch;
-use super::http::connect::{self, Family, Route};
+use super::http::connect::{self, Route};
 use super::http::error::Error;
-use crate::diag::{self, MAX_TIME, Order, Task, Verdict, Version, neighbours};
+use crate::diag::{self, MAX_TIME, Order, Task, Verdict, neighbours};
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::rng::Rng;
+use crate::way::Family;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,12 +67,7 @@ impl Lab {
     }
 
     /// How the packets of a diagnostic leave.
-    fn route(&self, device: Option<String>, version: Version, dscp: u8) -> Route {
-        let family = match version {
-            Version::Any => Family::Any,
-            Version::V4 => Family::V4,
-            Version::V6 => Family::V6,
-        };
+    fn route(&self, device: Option<String>, family: Family, dscp: u8) -> Route {
         let interface = device.filter(|_| !self.folder);
         Route { interface, family, dscp: (dscp > 0).then_some(dscp), ..Route::default() }
     }

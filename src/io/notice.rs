@@ -4,6 +4,7 @@
 //! as [`Notice::edition`] says the same, which the loop asks without waiting.
 
 use super::device::Device;
+use crate::dm::draft::OWN;
 use crate::sorted::Set;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use std::mem::MaybeUninit;
@@ -16,9 +17,6 @@ use tokio::io::unix::AsyncFd;
 
 /// Most packages named at a time; more count as any.
 const MAX_NAMES: usize = 256;
-
-/// The agent's own package, which nearly every request reads.
-pub const OWN: &str = "uci:cpeagent";
 
 /// The watch; without one (no inotify in the kernel) nothing is ever noticed.
 pub struct Notice {

@@ -5,11 +5,12 @@
 
 use super::pool;
 use crate::digest::client::Credentials;
-use crate::io::http::connect::{self, Family, Route};
+use crate::io::http::connect::{self, Route};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wake::binding::{Address, Binding, Output, Port, Settings};
 use crate::wake::udp::{Gate, MAX_DATAGRAM};
+use crate::way::Family;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};

@@ -5,6 +5,7 @@
 
 use super::network;
 use crate::audit;
+use crate::dm::draft::OWN;
 use crate::dm::schema::Value;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
@@ -179,7 +180,7 @@ pub fn log_files(view: &View<'_>) -> Result<Tree, Stop> {
         None => ("syslog", false),
     };
     let mut logs = vec![("log", log_file(name, u64::from(kib) * 1024, persistent))];
-    let own = view.tree("uci:cpeagent")?.and_then(|package| package.get("agent"));
+    let own = view.tree(OWN)?.and_then(|package| package.get("agent"));
     let own = |option| own.and_then(|section| section.str(option));
     let kib = own("audit_size").and_then(|kib| kib.parse::<u32>().ok()).filter(|kib| *kib <= audit::MAX_KIB);
     let file = audit::file(own("audit") == Some("flash"));
@@ -255,7 +256,7 @@ fn text<'a>((name, value): (&'a str, &str)) -> (&'a str, Tree) {
 
 /// A setting of the builder; nothing if it is left out or empty.
 fn setting<'s>(view: &View<'s>, option: &str) -> Result<Option<Cow<'s, str>>, Stop> {
-    let section = view.tree("uci:cpeagent")?.and_then(|package| package.get("identity"));
+    let section = view.tree(OWN)?.and_then(|package| package.get("identity"));
     let text = section.and_then(|section| section.str(option)).map(str::trim);
     Ok(text.filter(|text| !text.is_empty()).map(cut))
 }

@@ -4,11 +4,11 @@
 //! that a restart gives nobody further tries; it is durable before the answer leaves.
 
 use super::operate::{Deed, Desk, Hall, look, section};
-use super::trust::PACKAGE;
 use crate::agent::Agent;
 use crate::config::usp::{Challenge, Usp};
 use crate::digest;
 use crate::dm::acl::Rwxn;
+use crate::dm::draft::OWN;
 use crate::dm::schema::Arguments;
 use crate::dm::source::Stop;
 use crate::dm::tree::Tree;
@@ -211,7 +211,7 @@ fn give_roles(usp: &Usp, controller: &str, challenge: &Challenge, draft: &mut Dr
         }
     }
     let roles = roles.into_iter().map(|role| Tree::from(role.as_str())).collect();
-    draft.set(PACKAGE, controller, "role", Some(Tree::List(roles)))
+    draft.set(OWN, controller, "role", Some(Tree::List(roles)))
 }
 
 impl Desk<'_> {

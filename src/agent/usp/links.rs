@@ -6,9 +6,10 @@ use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
 use crate::retry::Curve;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{
-    Details, Family, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill, Network, Retry,
-    Security, Up, Wanted, WebSocketClient, WebSocketServer,
+    Details, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill, Retry, Security, Up, Wanted,
+    WebSocketClient, WebSocketServer,
 };
+use crate::way::Network;
 use std::time::Duration;
 
 /// The links of the settings. What lacks something to be one (a host, a broker) is left out.
@@ -55,7 +56,7 @@ fn clients_of(trusted: &Trusted<'_>, own: &EndpointId, controller: &Controller) 
                 peer: peer.clone(),
                 keep_alive: least(*keepalive),
                 retry: every(*retry, None),
-                network: network(&trusted.usp.network),
+                network: trusted.usp.network.clone(),
             }))
         }
         ControllerWay::WebSocket { host: None, .. } | ControllerWay::Mqtt { .. } => None,
@@ -73,8 +74,8 @@ fn mqtt(
 ) -> Option<Mqtt> {
     let usp = trusted.usp;
     let way = Network {
-        interface: broker.interface.clone().unwrap_or_else(|| usp.network.interface.clone()).into(),
-        ..network(&usp.network)
+        interface: broker.interface.clone().unwrap_or_else(|| usp.network.interface.clone()),
+        ..usp.network.clone()
     };
     Some(Mqtt {
         name: mtp_name(name),
@@ -205,20 +206,6 @@ impl Trusted<'_> {
     fn kept(&self, controller: &Controller) -> impl Iterator<Item = [u8; 32]> {
         let own = controller.certificates.iter();
         own.filter_map(|name| self.known.certificates.get(name.as_str())).map(|found| found.fingerprint)
-    }
-}
-
-fn network(network: &config::Network) -> Network {
-    Network {
-        interface: network.interface.as_str().into(),
-        source_address: network.source_address,
-        family: match network.family {
-            config::Family::Any => Family::Any,
-            config::Family::Ipv4 => Family::Ipv4,
-            config::Family::Ipv6 => Family::Ipv6,
-        },
-        dscp: network.dscp,
-        mark: network.mark,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::agent::job::{Errand, Job, Newcomer};
 use crate::config::usp::{Controller, Credential, Uses, Usp};
 use crate::digest;
 use crate::dm::acl::Rights;
+use crate::dm::draft::OWN;
 use crate::dm::write::{NoPlan, Planner};
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{Details, Up};
@@ -17,8 +18,6 @@ use crate::usp::record::Rejected;
 
 /// Most controllers that came by themselves; a further one is not heard.
 pub const MAX_FIRST_USES: usize = 8;
-/// The source of the settings.
-pub(super) const PACKAGE: &str = "uci:cpeagent";
 
 /// The configured controller that sent a Record over a link; `None` for one that is not configured and may be heard.
 ///
@@ -185,15 +184,10 @@ pub(super) fn adopt(planner: &mut Planner<'_>, number: u64, newcomer: &Newcomer)
     ];
     options.extend(newcomer.role.as_deref().map(|role| ("role", role)));
     if let Some(der) = &newcomer.certificate {
-        planner.make(
-            PACKAGE,
-            &certificate,
-            "certificate",
-            &[("enable", "1"), ("der", &digest::base64(der))],
-        )?;
+        planner.make(OWN, &certificate, "certificate", &[("enable", "1"), ("der", &digest::base64(der))])?;
         options.push(("certificate", &certificate));
     }
-    planner.make(PACKAGE, &name, "controller", &options)
+    planner.make(OWN, &name, "controller", &options)
 }
 
 /// Why a Record is not served, for the log.

@@ -3,11 +3,12 @@
 use super::{DNS_PORT, Lab};
 use crate::diag::dns::{self, Kind, MAX_ANSWER};
 use crate::diag::lookup::{self, Ask, NO_SERVER, Try};
-use crate::diag::{INTERNAL, MAX_TIME, OTHER, Verdict, Version};
+use crate::diag::{INTERNAL, MAX_TIME, OTHER, Verdict};
 use crate::io::disk::{Disk, MAX_FILE};
 use crate::io::http::connect::Route;
 use crate::io::{pool, random};
 use crate::rng::Rng;
+use crate::way::Family;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +25,7 @@ const MAX_FOREIGN: u32 = 1_000;
 
 impl Lab {
     pub(super) async fn look_up(&self, ask: &Ask, device: Option<String>, mut rng: Rng) -> Verdict {
-        let route = self.route(device, Version::Any, 0);
+        let route = self.route(device, Family::Any, 0);
         let named = match ask.server.is_empty() {
             false => ask.server.clone(),
             true => match self.own_server().await {

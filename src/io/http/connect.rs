@@ -5,6 +5,7 @@
 use super::error::{Error, Stage};
 use super::url::Url;
 use crate::io::{pool, privileged, tls};
+use crate::way::{Family, Network};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -17,18 +18,6 @@ use tokio::time::{Instant, timeout};
 pub const MAX_ADDRESSES: usize = 16;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 32;
-
-/// An address family to keep to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// Both, in the resolver's order.
-    #[default]
-    Any,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
 
 /// How packets of a management network leave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +37,16 @@ pub struct Route {
 }
 
 impl Route {
+    /// The one of a network with this device. In a folder nothing but the family counts: its interfaces are not ours.
+    pub fn of(network: &Network, interface: Option<String>, folder: bool) -> Route {
+        let route = Route { family: network.family, ..Route::default() };
+        if folder {
+            return route;
+        }
+        let dscp = (network.dscp > 0).then_some(network.dscp);
+        Route { interface, source: network.source_address, dscp, mark: network.mark, ..route }
+    }
+
     /// Whether an address can be reached this way.
     pub fn fits(&self, address: &SocketAddr) -> bool {
         let family = match self.family {

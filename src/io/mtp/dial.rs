@@ -12,7 +12,8 @@ use crate::io::pool;
 use crate::io::tls::{self, Expected, Setup, Tls, Verified};
 use crate::time::Wall;
 use crate::usp::endpoint::EndpointId;
-use crate::usp::mtp::{Certified, Family, Network, Security, Wanted};
+use crate::usp::mtp::{Certified, Security, Wanted};
+use crate::way::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,26 +69,11 @@ impl Site {
 
     /// The way packets leave.
     pub async fn route(&self, network: &Network) -> Result<Route, String> {
-        let family = match network.family {
-            Family::Any => connect::Family::Any,
-            Family::Ipv4 => connect::Family::V4,
-            Family::Ipv6 => connect::Family::V6,
-        };
-        if self.folder {
-            return Ok(Route { family, ..Route::default() });
-        }
         let interface = match &*network.interface {
-            "" => None,
-            name => Some(netdev(&self.fetch, name).await?),
+            name if !name.is_empty() && !self.folder => Some(netdev(&self.fetch, name).await?),
+            _ => None,
         };
-        Ok(Route {
-            interface,
-            source: network.source_address,
-            family,
-            dscp: (network.dscp > 0).then_some(network.dscp),
-            mark: network.mark,
-            ..Route::default()
-        })
+        Ok(Route::of(network, interface, self.folder))
     }
 }
 

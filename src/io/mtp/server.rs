@@ -13,7 +13,8 @@ use crate::rng::Rng;
 use crate::sorted::Map;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::websocket as rules;
-use crate::usp::mtp::{Certified, Network, Retry, Wanted, WebSocketServer};
+use crate::usp::mtp::{Certified, Retry, Wanted, WebSocketServer};
+use crate::way::Network;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ async fn open(site: &Site, wanted: &WebSocketServer) -> Result<(Vec<TcpListener>
     let tls = trust(site, wanted).await?;
     let mut routes = Vec::new();
     for name in wanted.interfaces.iter().take(MAX_NETWORKS) {
-        let network = Network { interface: name.clone(), ..Network::default() };
+        let network = Network { interface: name.as_ref().into(), ..Network::default() };
         routes.push(site.route(&network).await?);
     }
     if routes.is_empty() || site.folder {

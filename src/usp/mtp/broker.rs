@@ -3,8 +3,9 @@
 //! Rules and packets are `mqtt`'s; this is there in every build, as the settings are.
 
 use super::super::endpoint::EndpointId;
-use super::{MAX_RECORD, Network, Retry, Security};
+use super::{MAX_RECORD, Retry, Security};
 use crate::secret::Secret;
+use crate::way::Network;
 use std::time::Duration;
 
 /// Longest packet of MQTT that is taken, in octets: one Record with its topic and properties.

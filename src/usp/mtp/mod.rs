@@ -12,7 +12,7 @@ mod wanted;
 pub mod websocket;
 
 pub use broker::{MAX_PACKET, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
-pub use wanted::{Family, Network, Retry, Security, Wanted, WebSocketClient, WebSocketServer};
+pub use wanted::{Retry, Security, Wanted, WebSocketClient, WebSocketServer};
 
 use super::endpoint::EndpointId;
 use std::net::IpAddr;

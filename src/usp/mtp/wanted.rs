@@ -6,7 +6,7 @@ use super::super::endpoint::EndpointId;
 use super::Mqtt;
 use crate::retry::Curve;
 use crate::rng::Rng;
-use std::net::IpAddr;
+use crate::way::Network;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,33 +99,6 @@ impl Security {
             && within(&self.kept, &other.kept)
             && (!self.first_use || other.first_use)
     }
-}
-
-/// How packets leave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Network {
-    /// The section in `/etc/config/network` to bind to; the routing table decides where empty.
-    pub interface: Box<str>,
-    /// The address to send from.
-    pub source_address: Option<IpAddr>,
-    /// The address families to use.
-    pub family: Family,
-    /// Differentiated services code point, 0 to 63.
-    pub dscp: u8,
-    /// The routing mark.
-    pub mark: Option<u32>,
-}
-
-/// Address families.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// Both, in the resolver's order.
-    #[default]
-    Any,
-    /// IPv4 only.
-    Ipv4,
-    /// IPv6 only.
-    Ipv6,
 }
 
 /// How long to wait before a link is tried again.

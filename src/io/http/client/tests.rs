@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::secret::Secret;
+use crate::way::Family;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -383,10 +384,10 @@ async fn the_route_chooses_family_source_and_interface() {
     };
     let wait = Duration::from_secs(5);
     for (route, want) in [
-        (localhost(connect::Family::V4, None), Ok(true)),
-        (localhost(connect::Family::V6, Some("127.0.0.1")), Ok(false)),
-        (localhost(connect::Family::Any, Some("127.0.0.2")), Ok(true)),
-        (localhost(connect::Family::Any, Some("::1")), Ok(false)),
+        (localhost(Family::V4, None), Ok(true)),
+        (localhost(Family::V6, Some("127.0.0.1")), Ok(false)),
+        (localhost(Family::Any, Some("127.0.0.2")), Ok(true)),
+        (localhost(Family::Any, Some("::1")), Ok(false)),
     ] {
         let found = connect::addresses("127.0.0.1", 1, &route, wait).await;
         assert_eq!(found.map(|f| !f.is_empty()), want, "{route:?}");
@@ -395,7 +396,7 @@ async fn the_route_chooses_family_source_and_interface() {
     let unknown = connect::addresses(&"x".repeat(70), 1, &Route::default(), wait).await;
     assert!(matches!(unknown, Err(Error::Name(..) | Error::Timeout(Stage::Name))), "{unknown:?}");
     let (port, served) = serve(vec![vec![ok("a")]]).await;
-    let route = Route { dscp: Some(46), ..localhost(connect::Family::Any, Some("127.0.0.2")) };
+    let route = Route { dscp: Some(46), ..localhost(Family::Any, Some("127.0.0.2")) };
     let mut client = client(port, Settings { route, ..settings() });
     posted(&mut client, "x").await.unwrap();
     assert_eq!(client.addresses().unwrap().0.ip().to_string(), "127.0.0.2");

@@ -13,9 +13,8 @@ use crate::io::disk::RealDisk;
 use crate::io::fetch::Fetch;
 use crate::io::http::connect::Stream;
 use crate::usp::mtp::websocket as rules;
-use crate::usp::mtp::{
-    Certified, MAX_RECORD, Network, Retry, Security, Up, WebSocketClient, WebSocketServer,
-};
+use crate::usp::mtp::{Certified, MAX_RECORD, Retry, Security, Up, WebSocketClient, WebSocketServer};
+use crate::way::Network;
 use futures_util::{SinkExt, StreamExt};
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;

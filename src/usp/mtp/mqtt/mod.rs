@@ -184,7 +184,7 @@ fn converse(octets: &[u8]) {
             terms: MqttTerms { topic_aliases: 4, ..MqttTerms::default() },
             will: None,
             retry: super::Retry::default(),
-            network: super::Network::default(),
+            network: crate::way::Network::default(),
             client_id: Some("x".into()),
             subscriptions: vec![MqttSubscription { topic: "a/+".into(), qos: 1 }],
             response_topic: Some("me".into()),
@@ -210,7 +210,8 @@ fn converse(octets: &[u8]) {
 pub(crate) mod tests {
     use super::*;
     use crate::usp::endpoint::EndpointId;
-    use crate::usp::mtp::{Network, Retry};
+    use crate::usp::mtp::Retry;
+    use crate::way::Network;
     use std::time::Duration;
 
     /// A link for tests, with nothing configured.
