@@ -174,6 +174,7 @@ pub fn allowed(kind: Kind, value: &str) -> bool {
         Kind::Number(low, high) => number(value).is_some_and(|number| (low..=high).contains(&number)),
         Kind::Choice(words) => words.contains(&value),
         Kind::Text(max) | Kind::Secret(max) => plain(max),
+        Kind::Topic(max) => plain(max) && !value.contains(['+', '#']),
         Kind::Names => plain(64),
         Kind::Paths => acl::target(value).is_ok(),
         Kind::Subnets => Subnet::parse(value).is_some(),
@@ -197,7 +198,7 @@ pub fn allowed(kind: Kind, value: &str) -> bool {
 pub fn allows(source: &str, kind: &str, option: &str, value: &Tree) -> Result<(), Refusal> {
     let known = || SETTINGS.iter().find(|known| known.section == kind && known.option == option);
     let Some(setting) = (source == OWN).then(known).flatten() else { return Ok(()) };
-    let is_one = matches!(setting.kind, Kind::Text(_) | Kind::Secret(_));
+    let is_one = matches!(setting.kind, Kind::Text(_) | Kind::Topic(_) | Kind::Secret(_));
     let fits = match value {
         Tree::Text(text) => {
             text.is_empty()

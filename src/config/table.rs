@@ -18,6 +18,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A text up to this many characters, without control characters.
     Text(usize),
+    /// A topic of MQTT that something is published at: a text up to this many characters without wildcards (MQTT 5.0 4.7.1).
+    Topic(usize),
     /// As a text, and never shown.
     Secret(usize),
     /// `http://` or `https://` with a host, up to 256 characters.
@@ -271,7 +273,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("controller_mtp", "pin_sha256", Kind::Digests, "",
         "If any: the key (SubjectPublicKeyInfo) of the controller must have one of these SHA-256 digests."),
     setting("controller_mtp", "mtp", Kind::Text(64), "", "MQTT: the section `mtp` of this device that it is reached through."),
-    setting("controller_mtp", "topic", Kind::Text(1_024), "", "MQTT: the topic at which it listens."),
+    setting("controller_mtp", "topic", Kind::Topic(1_024), "", "MQTT: the topic at which it listens."),
     setting("controller_mtp", "retain_response", Kind::Flag, "0", "MQTT: whether the broker keeps answers to it."),
     setting("controller_mtp", "retain_notify", Kind::Flag, "0", "MQTT: whether the broker keeps notifications to it."),
 
@@ -288,7 +290,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("mtp", "interface", Kind::Names, "", "WebSocket: the networks to listen on. Empty: all."),
     setting("mtp", "source", Kind::Subnets, "", "WebSocket: from where the firewall lets controllers through. Empty: it is not opened for them."),
     setting("mtp", "mqtt", Kind::Text(64), "", "MQTT: the section `mqtt` of the broker."),
-    setting("mtp", "response_topic", Kind::Text(1_024), "", "MQTT: the topic at which this device listens, where the broker tells none."),
+    setting("mtp", "response_topic", Kind::Topic(1_024), "", "MQTT: the topic at which this device listens, where the broker tells none."),
     setting("mtp", "publish_qos", Kind::Number(0, 2), "1", "MQTT: the quality of service of what is sent."),
 
     setting("mqtt", "name", Kind::Text(64), "", "A name. Empty: that of the section."),
@@ -323,14 +325,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("mqtt", "message_retry", Kind::Number(1, U32), "5",
         "Kept for controllers; MQTT sends again at a new connection only."),
     setting("mqtt", "will_enable", Kind::Flag, "0", "Whether the broker publishes something when this device is lost."),
-    setting("mqtt", "will_topic", Kind::Text(1_024), "", "At this topic."),
+    setting("mqtt", "will_topic", Kind::Topic(1_024), "", "At this topic."),
     setting("mqtt", "will_value", Kind::Text(1_024), "", "What."),
     setting("mqtt", "will_qos", Kind::Number(0, 2), "0", "With this quality of service."),
     setting("mqtt", "will_retain", Kind::Flag, "0", "Whether the broker keeps it."),
     setting("mqtt", "will_delay", Kind::Number(0, U32), "5", "5.0: seconds until then."),
     setting("mqtt", "will_expiry", Kind::Number(0, U32), "0", "5.0: seconds that the broker may keep it from then on; 0 for ever."),
     setting("mqtt", "will_content_type", Kind::Text(256), "", "5.0: its content type. Empty: none."),
-    setting("mqtt", "will_response_topic", Kind::Text(1_024), "", "5.0: the topic for answers to it. Empty: none."),
+    setting("mqtt", "will_response_topic", Kind::Topic(1_024), "", "5.0: the topic for answers to it. Empty: none."),
     setting("mqtt", "interface", Kind::Text(15), "", "The network that leads to the broker. Empty: that of section `usp`."),
     setting("mqtt", "pin_sha256", Kind::Digests, "",
         "If any: the key (SubjectPublicKeyInfo) of the broker must have one of these SHA-256 digests."),
@@ -392,6 +394,7 @@ impl Kind {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
             Kind::Text(max) => format!("up to {max} characters"),
+            Kind::Topic(max) => format!("topic, up to {max} characters, none of them `+` or `#`"),
             Kind::Secret(max) => format!("secret, up to {max} characters"),
             Kind::Url => "URL".into(),
             Kind::File => "absolute path".into(),

@@ -41,7 +41,7 @@ fn samples(setting: &Setting) -> [String; 2] {
             let word = words.iter().find(|word| **word != setting.default).unwrap();
             [(*word).into(), (*word).into()]
         }
-        Kind::Text(_) | Kind::Secret(_) => ["one".into(), "two".into()],
+        Kind::Text(_) | Kind::Topic(_) | Kind::Secret(_) => ["one".into(), "two".into()],
         Kind::Url => ["https://a.example/x".into(), "https://[2001:db8::1]:7548/".into()],
         Kind::File => ["/etc/a.pem".into(), "/etc/b.pem".into()],
         Kind::Time => ["2026-01-01T00:00:00Z".into(), "2026-01-02T00:00:00+02:00".into()],
@@ -127,8 +127,14 @@ fn every_option_of_the_table_reaches_a_field_and_keeps_to_its_default_where_wron
         assert_eq!(config, unset, "{kind}.{option}");
         assert!(faults.iter().any(|fault| *fault.option == *option), "{kind}.{option}");
         assert!(!may_be(&long) && may_be(""), "{kind}.{option}");
-        if let Kind::Text(max) | Kind::Secret(max) = setting.kind {
+        if let Kind::Text(max) | Kind::Topic(max) | Kind::Secret(max) = setting.kind {
             assert!(may_be(&"x".repeat(max)) && !may_be(&"x".repeat(max + 1)), "{kind}.{option}");
+        }
+        if let Kind::Topic(_) = setting.kind {
+            assert!(
+                may_be("a/b") && !may_be("a/+/b") && !may_be("a/#"),
+                "{kind}.{option}: nothing is published there"
+            );
         }
         assert!(allows("uci:network", kind, option, &Tree::from(&*long)).is_ok(), "none of ours");
         if !setting.default.is_empty() {
