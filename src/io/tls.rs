@@ -178,12 +178,11 @@ impl Tls {
             fingerprints.len() - before
         };
         if let Some(path) = &setup.bundle {
-            let others = setup.extra_ca.is_some() || !setup.pins.is_empty();
             match certificates(path) {
                 Ok(found) => {
                     add(found);
                 }
-                Err(_) if others && !path.exists() => {}
+                Err(_) if !path.exists() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -205,7 +204,11 @@ impl Tls {
         let known =
             Known { pins: setup.pins.clone(), leaves: setup.leaves.clone(), kept: setup.kept.clone() };
         if trusted.store.is_empty() && known.is_empty() && !setup.first_use {
-            return Err(Error("no trusted certificate: neither a CA file nor a pinned key is set".into()));
+            let missing = setup.bundle.iter().map(|path| format!("{} is not there", path.display())).next();
+            let missing = missing.unwrap_or_else(|| "there is no CA file".into());
+            return Err(Error(format!(
+                "nobody to trust: {missing}, and no pinned key is set; is the package ca-bundle installed?"
+            )));
         }
         let client = match &setup.client {
             None => None,

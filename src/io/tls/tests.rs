@@ -249,8 +249,8 @@ fn a_setup_that_cannot_work_names_what_is_wrong() {
     std::fs::write(&empty, "no certificate here\n").unwrap();
     let missing = folder.path().join("missing.pem");
     for (setup, words) in [
-        (Setup::default(), "no trusted certificate"),
-        (Setup { bundle: Some(missing.clone()), ..Setup::default() }, "missing.pem"),
+        (Setup::default(), "there is no CA file"),
+        (Setup { bundle: Some(missing.clone()), ..Setup::default() }, "missing.pem is not there"),
         (Setup { extra_ca: Some(empty.clone()), ..Setup::default() }, "empty.pem: no certificate in PEM"),
         (
             Setup { pins: vec![[1; 32]], client: Some((empty.clone(), empty.clone())), ..Setup::default() },
