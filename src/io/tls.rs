@@ -204,8 +204,10 @@ impl Tls {
         let known =
             Known { pins: setup.pins.clone(), leaves: setup.leaves.clone(), kept: setup.kept.clone() };
         if trusted.store.is_empty() && known.is_empty() && !setup.first_use {
-            let missing = setup.bundle.iter().map(|path| format!("{} is not there", path.display())).next();
-            let missing = missing.unwrap_or_else(|| "there is no CA file".into());
+            let missing = setup.bundle.as_ref().map_or_else(
+                || "there is no CA file".into(),
+                |path| format!("{} is not there", path.display()),
+            );
             return Err(Error(format!(
                 "nobody to trust: {missing}, and no pinned key is set; is the package ca-bundle installed?"
             )));
