@@ -230,19 +230,11 @@ impl Agent {
     }
 
     pub(super) fn fetched(&mut self, sources: Vec<(Box<str>, Source)>) {
+        self.note_failing(&sources);
         let Some(running) = &mut self.running else { return };
         for (key, source) in sources {
             if let ("file:/proc/stat", Source::Ready(stat)) = (&*key, &source) {
                 self.cpu_sample = stat.as_str().unwrap_or_default().to_string();
-            }
-            match &source {
-                Source::Failed(why) => self.failing = Some((key.clone(), why.clone())),
-                Source::Ready(_) | Source::Absent
-                    if self.failing.as_ref().is_some_and(|(of, _)| *of == key) =>
-                {
-                    self.failing = None;
-                }
-                Source::Ready(_) | Source::Absent => {}
             }
             running.snapshot.supply(&key, source);
         }

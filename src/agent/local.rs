@@ -245,8 +245,7 @@ impl Agent {
         self.cwmp_status(&mut out);
         self.guard_status(&mut out);
         out.extend(self.unconfigured.iter().map(|why| ("settings_failure", Tree::from(why.as_str()))));
-        let failing = self.failing.as_ref().map(|(key, why)| format!("{key}: {why}"));
-        out.extend(failing.map(|why| ("source_failure", Tree::from(why))));
+        out.extend(self.failing.last().map(|why| ("source_failure", Tree::from(why))));
         out.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         Tree::map(out)
     }

@@ -9,6 +9,7 @@ mod counters;
 #[cfg_attr(not(feature = "cwmp"), path = "cwmp/absent.rs")]
 pub mod cwmp;
 mod diag;
+mod failing;
 pub mod guard;
 pub mod job;
 pub mod local;
@@ -198,8 +199,8 @@ pub struct Agent {
     configure_at: Option<Instant>,
     /// Why the settings could not be read when they were last looked at.
     unconfigured: Option<String>,
-    /// The source that could not be read last, and why, until it can.
-    failing: Option<(Box<str>, String)>,
+    /// The sources that could not be read.
+    failing: failing::Failing,
     /// When what could not be written is tried again.
     keep_at: Option<Instant>,
     /// Whether the session was told of the start.
@@ -243,7 +244,7 @@ impl Agent {
             look: None,
             configure_at: None,
             unconfigured: None,
-            failing: None,
+            failing: failing::Failing::default(),
             keep_at: None,
             begun: false,
             runtime: Map::new(),

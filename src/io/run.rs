@@ -85,7 +85,6 @@ struct Loop {
     firewall: Firewall,
     /// The sequence of the last commit.
     sequence: u64,
-    failing: Failing,
 }
 
 /// Runs the agent of `device`, whose data model is `model`, until it has to restart, or is told to end.
@@ -136,7 +135,6 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
         links,
         firewall: Firewall::default(),
         sequence,
-        failing: Failing::default(),
     };
     let mut ended = super::signals::ended();
     if let Some(exit) = this.event(Event::Started).await {
@@ -390,11 +388,6 @@ impl Loop {
                     let own = sources.iter().find(|(key, _)| &**key == OWN);
                     self.own = own.map(|(_, source)| (edition, source.clone()));
                 }
-                for (key, source) in &sources {
-                    if let Some(news) = self.failing.news(key, source) {
-                        log::warn!("{news}");
-                    }
-                }
                 Some(Event::Fetched(sources))
             }
             Told::Posted(posted) => self.posted(posted),
@@ -413,45 +406,4 @@ enum Next {
     NotKept(Unkept),
     /// The device restarts, reset to its factory state if so.
     Restart(bool),
-}
-
-/// Most sources whose failure is remembered; beyond that a failure is said again.
-const MAX_FAILING: usize = 64;
-
-/// The sources that could not be read when they were last wanted, and why: each failure is said once.
-#[derive(Debug, Default)]
-struct Failing(Map<Box<str>, String>);
-
-impl Failing {
-    /// What is to be said of a source that was read now.
-    fn news(&mut self, key: &str, source: &Source) -> Option<String> {
-        let Source::Failed(why) = source else {
-            self.0.remove(key);
-            return None;
-        };
-        if self.0.get(key) == Some(why) {
-            return None;
-        }
-        if self.0.len() < MAX_FAILING || self.0.contains_key(key) {
-            self.0.insert(key.into(), why.clone());
-        }
-        Some(format!("{key} cannot be read: {why}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_that_fails_is_told_of_once_until_it_fails_otherwise_or_anew() {
-        let mut failing = Failing::default();
-        let mut news = |source: Source| failing.news("uci:dhcp", &source);
-        let broken = || Source::Failed("line 3".into());
-        assert_eq!(news(broken()).as_deref(), Some("uci:dhcp cannot be read: line 3"));
-        assert_eq!(news(broken()), None);
-        assert_eq!(news(Source::Failed("line 4".into())).as_deref(), Some("uci:dhcp cannot be read: line 4"));
-        assert_eq!(news(Source::Absent), None);
-        assert!(news(broken()).is_some());
-    }
 }
