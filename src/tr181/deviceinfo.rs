@@ -47,6 +47,11 @@ pub fn model_name<'s>(at: &At<'_, 's>) -> Value<'s> {
     Ok(board(at.view, "model")?.map(cut))
 }
 
+/// `ModelNumber`: the board's name.
+pub fn model_number<'s>(at: &At<'_, 's>) -> Value<'s> {
+    Ok(board(at.view, "board_name")?.map(cut))
+}
+
 /// `ProductClass`: the builder's, else the board's name with `,` as `_`.
 ///
 /// ACSs build addresses and user names from it, so what would break those (`/`, blanks) becomes `_` too.
@@ -91,7 +96,7 @@ pub fn hardware_version<'s>(at: &At<'_, 's>) -> Value<'s> {
     if let Some(text) = line(at.view, DEVICE_INFO, "DEVICE_REVISION")? {
         return Ok(Some(text));
     }
-    Ok(board(at.view, "board_name")?.map(cut))
+    model_number(at)
 }
 
 /// `SoftwareVersion`: OpenWrt's version and revision, of `/etc/openwrt_release`.
