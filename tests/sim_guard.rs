@@ -380,8 +380,7 @@ fn a_new_acs_that_does_not_answer_gives_way_to_the_old_one_without_a_bootstrap()
 
 fn managed() -> (Bench, Controller) {
     let mut bench = Bench::new(DEVICE);
-    let usp = controller::SETTINGS.replace("config acs 'acs'\n\toption enable '0'\n", "");
-    bench.disk.put("/etc/config/cpeagent", &format!("{}\n{usp}", agent::SETTINGS));
+    bench.disk.put("/etc/config/cpeagent", &controller::beside_an_acs());
     let text = with_static_wan(bench.text("/etc/config/network").unwrap());
     bench.disk.put("/etc/config/network", &text);
     show(&mut bench, ALL);

@@ -28,8 +28,7 @@ const MAPPINGS: &str = "Device.NAT.PortMapping.";
 /// A router that both manage; the ACS has had its first session, the controller is greeted.
 fn managed() -> (Bench, Controller) {
     let mut bench = Bench::new(DEVICE);
-    let usp = controller::SETTINGS.replace("config acs 'acs'\n\toption enable '0'\n", "");
-    bench.disk.put("/etc/config/cpeagent", &format!("{}\n{usp}", agent::SETTINGS));
+    bench.disk.put("/etc/config/cpeagent", &controller::beside_an_acs());
     bench.start();
     bench.informed();
     bench.nothing();

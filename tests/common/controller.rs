@@ -3,9 +3,10 @@
 
 use super::agent::Bench;
 use cpeagent::agent::Event;
+use cpeagent::mqtt::Version;
 use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
-use cpeagent::usp::mtp::{Certified, Details, LinkCommand, LinkEvent, MqttVersion, Up};
+use cpeagent::usp::mtp::{Certified, Details, LinkCommand, LinkEvent, Up};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::notify::Notification;
 use cpeagent::usp::pb::operate_resp::operation_result::OperationResp;
@@ -92,6 +93,12 @@ config mtp 'port'
 \toption encryption '0'
 ";
 
+/// The same controllers, and the ACS of a recorded router.
+pub fn beside_an_acs() -> String {
+    let controllers = SETTINGS.replacen("config acs 'acs'\n\toption enable '0'\n", "", 1);
+    format!("{}\n{controllers}", super::agent::SETTINGS)
+}
+
 /// An endpoint id.
 pub fn id(text: &str) -> EndpointId {
     EndpointId::parse(text).unwrap()
@@ -155,7 +162,7 @@ impl Controller {
     /// As [`Controller::mqtt`], over TLS with a broker that showed this.
     pub fn secured_mqtt(bench: &mut Bench, link: u64, certificate: Certified) -> Controller {
         let details = Details::Mqtt {
-            version: MqttVersion::V5,
+            version: Version::V5,
             client_id: "id".into(),
             assigned: false,
             response_information: None,
@@ -191,7 +198,7 @@ impl Controller {
         maximum_packet: Option<u32>,
     ) -> Controller {
         let details = Details::Mqtt {
-            version: MqttVersion::V5,
+            version: Version::V5,
             client_id: client_id.into(),
             assigned,
             response_information: None,
