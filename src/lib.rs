@@ -38,6 +38,7 @@ pub mod discovery;
 pub mod dm;
 pub mod io;
 pub mod journal;
+pub mod mqtt;
 pub mod openwrt;
 pub mod periodic;
 pub mod provision;

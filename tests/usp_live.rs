@@ -16,12 +16,13 @@ use cpeagent::io::fetch::Fetch;
 use cpeagent::io::http::connect::Stream;
 use cpeagent::io::mtp::dial::Site;
 use cpeagent::io::mtp::{Links, websocket};
+use cpeagent::mqtt::{Terms, Version};
 use cpeagent::retry::Curve;
 use cpeagent::rng::Rng;
 use cpeagent::usp::endpoint::EndpointId;
 use cpeagent::usp::msg::{self, Answer, Said};
 use cpeagent::usp::mtp::websocket as rules;
-use cpeagent::usp::mtp::{LinkCommand, LinkEvent, Mqtt, MqttTerms, MqttVersion, Retry, Wanted};
+use cpeagent::usp::mtp::{LinkCommand, LinkEvent, Mqtt, Retry, Wanted};
 use cpeagent::usp::pb;
 use cpeagent::usp::pb::record::record::RecordType;
 use cpeagent::usp::pb::request::ReqType;
@@ -393,7 +394,7 @@ struct Mine {
 }
 
 impl Mine {
-    async fn new(folder: &Path, version: MqttVersion, port: u16) -> Mine {
+    async fn new(folder: &Path, version: Version, port: u16) -> Mine {
         let disk = Arc::new(RealDisk::new(folder).unwrap());
         let site = Site { fetch: Fetch::recorded(disk.clone()), disk, clock: Clock::Machine, folder: true };
         let mut links = Links::new(site, Rng::new([9; 32]));
@@ -411,7 +412,7 @@ impl Mine {
             password: None,
             keep_alive: Duration::from_secs(60),
             clean: true,
-            terms: MqttTerms::default(),
+            terms: Terms::default(),
             will: None,
             retry: Retry { curve, most: Some(second) },
             network: Network::default(),
@@ -469,7 +470,7 @@ impl Mine {
 //= TR-181 MQTT.Client.{i}.ReceiveMaximum: each is acknowledged in its turn, so that as many as allowed may always follow.
 #[test]
 fn a_controller_is_served_through_a_broker_in_both_versions_and_after_its_restart() {
-    for (version, word) in [(MqttVersion::V5, "5.0"), (MqttVersion::V311, "3.1.1")] {
+    for (version, word) in [(Version::V5, "5.0"), (Version::V311, "3.1.1")] {
         let router = device::device(DEVICE);
         let root = router.path();
         play(async {
@@ -492,7 +493,7 @@ fn a_controller_is_served_through_a_broker_in_both_versions_and_after_its_restar
             let mut program = program(root);
             let RecordType::MqttConnect(connect) = decoded(&one.record().await) else { panic!("no Connect") };
             assert_eq!(connect.subscribed_topic, "agents/cpe");
-            assert_eq!(connect.version, i32::from(version == MqttVersion::V5));
+            assert_eq!(connect.version, i32::from(version == Version::V5));
 
             let told = one.ask(set("Device.WiFi.SSID.1.", "SSID", "through a broker")).await;
             assert!(matches!(told, RespType::SetResp(_)));

@@ -309,7 +309,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("mqtt", "receive_maximum", Kind::Number(1, 64), "8",
         "5.0: messages with QoS 1 that the broker may have under way to this device at a time. As many can wait in memory while a \
          session is taken up again."),
-    setting("mqtt", "maximum_packet", Kind::Number(1_024, 278_528), "278528",
+    setting("mqtt", "maximum_packet", Kind::Number(1_024, crate::mqtt::MAX_PACKET as i64), "278528",
         "5.0: octets of the longest packet that the broker may send; it leaves out messages that are longer. One that sends them all the \
          same is left."),
     setting("mqtt", "topic_aliases", Kind::Number(0, 32), "0", "5.0: how many topic aliases the broker may use."),

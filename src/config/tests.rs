@@ -5,6 +5,7 @@ use super::table::{Kind, SECTIONS, SETTINGS, Setting};
 use super::usp::{ControllerWay, Way};
 use super::*;
 use crate::dm::acl::Grant;
+use crate::mqtt::{UserProperty, Version};
 
 fn with(section: &str, option: &str, value: Tree) -> Tree {
     Tree::map([(section, Tree::map([(".type", Tree::from(section)), (option, value)]))])
@@ -65,6 +66,7 @@ fn needed(kind: &str, option: &str) -> Vec<(&'static str, &'static str)> {
         }
         ("controller_mtp", name) if name != "controller" => vec![("controller", "one")],
         ("mtp", "mqtt" | "response_topic" | "publish_qos") => vec![("protocol", "MQTT")],
+        ("mqtt", "clean_session") => vec![("version", "3.1.1")],
         ("mqtt", "will_enable") => vec![("will_topic", "t")],
         ("mqtt", "will_topic") => vec![("will_enable", "1")],
         ("mqtt", name) if name.starts_with("will_") => vec![("will_enable", "1"), ("will_topic", "t")],
@@ -186,12 +188,12 @@ fn sections_of_a_type_become_rows_with_the_parts_that_name_them() {
     );
     assert!(matches!(&config.usp.mtps[0].way, Way::Mqtt { broker: Some(broker), .. } if broker == "b"));
     let broker = &config.usp.brokers[0];
-    assert_eq!((broker.title.as_str(), broker.encryption, broker.version5), ("Broker", true, true));
+    assert_eq!((broker.title.as_str(), broker.encryption, broker.version), ("Broker", true, Version::V5));
     let subscriptions: Vec<_> =
         broker.subscriptions.iter().map(|own| (own.topic.as_str(), own.qos)).collect();
     assert_eq!(subscriptions, [("t/#", 1)]);
-    let said: Vec<_> = broker.user.iter().map(|own| (own.name.as_str(), own.packets.as_slice())).collect();
-    assert_eq!(said, [("n", &["CONNECT".to_string(), "WILL".to_string()][..])]);
+    let said: Vec<_> = broker.user.iter().map(|own| (own.name.as_str(), own.packets)).collect();
+    assert_eq!(said, [("n", UserProperty::CONNECT | UserProperty::WILL)]);
 }
 
 #[test]

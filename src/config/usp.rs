@@ -5,7 +5,7 @@
 
 mod broker;
 
-pub use broker::{Broker, Subscription, UserProperty, Will};
+pub use broker::{Broker, Subscription};
 
 use super::Tls;
 use super::reader::Reader;

@@ -3,11 +3,11 @@
 use super::known::Known;
 use crate::config;
 use crate::config::usp::{Broker, Controller, ControllerWay, Usp, Way};
+use crate::mqtt::UserProperty;
 use crate::retry::Curve;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::{
-    Details, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill, Retry, Security, Up, Wanted,
-    WebSocketClient, WebSocketServer,
+    Details, Mqtt, MqttSubscription, Retry, Security, Up, Wanted, WebSocketClient, WebSocketServer,
 };
 use crate::way::Network;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn mqtt(
         client: broker.name.as_str().into(),
         host: broker.host.as_deref()?.into(),
         port: broker.port,
-        version: if broker.version5 { MqttVersion::V5 } else { MqttVersion::V311 },
+        version: broker.version,
         tls: broker.encryption.then(|| Security {
             alpn: broker.alpn.iter().map(|name| name.as_str().into()).collect(),
             ..trusted.peer(&broker.pins)
@@ -91,27 +91,9 @@ fn mqtt(
         username: broker.username.as_deref().map(Box::from),
         password: broker.username.is_some().then(|| broker.password.clone()),
         keep_alive: broker.keepalive,
-        clean: if broker.version5 { broker.clean_start } else { broker.clean_session },
-        terms: if broker.version5 { terms(broker) } else { MqttTerms::default() },
-        will: broker.will.as_ref().map(|will| {
-            let plain = MqttWill {
-                topic: will.topic.as_str().into(),
-                value: will.value.clone().into_bytes(),
-                qos: will.qos,
-                retain: will.retain,
-                ..MqttWill::default()
-            };
-            Box::new(match broker.version5 {
-                true => MqttWill {
-                    delay: will.delay,
-                    expiry: will.expiry,
-                    content_type: will.content_type.as_str().into(),
-                    response_topic: will.response_topic.as_str().into(),
-                    ..plain
-                },
-                false => plain,
-            })
-        }),
+        clean: broker.clean,
+        terms: broker.terms,
+        will: broker.will.clone(),
         retry: every(broker.retry, Some(broker.retry_max)),
         network: way,
         client_id: broker.client_id.as_deref().map(Box::from),
@@ -123,28 +105,9 @@ fn mqtt(
         response_topic: response_topic.map(Box::from),
         publish_qos,
         publish_expiry: broker.publish_expiry,
-        //= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them; the one that USP itself says is not theirs.
-        user: (broker.user.iter().filter(|own| broker.version5 && own.name != MqttUser::ENDPOINT))
-            .map(|own| MqttUser {
-                name: own.name.as_str().into(),
-                value: own.value.as_str().into(),
-                packets: MqttUser::packets(own.packets.iter().map(String::as_str)),
-            })
-            .collect(),
+        //= TR-369 R-MQTT.13: our endpoint id is said by USP alone.
+        user: broker.user.iter().filter(|own| own.name != UserProperty::ENDPOINT).cloned().collect(),
     })
-}
-
-/// What is asked of a broker of 5.0.
-//= TR-181 MQTT.Client.{i}: what is asked of a broker is what was set.
-fn terms(broker: &Broker) -> MqttTerms {
-    MqttTerms {
-        session_expiry: broker.session_expiry,
-        receive_maximum: broker.receive_maximum,
-        maximum_packet: broker.maximum_packet,
-        topic_aliases: broker.topic_aliases,
-        response_info: broker.response_info,
-        problem_info: broker.problem_info,
-    }
 }
 
 fn mtp_name(name: &str) -> Box<str> {
@@ -280,7 +243,7 @@ pub(super) fn retains_responses(controller: &Controller) -> bool {
 mod tests {
     use super::*;
     use crate::dm::tree::Tree;
-    use crate::usp::mtp::MAX_PACKET;
+    use crate::mqtt::{MAX_PACKET, Terms, Will};
 
     /// The connection to a broker with these options besides.
     fn broker(options: &[(&str, &str)]) -> Mqtt {
@@ -308,30 +271,26 @@ mod tests {
     #[test]
     fn what_is_set_of_a_broker_is_what_it_is_asked_for() {
         let usual = broker(&[]);
-        assert_eq!(
-            usual.terms,
-            MqttTerms::default(),
-            "the defaults of the settings are those of a connection"
-        );
-        let will = || MqttWill::clone(usual.will.as_ref().unwrap());
+        assert_eq!(usual.terms, Terms::default(), "the defaults of the settings are those of a connection");
+        let will = || Will::clone(usual.will.as_ref().unwrap());
         assert_eq!((will().delay, will().expiry), (5, 0));
         let terms = |terms| Mqtt { terms, ..usual.clone() };
         let with = |will| Mqtt { will: Some(Box::new(will)), ..usual.clone() };
         let most = MAX_PACKET.to_string();
         for (option, value, want) in [
-            ("session_expiry", "7", terms(MqttTerms { session_expiry: 7, ..usual.terms })),
-            ("receive_maximum", "1", terms(MqttTerms { receive_maximum: 1, ..usual.terms })),
-            ("receive_maximum", "64", terms(MqttTerms { receive_maximum: 64, ..usual.terms })),
-            ("maximum_packet", "1024", terms(MqttTerms { maximum_packet: 1_024, ..usual.terms })),
+            ("session_expiry", "7", terms(Terms { session_expiry: 7, ..usual.terms })),
+            ("receive_maximum", "1", terms(Terms { receive_maximum: 1, ..usual.terms })),
+            ("receive_maximum", "64", terms(Terms { receive_maximum: 64, ..usual.terms })),
+            ("maximum_packet", "1024", terms(Terms { maximum_packet: 1_024, ..usual.terms })),
             ("maximum_packet", &most, usual.clone()),
-            ("topic_aliases", "32", terms(MqttTerms { topic_aliases: 32, ..usual.terms })),
-            ("response_info", "0", terms(MqttTerms { response_info: false, ..usual.terms })),
-            ("problem_info", "0", terms(MqttTerms { problem_info: false, ..usual.terms })),
+            ("topic_aliases", "32", terms(Terms { topic_aliases: 32, ..usual.terms })),
+            ("response_info", "0", terms(Terms { response_info: false, ..usual.terms })),
+            ("problem_info", "0", terms(Terms { problem_info: false, ..usual.terms })),
             ("publish_expiry", "9", Mqtt { publish_expiry: 9, ..usual.clone() }),
-            ("will_delay", "9", with(MqttWill { delay: 9, ..will() })),
-            ("will_expiry", "9", with(MqttWill { expiry: 9, ..will() })),
-            ("will_content_type", "t", with(MqttWill { content_type: "t".into(), ..will() })),
-            ("will_response_topic", "r", with(MqttWill { response_topic: "r".into(), ..will() })),
+            ("will_delay", "9", with(Will { delay: 9, ..will() })),
+            ("will_expiry", "9", with(Will { expiry: 9, ..will() })),
+            ("will_content_type", "t", with(Will { content_type: "t".into(), ..will() })),
+            ("will_response_topic", "r", with(Will { response_topic: "r".into(), ..will() })),
         ] {
             assert_eq!(broker(&[(option, value)]), want, "{option} {value}");
             let older = broker(&[("version", "3.1.1"), (option, value)]);

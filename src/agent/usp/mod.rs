@@ -33,7 +33,7 @@ use crate::time::Instant;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::error::{Fault, INTERNAL_ERROR, RESOURCES_EXCEEDED};
 use crate::usp::msg::{self, Heard, Unserved};
-use crate::usp::mtp::{Details, LinkCommand, LinkEvent, MqttVersion, NORMAL, NOT_A_RECORD, Up, Wanted};
+use crate::usp::mtp::{Details, LinkCommand, LinkEvent, NORMAL, NOT_A_RECORD, Up, Wanted};
 use crate::usp::pb::request::ReqType;
 use crate::usp::record::{self, Connect, Rejected, What};
 use facts::Tries;
@@ -332,7 +332,7 @@ impl Agent {
             let connect = match &link.up.details {
                 Details::WebSocket { .. } => Connect::WebSocket,
                 Details::Mqtt { version, .. } => Connect::Mqtt {
-                    v5: *version == MqttVersion::V5,
+                    v5: *version == crate::mqtt::Version::V5,
                     topic: link.up.reply_topic.clone().unwrap_or_default().into(),
                 },
             };

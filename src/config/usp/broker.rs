@@ -1,8 +1,9 @@
 //! The settings of brokers: sections `mqtt`, and those that name one.
 //!
-//! Knows no connections: the agent makes them of this.
+//! Knows no connections: the agent makes them of this. What only 5.0 can say is at its default where 3.1.1 is spoken.
 
 use super::Reader;
+use crate::mqtt::{Terms, UserProperty, Version, Will};
 use crate::retry::Curve;
 use crate::secret::Secret;
 use std::time::Duration;
@@ -22,8 +23,8 @@ pub struct Broker {
     pub port: u16,
     /// TLS.
     pub encryption: bool,
-    /// Version 5.0, else 3.1.1.
-    pub version5: bool,
+    /// The version of MQTT that is spoken.
+    pub version: Version,
     /// The client id; `None` where the broker chooses.
     pub client_id: Option<String>,
     /// The name given to the broker.
@@ -32,22 +33,10 @@ pub struct Broker {
     pub password: Secret,
     /// The silence after which the broker is pinged; zero for never.
     pub keepalive: Duration,
-    /// 3.1.1: whether an earlier session is forgotten.
-    pub clean_session: bool,
-    /// 5.0: whether an earlier session is forgotten.
-    pub clean_start: bool,
-    /// 5.0: seconds that the broker keeps a session.
-    pub session_expiry: u32,
-    /// 5.0: messages with QoS 1 that may be under way to this device at a time, at least 1.
-    pub receive_maximum: u16,
-    /// 5.0: octets of the longest packet that is taken.
-    pub maximum_packet: u32,
-    /// 5.0: how many topic aliases the broker may use.
-    pub topic_aliases: u16,
-    /// 5.0: whether it is asked for its Response Information.
-    pub response_info: bool,
-    /// 5.0: whether it may say with acknowledgements why it refuses something.
-    pub problem_info: bool,
+    /// Whether an earlier session is forgotten.
+    pub clean: bool,
+    /// What is asked of a broker of 5.0, and the defaults for 3.1.1.
+    pub terms: Terms,
     /// 5.0: seconds that the broker may keep what is sent; 0 for ever.
     pub publish_expiry: u32,
     /// After a failure.
@@ -56,8 +45,8 @@ pub struct Broker {
     pub retry_max: Duration,
     /// Kept for controllers, without effect.
     pub message_retry: Duration,
-    /// What the broker publishes when this device is lost.
-    pub will: Option<Will>,
+    /// What the broker publishes when this device is lost, without what 3.1.1 cannot say if it speaks that.
+    pub will: Option<Box<Will>>,
     /// The network that leads to it; `None` for that of `Usp::network`.
     pub interface: Option<String>,
     /// SHA-256 digests of the keys it may have, lower case hex; any key where empty.
@@ -66,7 +55,7 @@ pub struct Broker {
     pub alpn: Vec<String>,
     /// The enabled subscriptions.
     pub subscriptions: Vec<Subscription>,
-    /// 5.0: the enabled user properties.
+    /// The enabled user properties; none for 3.1.1.
     pub user: Vec<UserProperty>,
 }
 
@@ -81,40 +70,11 @@ pub struct Subscription {
     pub qos: u8,
 }
 
-/// A section `mqtt_user_property`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserProperty {
-    /// What is said.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    /// With packets of these kinds.
-    pub packets: Vec<String>,
-}
-
-/// What a broker publishes when this device is lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Will {
-    /// At this topic.
-    pub topic: String,
-    /// What.
-    pub value: String,
-    /// With this quality of service.
-    pub qos: u8,
-    /// Whether the broker keeps it.
-    pub retain: bool,
-    /// 5.0: seconds until then.
-    pub delay: u32,
-    /// 5.0: seconds that the broker may keep it; 0 for ever.
-    pub expiry: u32,
-    /// 5.0: its content type; none where empty.
-    pub content_type: String,
-    /// 5.0: the topic for answers to it; none where empty.
-    pub response_topic: String,
-}
-
 impl Reader<'_> {
     pub(super) fn broker(&mut self, name: &str) -> Broker {
+        let v5 = self.text(name, "version") == "5.0";
+        let (older, newer) = (self.flag(name, "clean_session"), self.flag(name, "clean_start"));
+        let terms = self.terms(name);
         Broker {
             name: name.to_string(),
             title: self.some(name, "name").unwrap_or_else(|| name.to_string()),
@@ -122,19 +82,13 @@ impl Reader<'_> {
             host: self.some(name, "broker"),
             port: self.u32(name, "port") as u16,
             encryption: self.text(name, "transport") == "TLS",
-            version5: self.text(name, "version") == "5.0",
+            version: if v5 { Version::V5 } else { Version::V311 },
             client_id: self.some(name, "client_id"),
             username: self.some(name, "username"),
             password: self.secret(name, "password"),
             keepalive: self.seconds(name, "keepalive"),
-            clean_session: self.flag(name, "clean_session"),
-            clean_start: self.flag(name, "clean_start"),
-            session_expiry: self.u32(name, "session_expiry"),
-            receive_maximum: self.u32(name, "receive_maximum") as u16,
-            maximum_packet: self.u32(name, "maximum_packet"),
-            topic_aliases: self.u32(name, "topic_aliases") as u16,
-            response_info: self.flag(name, "response_info"),
-            problem_info: self.flag(name, "problem_info"),
+            clean: if v5 { newer } else { older },
+            terms: if v5 { terms } else { Terms::default() },
             publish_expiry: self.u32(name, "publish_expiry"),
             retry: Curve {
                 minimum_seconds: self.u32(name, "retry_time"),
@@ -142,7 +96,7 @@ impl Reader<'_> {
             },
             retry_max: self.seconds(name, "retry_max"),
             message_retry: self.seconds(name, "message_retry"),
-            will: self.will(name),
+            will: self.will(name, v5),
             interface: self.some(name, "interface"),
             pins: self.pins(name),
             alpn: self.list(name, "alpn"),
@@ -151,8 +105,20 @@ impl Reader<'_> {
         }
     }
 
-    fn will(&mut self, name: &str) -> Option<Will> {
-        let will = Will {
+    //= TR-181 MQTT.Client.{i}: what is asked of a broker is what was set.
+    fn terms(&mut self, name: &str) -> Terms {
+        Terms {
+            session_expiry: self.u32(name, "session_expiry"),
+            receive_maximum: self.u32(name, "receive_maximum") as u16,
+            maximum_packet: self.u32(name, "maximum_packet"),
+            topic_aliases: self.u32(name, "topic_aliases") as u16,
+            response_info: self.flag(name, "response_info"),
+            problem_info: self.flag(name, "problem_info"),
+        }
+    }
+
+    fn will(&mut self, name: &str, v5: bool) -> Option<Box<Will>> {
+        let mut will = Will {
             topic: self.text(name, "will_topic"),
             value: self.text(name, "will_value"),
             qos: self.u32(name, "will_qos") as u8,
@@ -162,7 +128,11 @@ impl Reader<'_> {
             content_type: self.text(name, "will_content_type"),
             response_topic: self.text(name, "will_response_topic"),
         };
-        (self.flag(name, "will_enable") && !will.topic.is_empty()).then_some(will)
+        if !v5 {
+            let Will { topic, value, qos, retain, .. } = will;
+            will = Will { topic, value, qos, retain, ..Will::default() };
+        }
+        (self.flag(name, "will_enable") && !will.topic.is_empty()).then(|| Box::new(will))
     }
 
     /// Puts the sections that name a broker into it.
@@ -179,8 +149,11 @@ impl Reader<'_> {
         for name in self.names("mqtt_user_property") {
             let (on, said) = (self.flag(&name, "enable"), self.some(&name, "name"));
             let (value, packets) = (self.text(&name, "value"), self.list(&name, "packet"));
+            let packets = UserProperty::packets(packets.iter().map(String::as_str));
             if let Some(parent) = self.parent(&name, "mqtt", brokers, |one| &one.name) {
-                parent.user.extend(said.filter(|_| on).map(|name| UserProperty { name, value, packets }));
+                //= TR-181 MQTT.Client.{i}.UserProperty.{i}: only 5.0 has them.
+                let said = said.filter(|_| on && parent.version == Version::V5);
+                parent.user.extend(said.map(|name| UserProperty { name, value, packets }));
             }
         }
     }

@@ -4,12 +4,15 @@
 
 use super::super::endpoint::EndpointId;
 use super::{MAX_RECORD, Retry, Security};
+use crate::mqtt::{MAX_PACKET, Terms, UserProperty, Version, Will};
 use crate::secret::Secret;
 use crate::way::Network;
 use std::time::Duration;
 
-/// Longest packet of MQTT that is taken, in octets: one Record with its topic and properties.
-pub const MAX_PACKET: u32 = MAX_RECORD as u32 + 16 * 1024;
+const _: () = assert!(
+    MAX_PACKET as usize == MAX_RECORD + 16 * 1024,
+    "a Record, its topic and properties fit in a packet"
+);
 
 /// A connection to an MQTT broker.
 ///
@@ -26,7 +29,7 @@ pub struct Mqtt {
     /// BrokerPort.
     pub port: u16,
     /// ProtocolVersion.
-    pub version: MqttVersion,
+    pub version: Version,
     /// TLS; none for plain TCP.
     pub tls: Option<Security>,
     /// Ourselves.
@@ -40,9 +43,9 @@ pub struct Mqtt {
     /// CleanStart (5.0) or CleanSession (3.1.1).
     pub clean: bool,
     /// What is asked of a broker of 5.0.
-    pub terms: MqttTerms,
+    pub terms: Terms,
     /// The last will.
-    pub will: Option<Box<MqttWill>>,
+    pub will: Option<Box<Will>>,
     /// After a failure.
     pub retry: Retry,
     /// The way there.
@@ -59,7 +62,7 @@ pub struct Mqtt {
     /// PublishMessageExpiryInterval, seconds; 0 for ever. Only 5.0.
     pub publish_expiry: u32,
     /// The enabled rows of UserProperty.{i}; only 5.0.
-    pub user: Vec<MqttUser>,
+    pub user: Vec<UserProperty>,
 }
 
 impl Mqtt {
@@ -81,51 +84,15 @@ impl Mqtt {
 
     /// The user properties that are said once, when the connection is made.
     //= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: those of CONNECT and of the will need another connection.
-    fn said_at_connect(&self) -> Vec<MqttUser> {
-        let kinds = if self.will.is_some() { MqttUser::CONNECT | MqttUser::WILL } else { MqttUser::CONNECT };
-        let said = |one: &MqttUser| MqttUser { packets: one.packets & kinds, ..one.clone() };
+    fn said_at_connect(&self) -> Vec<UserProperty> {
+        let kinds = if self.will.is_some() {
+            UserProperty::CONNECT | UserProperty::WILL
+        } else {
+            UserProperty::CONNECT
+        };
+        let said = |one: &UserProperty| UserProperty { packets: one.packets & kinds, ..one.clone() };
         self.user.iter().map(said).filter(|one| one.packets != 0).collect()
     }
-}
-
-/// What CONNECT of 5.0 asks of the broker. Source: MQTT 5.0 3.1.2.11.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MqttTerms {
-    /// SessionExpiryInterval, seconds.
-    pub session_expiry: u32,
-    /// ReceiveMaximum, at least 1: messages with QoS 1 that may be under way to us at a time.
-    pub receive_maximum: u16,
-    /// MaximumPacketSize, octets, 1 to [`MAX_PACKET`].
-    pub maximum_packet: u32,
-    /// TopicAliasMaximum; the topics of so many are kept.
-    pub topic_aliases: u16,
-    /// RequestResponseInfo.
-    pub response_info: bool,
-    /// RequestProblemInfo.
-    pub problem_info: bool,
-}
-
-impl Default for MqttTerms {
-    fn default() -> MqttTerms {
-        MqttTerms {
-            session_expiry: 0,
-            receive_maximum: 8,
-            maximum_packet: MAX_PACKET,
-            topic_aliases: 0,
-            response_info: true,
-            problem_info: true,
-        }
-    }
-}
-
-/// Versions of MQTT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MqttVersion {
-    /// 3.1.1.
-    V311,
-    /// 5.0.
-    #[default]
-    V5,
 }
 
 /// A topic filter and the highest QoS at which messages are wanted; 2 counts as 1.
@@ -137,72 +104,6 @@ pub struct MqttSubscription {
     pub qos: u8,
 }
 
-/// A user property, of 5.0: a name and a value that go with packets of some kinds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MqttUser {
-    /// Name.
-    pub name: Box<str>,
-    /// Value.
-    pub value: Box<str>,
-    /// PacketType: a bit for each kind of packets, at the place of its number in the standard.
-    pub packets: u16,
-}
-
-impl MqttUser {
-    /// The kinds as PacketType names them, at the place of their number; the will, which is no packet, is at 0.
-    const KINDS: [&str; 16] = [
-        "WILL",
-        "CONNECT",
-        "",
-        "PUBLISH",
-        "PUBACK",
-        "PUBREC",
-        "PUBREL",
-        "PUBCOMP",
-        "SUBSCRIBE",
-        "",
-        "UNSUBSCRIBE",
-        "",
-        "",
-        "",
-        "DISCONNECT",
-        "AUTH",
-    ];
-    /// The name under which USP itself says its endpoint id.
-    pub const ENDPOINT: &str = "usp-endpoint-id";
-    /// The bit of the will.
-    pub const WILL: u16 = 1;
-    /// The bit of CONNECT.
-    pub const CONNECT: u16 = 1 << 1;
-
-    /// The bits of kinds by their names; names that are none are passed over.
-    pub fn packets<'a>(names: impl Iterator<Item = &'a str>) -> u16 {
-        let place = |name: &str| MqttUser::KINDS.iter().position(|kind| !name.is_empty() && *kind == name);
-        names.filter_map(place).fold(0, |all, place| all | 1 << place)
-    }
-}
-
-/// What the broker publishes when it loses us. Source: Device.MQTT.Client.{i}.Will*.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MqttWill {
-    /// WillTopic.
-    pub topic: Box<str>,
-    /// WillValue.
-    pub value: Vec<u8>,
-    /// WillQoS.
-    pub qos: u8,
-    /// WillRetain.
-    pub retain: bool,
-    /// WillDelayInterval, seconds; only 5.0.
-    pub delay: u32,
-    /// WillMessageExpiryInterval, seconds; 0 for ever. Only 5.0.
-    pub expiry: u32,
-    /// WillContentType; none where empty. Only 5.0.
-    pub content_type: Box<str>,
-    /// WillResponseTopic; none where empty. Only 5.0.
-    pub response_topic: Box<str>,
-}
-
 #[cfg(all(test, feature = "mqtt"))]
 mod tests {
     use super::super::mqtt::tests::wanted;
@@ -211,16 +112,16 @@ mod tests {
     //= MQTT 5.0 3.1.2.11: what is asked of a broker is asked in CONNECT.
     #[test]
     fn other_terms_need_another_connection_and_another_expiry_of_messages_does_not() {
-        let one = wanted(MqttVersion::V5);
+        let one = wanted(Version::V5);
         assert!(one.same_connection(&Mqtt { publish_expiry: 9, ..one.clone() }));
-        let usual = MqttTerms::default();
+        let usual = Terms::default();
         for terms in [
-            MqttTerms { session_expiry: 1, ..usual },
-            MqttTerms { receive_maximum: 1, ..usual },
-            MqttTerms { maximum_packet: 1_024, ..usual },
-            MqttTerms { topic_aliases: 1, ..usual },
-            MqttTerms { response_info: false, ..usual },
-            MqttTerms { problem_info: false, ..usual },
+            Terms { session_expiry: 1, ..usual },
+            Terms { receive_maximum: 1, ..usual },
+            Terms { maximum_packet: 1_024, ..usual },
+            Terms { topic_aliases: 1, ..usual },
+            Terms { response_info: false, ..usual },
+            Terms { problem_info: false, ..usual },
         ] {
             assert!(!one.same_connection(&Mqtt { terms, ..one.clone() }), "{terms:?}");
         }
@@ -229,8 +130,8 @@ mod tests {
     //= TR-181 MQTT.Client.{i}.UserProperty.{i}.PacketType: those of CONNECT and of the will need another connection.
     #[test]
     fn only_what_is_said_at_connect_needs_another_connection() {
-        let bare = wanted(MqttVersion::V5);
-        let will = MqttWill { topic: "w".into(), ..MqttWill::default() };
+        let bare = wanted(Version::V5);
+        let will = Will { topic: "w".into(), ..Will::default() };
         let with_will = Mqtt { will: Some(Box::new(will)), ..bare.clone() };
         for (kinds, stays, stays_with_will) in [
             ("PUBLISH SUBSCRIBE DISCONNECT PUBACK UNSUBSCRIBE", true, true),
@@ -239,8 +140,8 @@ mod tests {
             ("", true, true),
         ] {
             let said = |value: &str| {
-                let packets = MqttUser::packets(kinds.split(' '));
-                vec![MqttUser { name: "n".into(), value: value.into(), packets }]
+                let packets = UserProperty::packets(kinds.split(' '));
+                vec![UserProperty { name: "n".into(), value: value.into(), packets }]
             };
             for (wanted, stays) in [(&bare, stays), (&with_will, stays_with_will)] {
                 let one = Mqtt { user: said("one"), ..wanted.clone() };

@@ -11,7 +11,7 @@ mod wanted;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
-pub use broker::{MAX_PACKET, Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
+pub use broker::{Mqtt, MqttSubscription};
 pub use wanted::{Retry, Security, Wanted, WebSocketClient, WebSocketServer};
 
 use super::endpoint::EndpointId;
@@ -103,7 +103,7 @@ pub enum Details {
     /// A connection to a broker.
     Mqtt {
         /// Its version.
-        version: MqttVersion,
+        version: crate::mqtt::Version,
         /// The client id in use.
         client_id: Box<str>,
         /// Whether the broker assigned it, so that it must be stored.

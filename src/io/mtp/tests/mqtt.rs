@@ -1,13 +1,14 @@
 use super::*;
 use crate::io::mtp::mqtt::OPENING_WAIT;
+use crate::mqtt::{Terms, UserProperty, Version, Will};
 use crate::secret::Secret;
 use crate::usp::mtp::mqtt::packet;
-use crate::usp::mtp::{Mqtt, MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
+use crate::usp::mtp::{Mqtt, MqttSubscription};
 use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-fn wanted(version: MqttVersion, port: u16) -> Mqtt {
+fn wanted(version: Version, port: u16) -> Mqtt {
     Mqtt {
         name: "broker".into(),
         client: "net".into(),
@@ -20,7 +21,7 @@ fn wanted(version: MqttVersion, port: u16) -> Mqtt {
         password: None,
         keep_alive: Duration::from_secs(60),
         clean: true,
-        terms: MqttTerms::default(),
+        terms: Terms::default(),
         will: None,
         retry: Retry::default(),
         network: Network::default(),
@@ -106,7 +107,7 @@ impl Broker {
 async fn two_ends_talk_through_a_real_broker_in_both_versions() {
     let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
     let lab = Lab::new();
-    for (version, qos) in [(MqttVersion::V5, 1), (MqttVersion::V5, 0), (MqttVersion::V311, 1)] {
+    for (version, qos) in [(Version::V5, 1), (Version::V5, 0), (Version::V311, 1)] {
         let one = Mqtt { publish_qos: qos, ..wanted(version, broker.port) };
         let two = Mqtt { response_topic: Some("controllers/two".into()), own: controller(), ..one.clone() };
         let (mut agent, mut acs) = (lab.links(), lab.links());
@@ -115,7 +116,7 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
         let (ours, theirs) = (up(&mut agent).await, up(&mut acs).await);
         assert_eq!(ours.reply_topic.as_deref(), Some("agents/one"));
         let Details::Mqtt { client_id, assigned, subscribed, .. } = &ours.details else { panic!("of MQTT") };
-        assert_eq!(*assigned, version == MqttVersion::V5, "{client_id}");
+        assert_eq!(*assigned, version == Version::V5, "{client_id}");
         assert!(subscribed.iter().all(|(_, granted)| *granted == Ok(qos)), "{subscribed:?}");
         let big = vec![7; 250_000];
         acs.command(publish(theirs.link, "agents/one", &big));
@@ -136,7 +137,7 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
             }
             other => panic!("{other:?}"),
         }
-        let topic = if version == MqttVersion::V5 { "all/x" } else { "all" };
+        let topic = if version == Version::V5 { "all/x" } else { "all" };
         acs.command(publish(theirs.link, topic, b"all"));
         assert_eq!(told(&mut agent).await.0, b"all");
         agent.shutdown().await;
@@ -146,7 +147,7 @@ async fn two_ends_talk_through_a_real_broker_in_both_versions() {
 
 /// A plain subscriber: the first message at a topic, with the properties that the broker passed on, and its octets.
 async fn overhear(port: u16, topic: &str) -> JoinHandle<(packet::Incoming, Vec<u8>)> {
-    let version = MqttVersion::V5;
+    let version = Version::V5;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let connect = packet::Connect { clean: true, ..packet::Connect::default() };
     stream.write_all(&packet::connect(version, &connect)).await.unwrap();
@@ -155,7 +156,7 @@ async fn overhear(port: u16, topic: &str) -> JoinHandle<(packet::Incoming, Vec<u
     let mut buffer = Vec::new();
     let mut next = async move || loop {
         let mut octets = buffer.clone();
-        if let Some(packet) = packet::take(version, &MqttTerms::default(), &mut buffer).unwrap() {
+        if let Some(packet) = packet::take(version, &Terms::default(), &mut buffer).unwrap() {
             octets.truncate(octets.len() - buffer.len());
             return (packet, octets);
         }
@@ -170,17 +171,17 @@ async fn overhear(port: u16, topic: &str) -> JoinHandle<(packet::Incoming, Vec<u
 async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_those_of_messages() {
     let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
     let lab = Lab::new();
-    let said = |name: &str, packets: &str| MqttUser {
+    let said = |name: &str, packets: &str| UserProperty {
         name: name.into(),
         value: "value".into(),
-        packets: MqttUser::packets(packets.split(' ')),
+        packets: UserProperty::packets(packets.split(' ')),
     };
     let all = "CONNECT WILL PUBLISH PUBACK SUBSCRIBE UNSUBSCRIBE DISCONNECT";
-    let will = MqttWill { topic: "lost".into(), value: b"gone".to_vec(), ..MqttWill::default() };
+    let will = Will { topic: "lost".into(), value: "gone".into(), ..Will::default() };
     let one = Mqtt {
         user: vec![said("everywhere", all), said("subscribe", "SUBSCRIBE")],
         will: Some(Box::new(will)),
-        ..wanted(MqttVersion::V5, broker.port)
+        ..wanted(Version::V5, broker.port)
     };
     let heard = overhear(broker.port, "controllers/+").await;
     let mut agent = lab.links();
@@ -219,15 +220,15 @@ async fn a_real_broker_takes_user_properties_with_every_packet_and_passes_on_tho
 async fn a_real_broker_keeps_to_what_is_asked_of_it() {
     let Some(broker) = Broker::start("allow_anonymous true\n").await else { return };
     let lab = Lab::new();
-    let will = MqttWill {
+    let will = Will {
         topic: "lost".into(),
-        value: b"gone".to_vec(),
+        value: "gone".into(),
         expiry: 0x0101,
         content_type: "text/plain".into(),
         response_topic: "found".into(),
-        ..MqttWill::default()
+        ..Will::default()
     };
-    let terms = MqttTerms {
+    let terms = Terms {
         session_expiry: 60,
         receive_maximum: 1,
         maximum_packet: 2_000,
@@ -235,7 +236,7 @@ async fn a_real_broker_keeps_to_what_is_asked_of_it() {
         response_info: false,
         problem_info: false,
     };
-    let usual = wanted(MqttVersion::V5, broker.port);
+    let usual = wanted(Version::V5, broker.port);
     let one = Mqtt { terms, will: Some(Box::new(will)), publish_expiry: 0x0102, ..usual.clone() };
     let mut agent = lab.links();
     agent.configure(vec![Wanted::Mqtt(one)]);
@@ -285,14 +286,10 @@ async fn a_broker_that_does_not_keep_to_what_was_agreed_is_told_so_and_left() {
         let lab = Lab::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut links = lab.links();
-        let terms = MqttTerms {
-            topic_aliases: 1,
-            maximum_packet: 1_024,
-            problem_info: false,
-            ..MqttTerms::default()
-        };
+        let terms =
+            Terms { topic_aliases: 1, maximum_packet: 1_024, problem_info: false, ..Terms::default() };
         let port = listener.local_addr().unwrap().port();
-        links.configure(vec![Wanted::Mqtt(Mqtt { terms, ..wanted(MqttVersion::V5, port) })]);
+        links.configure(vec![Wanted::Mqtt(Mqtt { terms, ..wanted(Version::V5, port) })]);
         for _ in 0..2 {
             let mut stream = take(&listener).await;
             stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
@@ -310,7 +307,7 @@ async fn a_broker_that_does_not_keep_to_what_was_agreed_is_told_so_and_left() {
             assert!(octets.ends_with(goodbye), "{why}: {octets:02x?}");
             // A change has it tried again at once.
             let own = id(&format!("os::{}", up.link));
-            links.configure(vec![Wanted::Mqtt(Mqtt { terms, own, ..wanted(MqttVersion::V5, port) })]);
+            links.configure(vec![Wanted::Mqtt(Mqtt { terms, own, ..wanted(Version::V5, port) })]);
         }
     }
 }
@@ -345,7 +342,7 @@ async fn a_broker_is_offered_the_protocols_that_are_set() {
         let tls = Some(Security { ca_files: ca_files.clone(), alpn, ..Security::default() });
         let mut links = lab.links();
         let port = listener.local_addr().unwrap().port();
-        links.configure(vec![Wanted::Mqtt(Mqtt { tls, ..wanted(MqttVersion::V5, port) })]);
+        links.configure(vec![Wanted::Mqtt(Mqtt { tls, ..wanted(Version::V5, port) })]);
         let serve = async {
             let stream = acceptor.accept(listener.accept().await.unwrap().0).await.ok()?;
             Some(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
@@ -362,7 +359,7 @@ async fn a_broker_is_offered_the_protocols_that_are_set() {
 async fn a_real_broker_that_refuses_is_tried_again() {
     let Some(broker) = Broker::start("allow_anonymous false\n").await else { return };
     let lab = Lab::new();
-    for version in [MqttVersion::V5, MqttVersion::V311] {
+    for version in [Version::V5, Version::V311] {
         let mut links = lab.links();
         let wrong = Mqtt {
             username: Some("u".into()),
@@ -385,9 +382,9 @@ async fn a_kept_session_gets_what_was_published_meanwhile() {
     let lab = Lab::new();
     let kept = Mqtt {
         clean: false,
-        terms: MqttTerms { session_expiry: 600, ..MqttTerms::default() },
+        terms: Terms { session_expiry: 600, ..Terms::default() },
         client_id: Some("kept".into()),
-        ..wanted(MqttVersion::V5, broker.port)
+        ..wanted(Version::V5, broker.port)
     };
     let mut agent = lab.links();
     agent.configure(vec![Wanted::Mqtt(kept.clone())]);
@@ -396,7 +393,7 @@ async fn a_kept_session_gets_what_was_published_meanwhile() {
     let mut acs = lab.links();
     acs.configure(vec![Wanted::Mqtt(Mqtt {
         response_topic: Some("controllers/two".into()),
-        ..wanted(MqttVersion::V5, broker.port)
+        ..wanted(Version::V5, broker.port)
     })]);
     let theirs = up(&mut acs).await;
     acs.command(publish(theirs.link, "agents/one", b"while you were away"));
@@ -423,7 +420,7 @@ async fn broker() -> (Lab, TcpListener, Links) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut links = lab.links();
     let port = listener.local_addr().unwrap().port();
-    links.configure(vec![Wanted::Mqtt(wanted(MqttVersion::V5, port))]);
+    links.configure(vec![Wanted::Mqtt(wanted(Version::V5, port))]);
     (lab, listener, links)
 }
 
@@ -461,7 +458,7 @@ async fn a_broker_that_never_reads_or_never_acknowledges_is_left() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut links = lab.links();
-        links.configure(vec![Wanted::Mqtt(Mqtt { publish_qos: qos, ..wanted(MqttVersion::V5, port) })]);
+        links.configure(vec![Wanted::Mqtt(Mqtt { publish_qos: qos, ..wanted(Version::V5, port) })]);
         let mut stream = take(&listener).await;
         stream.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
         let up = up(&mut links).await;
@@ -484,7 +481,7 @@ async fn a_broker_that_never_reads_or_never_acknowledges_is_left() {
 async fn a_link_without_any_topic_stays_down_until_it_has_one() {
     let (_lab, listener, mut links) = broker().await;
     let port = listener.local_addr().unwrap().port();
-    let none = Mqtt { response_topic: None, ..wanted(MqttVersion::V5, port) };
+    let none = Mqtt { response_topic: None, ..wanted(Version::V5, port) };
     let mut first = take(&listener).await;
     links.configure(vec![Wanted::Mqtt(none)]);
     first.write_all(b"\x20\x03\0\0\0").await.unwrap();
@@ -493,7 +490,7 @@ async fn a_link_without_any_topic_stays_down_until_it_has_one() {
     let mut octets = Vec::new();
     first.read_to_end(&mut octets).await.unwrap();
     assert!(octets.ends_with(b"\xe0\0"), "the broker is told");
-    links.configure(vec![Wanted::Mqtt(wanted(MqttVersion::V5, port))]);
+    links.configure(vec![Wanted::Mqtt(wanted(Version::V5, port))]);
     let mut second = take(&listener).await;
     second.write_all(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0").await.unwrap();
     up(&mut links).await;

@@ -8,7 +8,8 @@ pub mod counts;
 pub mod packet;
 pub mod session;
 
-use super::{Mqtt, MqttSubscription, MqttTerms, MqttVersion};
+use super::{Mqtt, MqttSubscription};
+use crate::mqtt::{Terms, Version};
 
 /// The content type that Records are published with.
 //= TR-369 R-MQTT.27: it is usp.msg.
@@ -30,8 +31,8 @@ const REPLY_TO: &str = "/reply-to=";
 pub fn client_id(wanted: &Mqtt) -> &str {
     match (&wanted.client_id, wanted.version) {
         (Some(id), _) if !id.is_empty() => id,
-        (_, MqttVersion::V5) => "",
-        (_, MqttVersion::V311) => wanted.own.as_str(),
+        (_, Version::V5) => "",
+        (_, Version::V311) => wanted.own.as_str(),
     }
 }
 
@@ -66,7 +67,7 @@ pub fn topics(
             filters.push(MqttSubscription { qos: one.qos.min(1), ..one });
         }
     }
-    let told = response_information.filter(|_| wanted.version == MqttVersion::V5);
+    let told = response_information.filter(|_| wanted.version == Version::V5);
     let configured = wanted.response_topic.as_deref();
     let reply = [told, configured].into_iter().flatten().map(bare).find(|topic| is_topic(topic));
     let reply_to: Box<str> = match reply {
@@ -76,8 +77,8 @@ pub fn topics(
     };
     // What is published to us in 3.1.1 has the peer's own topic behind ours.
     let (probe, filter) = match wanted.version {
-        MqttVersion::V5 => (reply_to.to_string(), reply_to.to_string()),
-        MqttVersion::V311 => (format!("{reply_to}{REPLY_TO}x"), format!("{reply_to}/#")),
+        Version::V5 => (reply_to.to_string(), reply_to.to_string()),
+        Version::V311 => (format!("{reply_to}{REPLY_TO}x"), format!("{reply_to}/#")),
     };
     if !filters.iter().any(|one| covers(&one.topic, &probe)) {
         filters.push(MqttSubscription { topic: filter.into(), qos });
@@ -132,10 +133,10 @@ pub fn covers(filter: &str, topic: &str) -> bool {
 /// The topic that a Record is published at, with the reply-to topic in it in 3.1.1; `None` for what is no topic.
 //= TR-369 R-MQTT.22: a reply-to topic goes with every Record; in 5.0 it is a property.
 //= TR-369 R-MQTT.24: in 3.1.1 it stands behind the topic, with its slashes escaped.
-pub fn publish_topic(version: MqttVersion, topic: &str, reply_to: &str) -> Option<String> {
+pub fn publish_topic(version: Version, topic: &str, reply_to: &str) -> Option<String> {
     let topic = match version {
-        MqttVersion::V5 => topic.to_owned(),
-        MqttVersion::V311 => format!("{topic}{REPLY_TO}{}", reply_to.replace('/', "%2F")),
+        Version::V5 => topic.to_owned(),
+        Version::V311 => format!("{topic}{REPLY_TO}{}", reply_to.replace('/', "%2F")),
     };
     is_topic(&topic).then_some(topic)
 }
@@ -160,7 +161,7 @@ pub fn exercise(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
     let (first, second) = text.split_once('\n').unwrap_or((&text, ""));
     let _ = (is_filter(first), covers(first, second), reply_topic(first));
-    let _ = publish_topic(MqttVersion::V311, first, second);
+    let _ = publish_topic(Version::V311, first, second);
     packet::exercise(octets);
     converse(octets);
 }
@@ -168,7 +169,7 @@ pub fn exercise(octets: &[u8]) {
 /// Feeds what arbitrary octets mean as packets to a connection; returns at all times.
 fn converse(octets: &[u8]) {
     let Some(own) = crate::usp::endpoint::EndpointId::parse("self::x") else { return };
-    for version in [MqttVersion::V5, MqttVersion::V311] {
+    for version in [Version::V5, Version::V311] {
         let wanted = Mqtt {
             name: "x".into(),
             client: "x".into(),
@@ -181,7 +182,7 @@ fn converse(octets: &[u8]) {
             password: None,
             keep_alive: std::time::Duration::ZERO,
             clean: false,
-            terms: MqttTerms { topic_aliases: 4, ..MqttTerms::default() },
+            terms: Terms { topic_aliases: 4, ..Terms::default() },
             will: None,
             retry: super::Retry::default(),
             network: crate::way::Network::default(),
@@ -215,7 +216,7 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     /// A link for tests, with nothing configured.
-    pub fn wanted(version: MqttVersion) -> Mqtt {
+    pub fn wanted(version: Version) -> Mqtt {
         Mqtt {
             name: "broker".into(),
             client: "net".into(),
@@ -228,7 +229,7 @@ pub(crate) mod tests {
             password: None,
             keep_alive: Duration::from_secs(60),
             clean: true,
-            terms: MqttTerms::default(),
+            terms: Terms::default(),
             will: None,
             retry: Retry::default(),
             network: Network::default(),
@@ -251,11 +252,11 @@ pub(crate) mod tests {
     #[test]
     fn the_client_id_is_the_stored_one_or_what_the_version_says() {
         for (version, stored, want) in [
-            (MqttVersion::V5, None, ""),
-            (MqttVersion::V311, None, "os::012345-agent"),
-            (MqttVersion::V5, Some("stored"), "stored"),
-            (MqttVersion::V311, Some("stored"), "stored"),
-            (MqttVersion::V311, Some(""), "os::012345-agent"),
+            (Version::V5, None, ""),
+            (Version::V311, None, "os::012345-agent"),
+            (Version::V5, Some("stored"), "stored"),
+            (Version::V311, Some("stored"), "stored"),
+            (Version::V311, Some(""), "os::012345-agent"),
         ] {
             let wanted = Mqtt { client_id: stored.map(Into::into), ..wanted(version) };
             assert_eq!(client_id(&wanted), want);
@@ -267,9 +268,9 @@ pub(crate) mod tests {
     //= TR-369 R-MQTT.21
     #[test]
     fn what_is_subscribed_to_follows_from_settings_and_broker() {
-        use MqttVersion::{V5, V311};
+        use Version::{V5, V311};
         type Case = (
-            MqttVersion,
+            Version,
             &'static [&'static str],
             &'static [&'static str],
             Option<&'static str>,
@@ -352,10 +353,10 @@ pub(crate) mod tests {
     //= TR-369 R-MQTT.25
     #[test]
     fn the_reply_to_topic_goes_there_and_back_in_the_older_version() {
-        let topic = publish_topic(MqttVersion::V311, "controller/x", "agents/a/b").unwrap();
+        let topic = publish_topic(Version::V311, "controller/x", "agents/a/b").unwrap();
         assert_eq!(topic, "controller/x/reply-to=agents%2Fa%2Fb");
         assert_eq!(reply_topic(&topic).as_deref(), Some("agents/a/b"));
-        assert_eq!(publish_topic(MqttVersion::V5, "controller/x", "me").as_deref(), Some("controller/x"));
+        assert_eq!(publish_topic(Version::V5, "controller/x", "me").as_deref(), Some("controller/x"));
         for (topic, want) in [
             ("a/reply-to=b/reply-to=c%2Fd", Some("c/d")),
             ("a/reply-to=c%2fd", Some("c/d")),
@@ -366,7 +367,7 @@ pub(crate) mod tests {
             assert_eq!(reply_topic(topic).as_deref(), want, "{topic}");
         }
         for bad in ["", "a/#", "a/+"] {
-            assert_eq!(publish_topic(MqttVersion::V5, bad, "me"), None);
+            assert_eq!(publish_topic(Version::V5, bad, "me"), None);
         }
     }
 

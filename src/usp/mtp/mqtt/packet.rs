@@ -14,7 +14,7 @@ pub use outgoing::{
 };
 pub use properties::Properties;
 
-use super::super::{MqttTerms, MqttVersion};
+use crate::mqtt::{Terms, Version};
 
 /// Most user properties of one packet that are read.
 pub const MAX_USER_PROPERTIES: usize = 64;
@@ -39,49 +39,49 @@ pub const BAD_ALIAS: u8 = 0x94;
 pub const TOO_LONG: u8 = 0x95;
 
 /// What a reason code of 5.0 means, for those a person can do something about. Source: MQTT 5.0 2.4.
-pub fn reason_words(version: MqttVersion, code: u8) -> &'static str {
+pub fn reason_words(version: Version, code: u8) -> &'static str {
     match (version, code) {
-        (MqttVersion::V311, 1) | (MqttVersion::V5, 0x84) => "the broker does not speak this version of MQTT",
-        (MqttVersion::V311, 2) | (MqttVersion::V5, 0x85) => "the client id is not allowed",
-        (MqttVersion::V311, 3) | (MqttVersion::V5, 0x88) => "the broker is not available",
-        (MqttVersion::V311, 4) | (MqttVersion::V5, 0x86) => "user name or password are wrong",
-        (MqttVersion::V311, 5) | (MqttVersion::V5, 0x87) => "not authorized",
-        (MqttVersion::V5, 0x00 | 0x04) => "the broker closes the connection",
-        (MqttVersion::V5, 0x81) => "the broker takes our packet for malformed",
-        (MqttVersion::V5, 0x82) => "the broker sees a protocol error",
-        (MqttVersion::V5, 0x89) => "the broker is busy",
-        (MqttVersion::V5, 0x8a) => "we are banned",
-        (MqttVersion::V5, 0x8b) => "the broker shuts down",
-        (MqttVersion::V5, 0x8c) => "the broker wants another authentication",
-        (MqttVersion::V5, 0x8d) => "the broker heard nothing for too long",
-        (MqttVersion::V5, 0x8e) => "another client took the session over",
-        (MqttVersion::V5, 0x8f) => "the topic filter is not allowed",
-        (MqttVersion::V5, 0x90) => "the topic is not allowed",
-        (MqttVersion::V5, 0x93) => "more messages than the broker takes at a time",
-        (MqttVersion::V5, 0x95) => "the packet is too large",
-        (MqttVersion::V5, 0x96 | 0x9f) => "too many messages or connections",
-        (MqttVersion::V5, 0x97) => "a quota is exceeded",
-        (MqttVersion::V5, 0x9a) => "messages cannot be retained",
-        (MqttVersion::V5, 0x9b) => "the QoS is not supported",
-        (MqttVersion::V5, 0x9c) => "another broker is to be used for now",
-        (MqttVersion::V5, 0x9d) => "another broker is to be used from now on",
-        (MqttVersion::V5, 0x80 | 0x83) => "the broker refuses and does not say why",
-        (MqttVersion::V5, 0x91 | 0x92) => "the broker knows another message by this id",
-        (MqttVersion::V5, 0x94) => "a topic alias that is not allowed",
-        (MqttVersion::V5, 0x98) => "an administrator ended it",
-        (MqttVersion::V5, 0x99) => "the payload is not what it says it is",
-        (MqttVersion::V5, 0x9e | 0xa1 | 0xa2) => "a kind of subscription that the broker does not know",
-        (MqttVersion::V5, 0xa0) => "connected for as long as is allowed",
-        (MqttVersion::V5 | MqttVersion::V311, _) => "the broker refuses",
+        (Version::V311, 1) | (Version::V5, 0x84) => "the broker does not speak this version of MQTT",
+        (Version::V311, 2) | (Version::V5, 0x85) => "the client id is not allowed",
+        (Version::V311, 3) | (Version::V5, 0x88) => "the broker is not available",
+        (Version::V311, 4) | (Version::V5, 0x86) => "user name or password are wrong",
+        (Version::V311, 5) | (Version::V5, 0x87) => "not authorized",
+        (Version::V5, 0x00 | 0x04) => "the broker closes the connection",
+        (Version::V5, 0x81) => "the broker takes our packet for malformed",
+        (Version::V5, 0x82) => "the broker sees a protocol error",
+        (Version::V5, 0x89) => "the broker is busy",
+        (Version::V5, 0x8a) => "we are banned",
+        (Version::V5, 0x8b) => "the broker shuts down",
+        (Version::V5, 0x8c) => "the broker wants another authentication",
+        (Version::V5, 0x8d) => "the broker heard nothing for too long",
+        (Version::V5, 0x8e) => "another client took the session over",
+        (Version::V5, 0x8f) => "the topic filter is not allowed",
+        (Version::V5, 0x90) => "the topic is not allowed",
+        (Version::V5, 0x93) => "more messages than the broker takes at a time",
+        (Version::V5, 0x95) => "the packet is too large",
+        (Version::V5, 0x96 | 0x9f) => "too many messages or connections",
+        (Version::V5, 0x97) => "a quota is exceeded",
+        (Version::V5, 0x9a) => "messages cannot be retained",
+        (Version::V5, 0x9b) => "the QoS is not supported",
+        (Version::V5, 0x9c) => "another broker is to be used for now",
+        (Version::V5, 0x9d) => "another broker is to be used from now on",
+        (Version::V5, 0x80 | 0x83) => "the broker refuses and does not say why",
+        (Version::V5, 0x91 | 0x92) => "the broker knows another message by this id",
+        (Version::V5, 0x94) => "a topic alias that is not allowed",
+        (Version::V5, 0x98) => "an administrator ended it",
+        (Version::V5, 0x99) => "the payload is not what it says it is",
+        (Version::V5, 0x9e | 0xa1 | 0xa2) => "a kind of subscription that the broker does not know",
+        (Version::V5, 0xa0) => "connected for as long as is allowed",
+        (Version::V5 | Version::V311, _) => "the broker refuses",
     }
 }
 
 #[doc(hidden)]
 /// Reads arbitrary octets as packets of both versions; returns at all times.
 pub fn exercise(octets: &[u8]) {
-    for version in [MqttVersion::V5, MqttVersion::V311] {
+    for version in [Version::V5, Version::V311] {
         let mut octets = octets.to_vec();
-        while let Ok(Some(packet)) = take(version, &MqttTerms::default(), &mut octets) {
+        while let Ok(Some(packet)) = take(version, &Terms::default(), &mut octets) {
             drop(packet);
         }
     }

@@ -3,13 +3,14 @@
 //! Packets come in, what is to be written and told comes out of [`Session::poll`], in order. Knows no time: when to ping and
 //! how long to wait is the driver's. A message with QoS 1 that was not acknowledged is kept for the next connection.
 
-use super::super::{Details, Mqtt, MqttSubscription, MqttVersion};
+use super::super::{Details, Mqtt, MqttSubscription};
 use super::aliases::{Aliases, Unknown};
 use super::packet::{
     self, BAD_ALIAS, Bad, Connect, Incoming, PROTOCOL_ERROR, Properties, Publish, TOO_MANY, User,
     reason_words,
 };
 use super::{CONTENT_TYPE, Topics, client_id, is_record, publish_topic, reply_topic, topics};
+use crate::mqtt::Version;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -102,7 +103,7 @@ impl Session {
                 password: wanted
                     .password
                     .as_ref()
-                    .filter(|_| wanted.username.is_some() || wanted.version == MqttVersion::V5)
+                    .filter(|_| wanted.username.is_some() || wanted.version == Version::V5)
                     .map(|password| password.reveal()),
                 //= TR-369 R-MQTT.14: keep alive is a setting.
                 keep_alive: u16::try_from(wanted.keep_alive.as_secs()).unwrap_or(u16::MAX),
@@ -311,7 +312,7 @@ impl Session {
         let most = usize::from(self.wanted.terms.receive_maximum);
         let under_way = self.early.iter().filter(|early| matches!(early, Output::Write(_))).count();
         let full = if id.is_some() { under_way >= most } else { self.early.len() >= 2 * most };
-        if full && id.is_some() && self.wanted.version == MqttVersion::V5 {
+        if full && id.is_some() && self.wanted.version == Version::V5 {
             return broken(TOO_MANY, "the broker sends more messages at a time than it may");
         }
         if full {
@@ -325,10 +326,10 @@ impl Session {
         if is_record(properties.content_type.as_deref()) {
             //= TR-369 R-MQTT.26: in 5.0 the answer goes to the Response Topic.
             let reply = match self.wanted.version {
-                MqttVersion::V5 => {
+                Version::V5 => {
                     properties.response_topic.filter(|topic| super::is_topic(topic)).map(Into::into)
                 }
-                MqttVersion::V311 => reply_topic(&topic),
+                Version::V311 => reply_topic(&topic),
             };
             out.push_back(Output::Record(payload, reply));
         } else {

@@ -1,8 +1,8 @@
 //! Packets that a broker sends, read from octets.
 
-use super::super::super::{MqttTerms, MqttVersion};
 use super::properties::{Properties, Reader};
 use super::{Bad, PROTOCOL_ERROR, TOO_LONG, malformed};
+use crate::mqtt::{Terms, Version};
 
 /// What a broker sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum Incoming {
 ///
 /// Of `terms`, what bounds any single packet is kept to.
 //= MQTT 5.0 3.1.2.11.4: a packet beyond the Maximum Packet Size is a protocol error, whichever it is.
-pub fn take(version: MqttVersion, terms: &MqttTerms, octets: &mut Vec<u8>) -> Result<Option<Incoming>, Bad> {
+pub fn take(version: Version, terms: &Terms, octets: &mut Vec<u8>) -> Result<Option<Incoming>, Bad> {
     let Some((first, rest)) = octets.split_first() else { return Ok(None) };
     let (kind, flags) = (first >> 4, first & 0x0f);
     let mut header = Reader(rest);
@@ -76,14 +76,8 @@ pub fn take(version: MqttVersion, terms: &MqttTerms, octets: &mut Vec<u8>) -> Re
     Ok(Some(packet))
 }
 
-fn read(
-    version: MqttVersion,
-    terms: &MqttTerms,
-    kind: u8,
-    flags: u8,
-    mut body: Reader<'_>,
-) -> Result<Incoming, Bad> {
-    let v5 = version == MqttVersion::V5;
+fn read(version: Version, terms: &Terms, kind: u8, flags: u8, mut body: Reader<'_>) -> Result<Incoming, Bad> {
+    let v5 = version == Version::V5;
     if kind != 3 && flags != 0 {
         return Err(malformed("a packet with reserved flags"));
     }
@@ -145,7 +139,7 @@ fn read(
 
 /// Reads the properties of an acknowledgement, if there are any.
 //= MQTT 5.0 3.1.2.11.7: without Request Problem Information they give no reason and say nothing of the user's.
-fn excuses(v5: bool, terms: &MqttTerms, body: &mut Reader<'_>) -> Result<(), Bad> {
+fn excuses(v5: bool, terms: &Terms, body: &mut Reader<'_>) -> Result<(), Bad> {
     if !v5 || body.0.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Packets that a client sends, written as octets.
 
-use super::super::super::{MqttSubscription, MqttTerms, MqttUser, MqttVersion, MqttWill};
+use super::super::super::MqttSubscription;
+use crate::mqtt::{Terms, UserProperty, Version, Will};
 
 /// Longest beginning of a packet: its kind and its length.
 const HEAD: usize = 5;
@@ -19,18 +20,18 @@ pub struct Connect<'a> {
     /// Clean Start, Clean Session.
     pub clean: bool,
     /// What is asked of the broker.
-    pub terms: MqttTerms,
+    pub terms: Terms,
     /// The last will.
-    pub will: Option<&'a MqttWill>,
+    pub will: Option<&'a Will>,
     /// Our endpoint id.
     pub endpoint: &'a str,
     /// User properties of the settings.
-    pub user: &'a [MqttUser],
+    pub user: &'a [UserProperty],
 }
 
 /// CONNECT.
-pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
-    let v5 = version == MqttVersion::V5;
+pub fn connect(version: Version, say: &Connect<'_>) -> Vec<u8> {
+    let v5 = version == Version::V5;
     let mut out = Writer::default();
     out.text("MQTT");
     out.octet(if v5 { 5 } else { 4 });
@@ -55,7 +56,7 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
                 (0x17, 1, terms.problem_info.into(), 1),
             ]);
             //= TR-369 R-MQTT.13: the broker is told our endpoint id.
-            out.pair(MqttUser::ENDPOINT, say.endpoint);
+            out.pair(UserProperty::ENDPOINT, say.endpoint);
             out.user(1, say.user);
         });
     }
@@ -70,7 +71,7 @@ pub fn connect(version: MqttVersion, say: &Connect<'_>) -> Vec<u8> {
             });
         }
         out.text(&will.topic);
-        out.binary(&will.value);
+        out.binary(will.value.as_bytes());
     }
     if let Some(username) = say.username {
         out.text(username);
@@ -101,13 +102,13 @@ pub struct Publish<'a> {
 }
 
 /// PUBLISH; the message's buffer becomes the packet's.
-pub fn publish(version: MqttVersion, say: Publish<'_>) -> Vec<u8> {
+pub fn publish(version: Version, say: Publish<'_>) -> Vec<u8> {
     let mut out = say.user.written(say.payload.len(), &|out, user| {
         out.text(say.topic);
         if let Some(id) = say.id {
             out.number(id);
         }
-        if version == MqttVersion::V5 {
+        if version == Version::V5 {
             let (response_topic, content_type) = say.properties;
             out.properties(|out| {
                 //= MQTT 5.0 3.3.2.3.3: for how long the broker may keep it.
@@ -134,8 +135,8 @@ pub fn mark_again(publish: &mut [u8]) {
 }
 
 /// PUBACK.
-pub fn pub_ack(version: MqttVersion, id: u16, user: User<'_>) -> Vec<u8> {
-    let ack = |out: &mut Writer, user: &[MqttUser]| {
+pub fn pub_ack(version: Version, id: u16, user: User<'_>) -> Vec<u8> {
+    let ack = |out: &mut Writer, user: &[UserProperty]| {
         out.number(id);
         out.reason(version, 4, 0, user);
     };
@@ -143,8 +144,8 @@ pub fn pub_ack(version: MqttVersion, id: u16, user: User<'_>) -> Vec<u8> {
 }
 
 /// SUBSCRIBE, without messages that the broker kept from before.
-pub fn subscribe(version: MqttVersion, id: u16, filters: &[MqttSubscription], user: User<'_>) -> Vec<u8> {
-    let subscribe = |out: &mut Writer, user: &[MqttUser]| {
+pub fn subscribe(version: Version, id: u16, filters: &[MqttSubscription], user: User<'_>) -> Vec<u8> {
+    let subscribe = |out: &mut Writer, user: &[UserProperty]| {
         out.request(version, id, 8, user);
         for filter in filters {
             out.text(&filter.topic);
@@ -155,8 +156,8 @@ pub fn subscribe(version: MqttVersion, id: u16, filters: &[MqttSubscription], us
 }
 
 /// UNSUBSCRIBE.
-pub fn unsubscribe(version: MqttVersion, id: u16, filters: &[Box<str>], user: User<'_>) -> Vec<u8> {
-    let unsubscribe = |out: &mut Writer, user: &[MqttUser]| {
+pub fn unsubscribe(version: Version, id: u16, filters: &[Box<str>], user: User<'_>) -> Vec<u8> {
+    let unsubscribe = |out: &mut Writer, user: &[UserProperty]| {
         out.request(version, id, 10, user);
         for filter in filters {
             out.text(filter);
@@ -171,7 +172,7 @@ pub fn ping_req() -> Vec<u8> {
 }
 
 /// DISCONNECT, for a reason; 0 is that of an end in order, and all that 3.1.1 can say.
-pub fn disconnect(version: MqttVersion, reason: u8, user: User<'_>) -> Vec<u8> {
+pub fn disconnect(version: Version, reason: u8, user: User<'_>) -> Vec<u8> {
     user.written(0, &|out, user| out.reason(version, 14, reason, user)).packet(0xe0)
 }
 
@@ -179,7 +180,7 @@ pub fn disconnect(version: MqttVersion, reason: u8, user: User<'_>) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct User<'a> {
     /// The properties, for packets of all kinds.
-    pub all: &'a [MqttUser],
+    pub all: &'a [UserProperty],
     /// A packet that would be longer goes without them.
     pub most: usize,
 }
@@ -188,7 +189,7 @@ impl User<'_> {
     /// What stands behind a packet's length, before a payload of so many octets.
     ///
     /// Source: MQTT 5.0 3.4.2.2.3, of packets that would become longer than the broker takes.
-    fn written(self, payload: usize, write: &dyn Fn(&mut Writer, &[MqttUser])) -> Writer {
+    fn written(self, payload: usize, write: &dyn Fn(&mut Writer, &[UserProperty])) -> Writer {
         let mut out = Writer::default();
         write(&mut out, self.all);
         if !self.all.is_empty() && HEAD + out.0.len() + payload > self.most {
@@ -229,24 +230,24 @@ impl Writer {
     }
 
     /// User properties of a kind of packets.
-    fn user(&mut self, kind: u8, all: &[MqttUser]) {
+    fn user(&mut self, kind: u8, all: &[UserProperty]) {
         for one in all.iter().filter(|one| one.packets >> kind & 1 == 1) {
             self.pair(&one.name, &one.value);
         }
     }
 
     /// How SUBSCRIBE and UNSUBSCRIBE begin.
-    fn request(&mut self, version: MqttVersion, id: u16, kind: u8, user: &[MqttUser]) {
+    fn request(&mut self, version: Version, id: u16, kind: u8, user: &[UserProperty]) {
         self.number(id);
-        if version == MqttVersion::V5 {
+        if version == Version::V5 {
             self.properties(|out| out.user(kind, user));
         }
     }
 
     /// A reason code; that of success is left out where no user properties stand behind it.
-    fn reason(&mut self, version: MqttVersion, kind: u8, reason: u8, user: &[MqttUser]) {
+    fn reason(&mut self, version: Version, kind: u8, reason: u8, user: &[UserProperty]) {
         let with = user.iter().any(|one| one.packets >> kind & 1 == 1);
-        if version == MqttVersion::V5 && (with || reason != 0) {
+        if version == Version::V5 && (with || reason != 0) {
             self.octet(reason);
             if with {
                 self.properties(|out| out.user(kind, user));

@@ -1,20 +1,25 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::{MAX_PACKET, MqttSubscription, MqttUser, MqttWill};
+use super::super::super::MqttSubscription;
 use super::*;
-use MqttVersion::{V5, V311};
+use crate::mqtt::{MAX_PACKET, UserProperty, Will};
+use Version::{V5, V311};
 
-fn one(version: MqttVersion, octets: &[u8]) -> Result<Option<Incoming>, Bad> {
+fn one(version: Version, octets: &[u8]) -> Result<Option<Incoming>, Bad> {
     let mut octets = octets.to_vec();
-    let taken = take(version, &MqttTerms::default(), &mut octets);
+    let taken = take(version, &Terms::default(), &mut octets);
     if let Ok(Some(_)) = taken {
         assert!(octets.is_empty(), "the whole packet is taken out");
     }
     taken
 }
 
-fn said(name: &str, value: &str, packets: &str) -> MqttUser {
-    MqttUser { name: name.into(), value: value.into(), packets: MqttUser::packets(packets.split(' ')) }
+fn said(name: &str, value: &str, packets: &str) -> UserProperty {
+    UserProperty {
+        name: name.into(),
+        value: value.into(),
+        packets: UserProperty::packets(packets.split(' ')),
+    }
 }
 
 /// Octets worked out by hand from MQTT 3.1.1 3.1.
@@ -22,9 +27,9 @@ fn said(name: &str, value: &str, packets: &str) -> MqttUser {
 //= TR-369 R-MQTT.14
 #[test]
 fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
-    let will = MqttWill {
+    let will = Will {
         topic: "w".into(),
-        value: b"gone".to_vec(),
+        value: "gone".into(),
         qos: 1,
         retain: true,
         delay: 9,
@@ -54,10 +59,10 @@ fn connect_of_the_older_version_is_as_the_standard_lays_it_out() {
 //= TR-369 R-MQTT.13
 #[test]
 fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endpoint() {
-    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), delay: 9, ..MqttWill::default() };
+    let will = Will { topic: "w".into(), value: "x".into(), delay: 9, ..Will::default() };
     let say = Connect {
         keep_alive: 1,
-        terms: MqttTerms { session_expiry: 2, ..MqttTerms::default() },
+        terms: Terms { session_expiry: 2, ..Terms::default() },
         will: Some(&will),
         endpoint: "self::x",
         ..Connect::default()
@@ -78,7 +83,7 @@ fn connect_of_the_newer_version_asks_for_response_information_and_tells_the_endp
 //= TR-181 MQTT.Client.{i}: all of it is for 5.0 alone.
 #[test]
 fn what_is_asked_of_a_broker_is_said_unless_it_is_the_default() {
-    let usual = MqttTerms {
+    let usual = Terms {
         session_expiry: 0,
         receive_maximum: 65_535,
         maximum_packet: 0,
@@ -90,12 +95,12 @@ fn what_is_asked_of_a_broker_is_said_unless_it_is_the_default() {
     let endpoint = b"\x26\0\x0fusp-endpoint-id\0\x01x";
     for (terms, property) in [
         (usual, &b""[..]),
-        (MqttTerms { session_expiry: 0x0102_0304, ..usual }, b"\x11\x01\x02\x03\x04"),
-        (MqttTerms { receive_maximum: 0x0102, ..usual }, b"\x21\x01\x02"),
-        (MqttTerms { maximum_packet: 0x0102_0304, ..usual }, b"\x27\x01\x02\x03\x04"),
-        (MqttTerms { topic_aliases: 0x0102, ..usual }, b"\x22\x01\x02"),
-        (MqttTerms { response_info: true, ..usual }, b"\x19\x01"),
-        (MqttTerms { problem_info: false, ..usual }, b"\x17\0"),
+        (Terms { session_expiry: 0x0102_0304, ..usual }, b"\x11\x01\x02\x03\x04"),
+        (Terms { receive_maximum: 0x0102, ..usual }, b"\x21\x01\x02"),
+        (Terms { maximum_packet: 0x0102_0304, ..usual }, b"\x27\x01\x02\x03\x04"),
+        (Terms { topic_aliases: 0x0102, ..usual }, b"\x22\x01\x02"),
+        (Terms { response_info: true, ..usual }, b"\x19\x01"),
+        (Terms { problem_info: false, ..usual }, b"\x17\0"),
     ] {
         let size = u8::try_from(property.len() + endpoint.len()).unwrap();
         let want = [b"\0\x04MQTT\x05\0\0\0", &[size][..], property, endpoint, b"\0\0"].concat();
@@ -103,13 +108,13 @@ fn what_is_asked_of_a_broker_is_said_unless_it_is_the_default() {
         let older = Connect { terms, ..Connect::default() };
         assert_eq!(connect(V311, &older), connect(V311, &Connect::default()));
     }
-    let bare = MqttWill { topic: "w".into(), value: b"x".to_vec(), ..MqttWill::default() };
+    let bare = Will { topic: "w".into(), value: "x".into(), ..Will::default() };
     for (will, properties) in [
         (bare.clone(), &b"\0"[..]),
-        (MqttWill { delay: 9, ..bare.clone() }, b"\x05\x18\0\0\0\x09"),
-        (MqttWill { expiry: 9, ..bare.clone() }, b"\x05\x02\0\0\0\x09"),
-        (MqttWill { content_type: "t".into(), ..bare.clone() }, b"\x04\x03\0\x01t"),
-        (MqttWill { response_topic: "r".into(), ..bare.clone() }, b"\x04\x08\0\x01r"),
+        (Will { delay: 9, ..bare.clone() }, b"\x05\x18\0\0\0\x09"),
+        (Will { expiry: 9, ..bare.clone() }, b"\x05\x02\0\0\0\x09"),
+        (Will { content_type: "t".into(), ..bare.clone() }, b"\x04\x03\0\x01t"),
+        (Will { response_topic: "r".into(), ..bare.clone() }, b"\x04\x08\0\x01r"),
     ] {
         let said = connect(V5, &Connect { will: Some(&will), ..Connect::default() });
         assert!(said.ends_with(&[b"\0\0", properties, b"\0\x01w\0\x01x"].concat()), "{said:?}");
@@ -124,7 +129,7 @@ fn a_packet_may_be_as_long_as_was_agreed_and_no_longer() {
     let packet = publish(V5, Publish { topic: "t", payload: vec![7; 300], ..Publish::default() });
     let most = u32::try_from(packet.len()).unwrap();
     for (maximum_packet, want) in [(most, true), (most - 1, false)] {
-        let terms = MqttTerms { maximum_packet, ..MqttTerms::default() };
+        let terms = Terms { maximum_packet, ..Terms::default() };
         let taken = take(V5, &terms, &mut packet.clone());
         match want {
             true => assert!(matches!(taken, Ok(Some(Incoming::Publish { .. }))), "{taken:?}"),
@@ -156,7 +161,7 @@ fn explanations_come_only_where_they_were_asked_for() {
             (with(0x30, b"\0\x01t", b"x"), true),
         ] {
             for problem_info in [true, false] {
-                let terms = MqttTerms { problem_info, ..MqttTerms::default() };
+                let terms = Terms { problem_info, ..Terms::default() };
                 let taken = take(V5, &terms, &mut packet.clone());
                 match problem_info || always || said.is_empty() {
                     true => assert!(matches!(taken, Ok(Some(_))), "{packet:02x?}"),
@@ -213,7 +218,7 @@ fn user_properties_go_with_the_packets_they_name() {
     assert_eq!(said("", "", all).packets, 0b1100_0101_1111_1011);
     let property = b"\x26\0\x01n\0\x02vv";
     let filters = [MqttSubscription { topic: "c".into(), qos: 1 }];
-    let will = MqttWill { topic: "w".into(), value: b"x".to_vec(), ..MqttWill::default() };
+    let will = Will { topic: "w".into(), value: "x".into(), ..Will::default() };
     let written = |version, kinds, most| {
         let user = [said("n", "vv", kinds)];
         let with = User { all: &user, most };

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::super::MqttTerms;
 use super::super::tests::{subscription, wanted};
 use super::*;
-use MqttVersion::{V5, V311};
+use crate::mqtt::Terms;
+use Version::{V5, V311};
 
 fn user(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
@@ -25,7 +25,7 @@ fn written(session: &mut Session) -> Vec<Vec<u8>> {
 }
 
 /// A session that is up with `me` as its only topic; its SUBSCRIBE had id 1.
-fn up(version: MqttVersion, properties: Properties) -> Session {
+fn up(version: Version, properties: Properties) -> Session {
     let wanted = Mqtt { response_topic: Some("me".into()), ..wanted(version) };
     let mut session = Session::new(wanted, VecDeque::new());
     session.receive(ack(false, 0, properties)).unwrap();
@@ -332,7 +332,7 @@ fn message(topic: &str, id: Option<u16>, topic_alias: Option<u16>) -> Incoming {
 #[test]
 fn what_comes_before_the_first_suback_is_kept_up_to_a_bound() {
     for (version, most) in [(V5, 1_u16), (V5, 8), (V5, 64), (V311, 8)] {
-        let terms = MqttTerms { receive_maximum: most, ..MqttTerms::default() };
+        let terms = Terms { receive_maximum: most, ..Terms::default() };
         let wanted = Mqtt { response_topic: Some("me".into()), terms, ..wanted(version) };
         let mut session = Session::new(wanted, VecDeque::new());
         session.receive(ack(true, 0, Properties::default())).unwrap();
@@ -373,7 +373,7 @@ fn what_comes_before_the_first_suback_is_kept_up_to_a_bound() {
 //= MQTT 5.0 3.3.2.1
 #[test]
 fn aliases_that_were_not_agreed_to_or_not_told_end_the_connection() {
-    let terms = MqttTerms { topic_aliases: 1, ..MqttTerms::default() };
+    let terms = Terms { topic_aliases: 1, ..Terms::default() };
     let begin = || {
         let wanted = Mqtt { response_topic: Some("me".into()), terms, ..wanted(V5) };
         let mut session = Session::new(wanted, VecDeque::new());
