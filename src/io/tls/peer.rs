@@ -3,7 +3,8 @@
 //! Decides nothing: the handshake has. Whether the names are those of a controller is the agent's to say.
 
 use super::provider::VERIFIED;
-use super::{Known, Session, Trusted, Verifier, at_moments};
+use super::verify::{Known, Verifier, at_moments};
+use super::{Session, Trusted};
 use crate::time::Wall;
 use crate::usp::endpoint::EndpointId;
 use crate::usp::mtp::Certified;

@@ -4,7 +4,8 @@
 
 use super::peer::{Part, certified, path};
 use super::provider::VERIFIED;
-use super::{Error, Known, Tls, Trusted, check_dates, check_pin, words};
+use super::verify::{Known, check_dates, check_pin};
+use super::{Error, Tls, Trusted, words};
 use crate::io::clock::Calendar;
 use crate::time::Wall;
 use crate::usp::mtp::Certified;

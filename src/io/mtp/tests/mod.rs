@@ -4,6 +4,8 @@
 mod certificates;
 mod client;
 #[cfg(feature = "mqtt")]
+mod mosquitto;
+#[cfg(feature = "mqtt")]
 mod mqtt;
 mod server;
 
