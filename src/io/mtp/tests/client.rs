@@ -59,7 +59,7 @@ async fn all_notices_that_may_wait_for_a_controller_go_out_at_once_when_its_sess
     let (mut peer, _) = take(&listener, &controller()).await;
     let found = up(&mut links).await;
     // The Connect record, the notices, and an answer.
-    let records: Vec<[u8; 8]> = (0..MAX_NOTICES + 2).map(usize::to_be_bytes).collect();
+    let records: Vec<_> = (0..MAX_NOTICES + 2).map(usize::to_be_bytes).collect();
     for record in &records {
         links.command(send(found.link, record));
     }
