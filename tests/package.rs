@@ -240,12 +240,26 @@ fn an_apk_is_one_that_apk_itself_verifies_installs_and_keeps_apart_from_its_vari
 
 #[test]
 fn the_feeds_makefile_names_this_version_and_features_that_exist() {
-    let text = fs::read_to_string(path("openwrt-package/Makefile")).unwrap();
+    let text = fs::read_to_string(path("openwrt-package/cpeagent/Makefile")).unwrap();
     assert!(text.contains(&format!("PKG_VERSION:={}\n", env!("CARGO_PKG_VERSION"))));
     assert!(text.contains("--no-default-features"), "without it the workbench would be built in");
-    let config = fs::read_to_string(path("openwrt-package/Config.in")).unwrap();
-    for symbol in text.split("$(CONFIG_").skip(1).map(|rest| rest.split([')', ',']).next().unwrap()) {
-        assert!(config.contains(&format!("config {symbol}\n")), "Config.in lacks {symbol}");
+    let cargo = fs::read_to_string(path("Cargo.toml")).unwrap();
+    let profile = text.split("$(if $(CONFIG_DEBUG),dev,").nth(1).unwrap().split(')').next().unwrap();
+    let profile =
+        cargo.split(&format!("\n[profile.{profile}]\n")).nth(1).expect("its profile is Cargo.toml's");
+    for said in
+        ["debug-assertions = false", "overflow-checks = false", "opt-level = \"z\"", "panic = \"abort\""]
+    {
+        let own = profile.split("\n[").next().unwrap();
+        assert!(own.contains(said), "{said}: else OpenWrt's settings of the profile release count");
+    }
+    let folder = path("openwrt-package/cpeagent");
+    for source in text.split("PKG_FILE_DEPENDS:=").nth(1).unwrap().lines().next().unwrap().split(' ') {
+        assert!(folder.join(source).exists(), "{source} would not be looked at for changes");
+    }
+    let config = fs::read_to_string(path("openwrt-package/cpeagent/Config.in")).unwrap();
+    for symbol in text.split("$(CONFIG_CPEAGENT").skip(1).map(|rest| rest.split([')', ',']).next().unwrap()) {
+        assert!(config.contains(&format!("config CPEAGENT{symbol}\n")), "Config.in lacks CPEAGENT{symbol}");
     }
 }
 
@@ -285,7 +299,7 @@ fn the_feeds_makefile_makes_three_packages_each_with_its_features() {
     ] {
         let out = Command::new("make")
             .args(["-n", "-f", "Makefile", "-C"])
-            .arg(path("openwrt-package"))
+            .arg(path("openwrt-package/cpeagent"))
             .arg(format!("TOPDIR={}", folder.path().display()))
             .args(symbols.iter().map(|symbol| format!("CONFIG_{symbol}=y")))
             .output()
@@ -315,12 +329,17 @@ fn scripts_hold_before_shellcheck() {
     if !there("shellcheck") {
         return;
     }
-    let mut files: Vec<PathBuf> =
-        ["openwrt-package/files/cpeagent.init", "openwrt-package/files/cpeagent-recover.init"]
-            .into_iter()
-            .chain(["openwrt-package/files/cpeagent.udhcpc", "openwrt-package/files/cpeagent.odhcp6c"])
-            .map(path)
-            .collect();
+    let mut files: Vec<PathBuf> = [
+        "openwrt-package/cpeagent/files/cpeagent.init",
+        "openwrt-package/cpeagent/files/cpeagent-recover.init",
+    ]
+    .into_iter()
+    .chain([
+        "openwrt-package/cpeagent/files/cpeagent.udhcpc",
+        "openwrt-package/cpeagent/files/cpeagent.odhcp6c",
+    ])
+    .map(path)
+    .collect();
     files.extend(path("uci-defaults").read_dir().unwrap().map(|entry| entry.unwrap().path()));
     let out = Command::new("shellcheck").args(&files).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
@@ -328,7 +347,7 @@ fn scripts_hold_before_shellcheck() {
 
 #[test]
 fn the_access_list_names_methods_that_there_are_and_changes_only_for_writers() {
-    let text = fs::read(path("openwrt-package/files/cpeagent.acl.json")).unwrap();
+    let text = fs::read(path("openwrt-package/cpeagent/files/cpeagent.acl.json")).unwrap();
     let tree = cpeagent::openwrt::json::parse(&text).unwrap();
     let methods = cpeagent::io::object::methods();
     let mut named = Vec::new();
@@ -377,7 +396,7 @@ fn calls() -> Vec<(String, String)> {
 
 #[test]
 fn the_user_of_the_network_part_may_call_what_the_mapping_calls() {
-    let text = fs::read(path("openwrt-package/files/cpeagent.ubus.json")).unwrap();
+    let text = fs::read(path("openwrt-package/cpeagent/files/cpeagent.ubus.json")).unwrap();
     let tree = cpeagent::openwrt::json::parse(&text).unwrap();
     let access = tree.get("access").unwrap().entries();
     let may = |object: &str, method: &str| {
@@ -424,7 +443,8 @@ impl Root {
                 root.folder.path().display()
             ),
         );
-        fs::copy(path("openwrt-package/files/cpeagent.config"), root.path("etc/config/cpeagent")).unwrap();
+        fs::copy(path("openwrt-package/cpeagent/files/cpeagent.config"), root.path("etc/config/cpeagent"))
+            .unwrap();
         root
     }
 
@@ -468,8 +488,8 @@ impl Root {
     }
 }
 
-const HOOK: &str = "openwrt-package/files/cpeagent.udhcpc";
-const HOOK6: &str = "openwrt-package/files/cpeagent.odhcp6c";
+const HOOK: &str = "openwrt-package/cpeagent/files/cpeagent.udhcpc";
+const HOOK6: &str = "openwrt-package/cpeagent/files/cpeagent.odhcp6c";
 /// The URL http://acs.example.net:7547/, as a router's udhcpc handed it over.
 const OPT125: &str = "00000de91e0b1c687474703a2f2f6163732e6578616d706c652e6e65743a373534372f";
 const URL: &str = "option url 'http://acs.example.net:7547/'";

@@ -231,7 +231,7 @@ const OWN: &str = "https://own.example.net/";
 /// A device as it leaves the factory: nothing but what the image and the factory bring.
 fn new_device() -> Bench {
     let bench = Bench::new(DEVICE);
-    bench.disk.put("/etc/config/cpeagent", include_str!("../openwrt-package/files/cpeagent.config"));
+    bench.disk.put("/etc/config/cpeagent", include_str!("../openwrt-package/cpeagent/files/cpeagent.config"));
     bench.disk.put(SCRIPT, "");
     let builder = "acs.url=https://acs.example.net/\nacs.username=all\nrole.more.enable=1\nno line\nfactory=/rom/factory\n";
     bench.disk.put(provision::FILE, builder);

@@ -9,7 +9,7 @@ use cpeagent::config::usp::Usp;
 use cpeagent::dm::acl::Rwxn;
 use cpeagent::openwrt::uci::{Mode, parse};
 
-const SHIPPED: &str = include_str!("../openwrt-package/files/cpeagent.config");
+const SHIPPED: &str = include_str!("../openwrt-package/cpeagent/files/cpeagent.config");
 
 #[test]
 fn the_shipped_file_holds_the_defaults_and_no_fault() {
