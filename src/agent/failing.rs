@@ -1,6 +1,6 @@
 //! Which sources could not be read when they were last wanted: each failure is said once, and the last is shown until it is over.
 
-use super::Agent;
+use super::{Agent, OWN};
 use crate::dm::source::Source;
 use crate::sorted::Map;
 
@@ -39,9 +39,9 @@ impl Failing {
 }
 
 impl Agent {
-    /// Logs what sources fail anew.
+    /// Logs what sources fail anew; of its own settings the agent speaks where it takes them up.
     pub(super) fn note_failing(&mut self, sources: &[(Box<str>, Source)]) {
-        for (key, source) in sources {
+        for (key, source) in sources.iter().filter(|(key, _)| **key != *OWN) {
             if let Some(news) = self.failing.news(key, source) {
                 self.log(log::Level::Warn, news);
             }

@@ -168,7 +168,9 @@ impl<'a> Reader<'a> {
 
 /// Whether a value, or an item of a list, is one of its kind.
 pub fn allowed(kind: Kind, value: &str) -> bool {
-    let plain = |max| value.chars().count() <= max && !value.chars().any(char::is_control);
+    // What a file holds that is not UTF-8 comes as the last one.
+    let odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    let plain = |max| value.chars().count() <= max && !value.chars().any(odd);
     match kind {
         Kind::Flag => flag(value).is_some(),
         Kind::Number(low, high) => number(value).is_some_and(|number| (low..=high).contains(&number)),

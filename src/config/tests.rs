@@ -313,6 +313,15 @@ fn a_certificate_without_its_key_is_told() {
 }
 
 #[test]
+fn a_text_that_was_no_utf8_is_told_and_not_used() {
+    for (section, option) in [("acs", "username"), ("acs", "password"), ("identity", "serial")] {
+        let text = String::from_utf8_lossy(b"a\xffb");
+        let (config, faults) = read(section, option, &text);
+        assert_eq!((config, faults.len()), (Config::default(), 1), "{section}.{option}");
+    }
+}
+
+#[test]
 fn typing_errors_in_names_are_told() {
     let section = |kind: &str, option: &str| Tree::map([(".type", Tree::from(kind)), (option, "1".into())]);
     for (name, package, want) in [
