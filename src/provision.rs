@@ -104,9 +104,12 @@ impl Given {
         let line = line.ok_or("it is no text in UTF-8")?;
         let (key, value) = line.split_once('=').ok_or("wanted KEY=VALUE")?;
         let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() {
+            return Err("wanted KEY=VALUE".into());
+        }
+        let again = || format!("{key} is there again; the last one counts");
         if key == FACTORY {
-            self.factory = Some((number, value.to_string()));
-            return Ok(());
+            return self.factory.replace((number, value.to_string())).map_or(Ok(()), |_| Err(again()));
         }
         let Some(Name { setting, .. }) = name(key) else {
             let shown = key.chars().take(MAX_SHOWN).map(|c| if is_unseen(c) { '?' } else { c });
@@ -114,17 +117,24 @@ impl Given {
         };
         if !is_allowed(setting.kind, value) {
             let words = setting.kind.words().replace('`', "");
-            return Err(format!("{key}: not allowed; must be {words}"));
+            let bare = if is_quoted(value) { ", without quotes" } else { "" };
+            return Err(format!("{key}: not allowed; must be {words}{bare}"));
         }
         self.files.retain(|(_, other, _)| other != key);
         if setting.kind == Kind::File && !value.is_empty() {
             self.files.push((number, key.into(), value.into()));
         }
         match self.settings.insert(key.to_string(), value.to_string()) {
+            Some(_) => Err(again()),
+            None if is_quoted(value) => Err(format!("{key}: its quotes count as a part of it")),
             None => Ok(()),
-            Some(_) => Err(format!("{key} is there again; the last one counts")),
         }
     }
+}
+
+/// Whether somebody has written a value as a shell would want it.
+fn is_quoted(value: &str) -> bool {
+    value.len() > 1 && ['\'', '"'].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
 }
 
 fn is_list(kind: Kind) -> bool {

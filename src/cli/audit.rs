@@ -14,9 +14,10 @@ use crate::time::{UNKNOWN, Wall};
 pub(super) fn audit(global: &Global, since: &str, manager: &str) -> Result<Done, Fail> {
     let since = match since {
         "" => None,
-        text => {
-            Some(Wall::parse(text).ok_or(Fail::Usage(format!("{text}: wanted a time such as {UNKNOWN}")))?)
-        }
+        text => Some(
+            Wall::parse(text)
+                .ok_or(Fail::Usage(format!("{text}: wanted a time such as 2026-01-31T00:00:00Z")))?,
+        ),
     };
     let disk = disk(global.root.as_deref())?;
     let settings = match package(&disk, "cpeagent").0 {

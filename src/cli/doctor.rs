@@ -11,7 +11,9 @@ use crate::dm::draft::OWN;
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use crate::io::clock::Clock;
+use crate::io::disk::Disk;
 use crate::openwrt::json;
+use crate::sorted::Set;
 
 #[cfg_attr(feature = "cwmp", path = "doctor/acs.rs")]
 #[cfg_attr(not(feature = "cwmp"), path = "doctor/controllers.rs")]
@@ -62,6 +64,7 @@ pub(super) fn doctor(global: &Global) -> Result<Done, Fail> {
 
 fn look(router: &Router, findings: &mut Vec<Finding>) {
     let Some(config) = settings(router, findings) else { return };
+    keys(router, &config, findings);
     findings.push(agent(router));
     findings.push(clock(router));
     findings.push(way(&router.source("nl:route")));
@@ -90,6 +93,17 @@ fn settings(router: &Router, findings: &mut Vec<Finding>) -> Option<Config> {
         ));
     }
     manager::settings(&package, &config, findings).then_some(config)
+}
+
+/// Tells of keys of this device that are not its own any more.
+fn keys(router: &Router, config: &Config, findings: &mut Vec<Finding>) {
+    let keys = [&config.acs.tls, &config.usp.tls].into_iter().filter_map(|tls| tls.client.as_ref());
+    for key in keys.map(|(_, key)| key).collect::<Set<_>>() {
+        if router.disk.stat(key).is_ok_and(|stat| stat.mode & 0o004 != 0) {
+            let text = format!("{key} can be read by every user of this router");
+            findings.push(doubtful("key", text, "put it into /etc/cpeagent, and: chmod 600"));
+        }
+    }
 }
 
 fn agent(router: &Router) -> Finding {
@@ -188,6 +202,28 @@ fn json_of(findings: &[Finding]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_everybody_can_read_is_told_of_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("etc")).unwrap();
+        let key = folder.path().join("etc/k.pem");
+        std::fs::write(&key, "").unwrap();
+        let router = Router::open(&Global { root: Some(folder.path().to_path_buf()), json: false }).unwrap();
+        let both = [("client_cert", Tree::from("/etc/c.pem")), ("client_key", Tree::from("/etc/k.pem"))];
+        let section = |kind: &'static str| {
+            (kind, Tree::map([(".type", Tree::from(kind))].into_iter().chain(both.clone())))
+        };
+        let (config, faults) = Config::read(&Tree::map([section("acs"), section("usp")]));
+        assert_eq!(faults, []);
+        for (mode, told) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)] {
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+            let mut findings = Vec::new();
+            keys(&router, &config, &mut findings);
+            assert_eq!(findings.len(), told, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_default_route_of_either_family_is_a_way() {

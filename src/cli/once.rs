@@ -6,6 +6,8 @@ use super::{Done, Fail, Global};
 use crate::discovery::{self, Found};
 use crate::dm::tree::Tree;
 use crate::io::commit::{Error, Recovered, recover as finish};
+use crate::io::disk::Disk as _;
+use crate::io::provision::FILE;
 use crate::io::store::Store;
 use std::cell::RefCell;
 
@@ -70,7 +72,15 @@ fn take(
 
 /// Merges the settings that the image and the factory give into the agent's package.
 pub(super) fn provision(global: &Global, file: &str) -> Result<Done, Fail> {
-    let taken = Router::open(global)?.provision(file);
+    if !file.starts_with('/') {
+        return Err(Fail::Usage(format!("{file}: wanted the path from the root, such as {FILE}")));
+    }
+    let mut router = Router::open(global)?;
+    // An image may bring none; a file that somebody names is there.
+    if file != FILE && !router.disk.exists(file) {
+        return Err(Fail::Disk(format!("{file}: there is no such file")));
+    }
+    let taken = router.provision(file);
     let mut text: String = taken.kept.iter().map(|name| format!("kept as it is set: {name}\n")).collect();
     if !taken.packages.is_empty() {
         text.push_str("settings of the image are taken up\n");
@@ -99,5 +109,20 @@ mod tests {
         let global = Global { root: Some(folder.path().to_path_buf()), json: false };
         assert!(recover(&global).unwrap().text.contains("cut off"));
         assert_eq!(recover(&global).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_file_of_settings_that_is_named_is_there_and_the_usual_one_need_not_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let global = Global { root: Some(folder.path().to_path_buf()), json: false };
+        let said = |file: &str| provision(&global, file).map(|done| done.text).map_err(|why| why.to_string());
+        for (file, want) in [
+            (FILE, Ok(String::new())),
+            ("/etc/acme.conf", Err("/etc/acme.conf: there is no such file".to_string())),
+            ("acme.conf", Err(format!("acme.conf: wanted the path from the root, such as {FILE}"))),
+            ("", Err(format!(": wanted the path from the root, such as {FILE}"))),
+        ] {
+            assert_eq!(said(file), want, "{file}");
+        }
     }
 }

@@ -36,11 +36,25 @@ fn a_file_is_lines_of_settings_and_a_wrong_line_is_told_of_without_its_value() {
         ("controller.a-b.endpoint_id=x", "line 1: there is no setting controller.a-b.endpoint_id"),
         ("acs.url=ftp://x", "line 1: acs.url: not allowed; must be URL"),
         ("identity.oui=12345", "line 1: identity.oui: not allowed; must be 6 hexadecimal digits"),
+        ("=x", "line 1: wanted KEY=VALUE"),
+        ("acs.url=\"https://x/\"", "line 1: acs.url: not allowed; must be URL, without quotes"),
+        ("acs.password='", ""),
+        ("acs.password=\"a", ""),
+        ("acs.password='a'", "line 1: acs.password: its quotes count as a part of it"),
+        (
+            "identity.manufacturer=\"ACME Ltd\"",
+            "line 1: identity.manufacturer: its quotes count as a part of it",
+        ),
+        ("acs.username=a\nacs.username=b", "line 2: acs.username is there again; the last one counts"),
+        ("factory=/x\nfactory=/y", "line 2: factory is there again; the last one counts"),
     ] {
         assert_eq!(read(line.as_bytes(), false).wrong.join("; "), want, "{line}");
     }
     let given = read(b"acs.password = a = b \nacs.username=\nfactory=/x\nacs.client_key=/k\n", false);
     assert_eq!(given.settings.get("acs.password").map(String::as_str), Some("a = b"));
+    let quoted = read(b"acs.password='a'\nfactory=/x\nfactory=/y", false);
+    assert_eq!(quoted.settings.get("acs.password").map(String::as_str), Some("'a'"));
+    assert_eq!(quoted.factory, Some((3, "/y".into())));
     assert_eq!(given.factory, Some((3, "/x".into())));
     assert_eq!(given.files, [(4, "acs.client_key".into(), "/k".into())]);
 }

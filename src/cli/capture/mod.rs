@@ -19,6 +19,7 @@ use crate::openwrt::uci::{self, Mode, Value, is_secret};
 use crate::rng::Rng;
 use crate::sorted::Set;
 use mask::{MASK, Mask, Order};
+use std::io;
 use std::path::Path;
 
 /// Files longer than this are left out.
@@ -87,7 +88,8 @@ pub(super) fn capture(global: &Global, to: &str) -> Result<Done, Fail> {
     let taken = Taken::of(&router);
     let mut mask = Mask::new(&seed);
     taken.learn(&mut mask);
-    let count = taken.write(to, &mut mask)?;
+    let count =
+        taken.write(to, &mut mask).map_err(|error| Fail::Disk(format!("{}: {error}", to.display())))?;
     let text = format!(
         "{count} files in {}: look through them before you give them away\n\
          use them with: cpeagent --root {} get Device.\n",
@@ -226,9 +228,9 @@ impl Taken {
         }
     }
 
-    fn write(&self, to: &Path, mask: &mut Mask) -> Result<usize, Fail> {
+    fn write(&self, to: &Path, mask: &mut Mask) -> io::Result<usize> {
         let mut count = 0;
-        let mut put = |path: &str, text: &str| -> Result<(), Fail> {
+        let mut put = |path: &str, text: &str| -> io::Result<()> {
             let file = to.join(path.trim_start_matches('/'));
             std::fs::create_dir_all(file.parent().unwrap_or(to))?;
             std::fs::write(file, text)?;
