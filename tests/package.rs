@@ -239,6 +239,60 @@ fn an_apk_is_one_that_apk_itself_verifies_installs_and_keeps_apart_from_its_vari
 }
 
 #[test]
+fn an_ipk_is_one_that_opkg_itself_installs_keeps_apart_from_its_variants_and_takes_away() {
+    if !there("opkg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    for part in ["etc", "lib", "usr/lib/opkg/info", "var/lock"] {
+        fs::create_dir_all(root.join(part)).unwrap();
+    }
+    fs::write(root.join("etc/opkg.conf"), "dest root /\nlists_dir ext /var/opkg-lists\n").unwrap();
+    fs::write(root.join("lib/functions.sh"), "default_postinst() { :; }\ndefault_prerm() { :; }\n").unwrap();
+    let opkg = |arguments: &[&str]| {
+        let out = Command::new("opkg")
+            .arg("-f")
+            .arg(root.join("etc/opkg.conf"))
+            .arg("-o")
+            .arg(&root)
+            .args(["--add-arch", "mipsel_24kc:10"])
+            .args(arguments)
+            .env("IPKG_INSTROOT", &root)
+            .output()
+            .unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        (out.status.success(), said)
+    };
+    // Nothing but what the package depends on.
+    let control = b"Package: ca-bundle\nVersion: 1\nArchitecture: mipsel_24kc\n";
+    fs::write(root.join("usr/lib/opkg/info/ca-bundle.control"), control).unwrap();
+    let status = [&control[..], b"Status: install ok installed\n\n"].concat();
+    fs::write(root.join("usr/lib/opkg/status"), status).unwrap();
+
+    let full = package_in(folder.path(), "cpeagent", "ipk");
+    let usp = package_in(folder.path(), "cpeagent-usp", "ipk");
+    let (installed, said) = opkg(&["install", full.to_str().unwrap()]);
+    assert!(installed, "{said}");
+    let data = unpacked(&unpacked(&fs::read(&full).unwrap())["./data.tar.gz"].1);
+    for (name, (mode, octets)) in &data {
+        let file = root.join(name);
+        assert_eq!(&fs::read(&file).unwrap(), octets, "{name}");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, *mode, "{name}");
+    }
+    let control = fs::read_to_string(root.join("usr/lib/opkg/info/cpeagent.control")).unwrap();
+    assert!(control.contains("\nRequire-User: cpeagent=7547:cpeagent=7547\n"), "{control}");
+    let (both, said) = opkg(&["install", usp.to_str().unwrap()]);
+    assert!(!both && said.contains("conflict with cpeagent-usp"), "{said}");
+
+    fs::write(root.join("etc/config/cpeagent"), "config cpeagent 'mine'\n").unwrap();
+    let (removed, said) = opkg(&["remove", "cpeagent"]);
+    assert!(removed && said.contains("Not deleting modified conffile"), "{said}");
+    assert!(root.join("etc/config/cpeagent").exists() && !root.join("usr/sbin/cpeagent").exists());
+}
+
+#[test]
 fn the_feeds_makefile_names_this_version_and_features_that_exist() {
     let text = fs::read_to_string(path("openwrt-package/cpeagent/Makefile")).unwrap();
     assert!(text.contains(&format!("PKG_VERSION:={}\n", env!("CARGO_PKG_VERSION"))));
