@@ -50,17 +50,24 @@ impl Request {
         let text = || with.as_str().map(str::to_string).ok_or(format!("{what} wants a text"));
         match &**what {
             "get" => {
-                let paths: Vec<String> =
-                    with.items().iter().filter_map(Tree::as_str).map(str::to_string).collect();
+                let paths = match with {
+                    Tree::List(items) => items.iter().map(|item| item.as_str().map(str::to_string)).collect(),
+                    Tree::Text(_) | Tree::Map(_) => None,
+                };
+                let paths: Vec<String> = paths.ok_or("get wants a list of texts")?;
                 if paths.len() > MAX_PATHS { Err("too many paths".into()) } else { Ok(Request::Get(paths)) }
             }
             "names" => Ok(Request::Names(text()?)),
             "set" => {
-                let pairs: Vec<(String, String)> = with
-                    .entries()
-                    .iter()
-                    .filter_map(|(path, value)| Some((path.to_string(), value.as_str()?.to_string())))
-                    .collect();
+                // One that is left out would not be written, and the others would.
+                let pair = |(path, value): &(Box<str>, Tree)| {
+                    value.as_str().map(|value| (path.to_string(), value.to_string()))
+                };
+                let pairs = match with {
+                    Tree::Map(entries) => entries.iter().map(pair).collect(),
+                    Tree::Text(_) | Tree::List(_) => None,
+                };
+                let pairs: Vec<(String, String)> = pairs.ok_or("set wants a text by path")?;
                 if pairs.len() > MAX_PATHS { Err("too many paths".into()) } else { Ok(Request::Set(pairs)) }
             }
             "add" => Ok(Request::Add(text()?)),
@@ -69,13 +76,14 @@ impl Request {
             "inform" => Ok(Request::Inform),
             "events" => Ok(Request::Events),
             "discovered" => {
+                let network = with.str("network").ok_or("discovered wants a network")?;
                 let mut found = Found::default();
                 for (number, hex) in with.entries().iter().filter(|(name, _)| **name != *"network") {
-                    let hex = hex.as_str().unwrap_or_default();
+                    let hex = hex.as_str().unwrap_or("?");
                     let number = number.parse().map_err(|_| format!("{number} is no number of an option"))?;
                     found.option(number, hex).map_err(|why| format!("option {number}: {why}"))?;
                 }
-                Ok(Request::Discovered(with.str("network").unwrap_or_default().to_string(), Box::new(found)))
+                Ok(Request::Discovered(network.to_string(), Box::new(found)))
             }
             other => Err(format!("no request {other}")),
         }
@@ -248,5 +256,39 @@ impl Agent {
         out.extend(self.failing.last().map(|why| ("source_failure", Tree::from(why))));
         out.extend(self.runtime.iter().map(|(name, value)| (*name, Tree::from(value.as_str()))));
         Tree::map(out)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::openwrt::json;
+
+    #[test]
+    fn a_request_that_does_not_say_what_it_should_is_refused_as_a_whole() {
+        let said = |text: &str| Request::from_tree(&json::parse(text.as_bytes()).unwrap());
+        for (text, why) in [
+            (r#"{"get": "Device.A"}"#, "get wants a list of texts"),
+            (r#"{"get": {"Device.A": ""}}"#, "get wants a list of texts"),
+            (r#"{"get": ["Device.A", ["Device.B"]]}"#, "get wants a list of texts"),
+            (r#"{"set": ["Device.A"]}"#, "set wants a text by path"),
+            (r#"{"set": {"Device.A": "1", "Device.B": ["2"]}}"#, "set wants a text by path"),
+            (r#"{"set": {"Device.A": "1", "Device.B": {"c": "2"}}}"#, "set wants a text by path"),
+            (r#"{"add": ["Device.A."]}"#, "add wants a text"),
+            (r#"{"discovered": "wan"}"#, "discovered wants a network"),
+            (r#"{"discovered": {"43": "00"}}"#, "discovered wants a network"),
+            (
+                r#"{"discovered": {"network": "wan", "43": ["00"]}}"#,
+                "option 43: not hexadecimal digits in pairs, or too many",
+            ),
+            (r#"{"reboot": ""}"#, "no request reboot"),
+            (r#"{"get": [], "set": {}}"#, "a request is one member"),
+        ] {
+            assert_eq!(said(text), Err(why.to_string()), "{text}");
+        }
+        assert_eq!(said(r#"{"get": ["A", 1]}"#), Ok(Request::Get(vec!["A".into(), "1".into()])));
+        let pairs = vec![("A".into(), "1".into()), ("B".into(), "true".into())];
+        assert_eq!(said(r#"{"set": {"A": 1, "B": true}}"#), Ok(Request::Set(pairs)));
     }
 }

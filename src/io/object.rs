@@ -61,13 +61,9 @@ fn request(method: &str, args: &Tree) -> Option<Request> {
         "get" => {
             let path = args.get("path").into_iter();
             let paths = path.chain(args.get("paths").map(Tree::items).unwrap_or_default());
-            let paths: Vec<String> = paths.filter_map(Tree::as_str).map(str::to_string).collect();
-            Request::from_tree(&Tree::map([(
-                "get",
-                Tree::List(paths.iter().map(|path| Tree::from(path.as_str())).collect()),
-            )]))
-            .ok()
-            .filter(|_| !paths.is_empty())?
+            let paths: Vec<Tree> = paths.cloned().collect();
+            let none = paths.is_empty();
+            Request::from_tree(&Tree::map([("get", Tree::List(paths))])).ok().filter(|_| !none)?
         }
         "set" => {
             let values = args.get("values").filter(|values| !values.entries().is_empty())?;
@@ -115,6 +111,12 @@ mod tests {
             ("get", &none, None),
             ("set", &values, Some(Request::Set(vec![("Device.A".into(), "1".into())]))),
             ("set", &none, None),
+            (
+                "set",
+                &Tree::map([("values", Tree::map([("A", text("1")), ("B", Tree::List(vec![text("2")]))]))]),
+                None,
+            ),
+            ("get", &Tree::map([("path", text("A")), ("paths", Tree::List(vec![none.clone()]))]), None),
             ("delete", &none, None),
         ] {
             assert_eq!(request(method, args), want, "{method} {args:?}");
