@@ -897,7 +897,25 @@ fn a_manifest_tells_every_device_of_a_production_run_and_refuses_twins() {
     assert!(lines[0].starts_with("identity.oui,identity.product_class,identity.serial,"), "{text}");
     assert_eq!(lines[1], "00AABB,Router,A 1,,https://acs.example.net/,u1,\"p,1\",,,os::00AABB-A%201");
     assert_eq!(lines[2], "00AABB,Router,A2,,https://acs.example.net/,,,,,os::00AABB-A2");
-    assert!(!run(&["1", "1"]).status.success() && !run(&["builder"]).status.success());
+    file("long", format!("identity.serial={}\n", "x".repeat(65)).as_bytes());
+    file("oui", b"identity.oui=AABB\nidentity.serial=A3\n");
+    file("latin", b"identity.serial=\xe4\n");
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for (files, why) in [
+        (&["1", "1"][..], "1: the same device as 1\n"),
+        (&["builder"], "builder: identity.serial is missing\n"),
+        (&["1", "gone"], "gone: No such file or directory\n"),
+        (&["folder"], "folder: Is a directory\n"),
+        (&["latin"], "latin: it is no text in UTF-8\n"),
+        (&["oui"], "oui: identity.oui: must be 6 hexadecimal digits\n"),
+        (&["long"], "long: identity.serial: must be up to 64 characters\n"),
+    ] {
+        let out = run(files);
+        assert_eq!((out.status.code(), String::from_utf8(out.stderr).unwrap().as_str()), (Some(1), why));
+    }
+    file("builder", b"\xef\xbb\xbfidentity.oui=00aabb\r\nidentity.product_class=Router\r\n");
+    let marked = String::from_utf8(run(&["1"]).stdout).unwrap();
+    assert!(marked.contains("\n00AABB,Router,A 1,"), "{marked}");
 }
 
 /// The blocks of `docs/FIRMWARE-BUILDERS.md` that are files: their names and texts.

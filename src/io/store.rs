@@ -55,7 +55,7 @@ impl Store {
                 },
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) if e.kind() == io::ErrorKind::FileTooLarge => faults.push(format!("{file}: {e}")),
-                Err(e) => return Err(e),
+                Err(e) => return Err(named(file, &e)),
             }
         }
         let origin = match (found.is_empty(), faults.is_empty()) {
@@ -70,7 +70,7 @@ impl Store {
             Ok(log) => Events::read(&log),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(e) if e.kind() == io::ErrorKind::FileTooLarge => (Events::default(), 1),
-            Err(e) => return Err(e),
+            Err(e) => return Err(named(EVENTS_FILE, &e)),
         };
         if torn > 0 {
             faults.push(format!("{EVENTS_FILE}: {torn} lines damaged"));
@@ -180,6 +180,11 @@ pub fn boot_id(disk: &dyn Disk) -> String {
     String::from_utf8_lossy(&id).trim().to_string()
 }
 
+/// A failure, with the file that it is about.
+fn named(file: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{file}: {error}"))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -206,6 +211,17 @@ mod tests {
             store.save(&disk, with_key(&store, key)).unwrap();
         }
         (disk, store)
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_at_all_is_named() {
+        for file in [STATE_FILES[1], EVENTS_FILE] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(folder.path().join(file.trim_start_matches('/'))).unwrap();
+            let disk = super::super::disk::RealDisk::new(folder.path()).unwrap();
+            let why = Store::load(&disk).unwrap_err().to_string();
+            assert!(why.starts_with(&format!("{file}: ")), "{why}");
+        }
     }
 
     #[test]
