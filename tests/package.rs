@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -486,9 +487,10 @@ struct Root {
 impl Root {
     fn new() -> Root {
         let root = Root { folder: tempfile::tempdir().unwrap() };
-        for folder in ["bin", "etc/config", "usr/share/cpeagent", "tmp/run"] {
+        for folder in ["bin", "dev", "etc/config", "usr/share/cpeagent", "tmp/run"] {
             fs::create_dir_all(root.path(folder)).unwrap();
         }
+        UnixDatagram::bind(root.path("dev/log")).unwrap();
         root.command(
             "cpeagent",
             &format!(
@@ -511,14 +513,19 @@ impl Root {
         fs::set_permissions(self.path(&format!("bin/{name}")), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
-    /// Sources a script in busybox's shell, as OpenWrt does, with these arguments and variables.
+    /// Sources a script in busybox's shell, as OpenWrt does, with these arguments and variables; its logs are this root's.
     fn source(&self, script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         let bin = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut text = fs::read_to_string(path(script)).unwrap();
+        for log in ["/dev/log", "/dev/kmsg"] {
+            text = text.replace(log, &self.path(&log[1..]).display().to_string());
+        }
+        fs::write(self.path("script"), text).unwrap();
         Command::new("busybox")
             // A function, because busybox's own logger comes before one in PATH. What runs in the background holds its end of
             // the pipe, so all of it is waited for.
             .args(["sh", "-c", "logger() { cat >&2; }; script=$1; shift; ( . \"$script\" )", "sh"])
-            .arg(path(script))
+            .arg(self.path("script"))
             .args(arguments)
             .env("PATH", bin)
             .envs(variables.iter().copied())
@@ -807,6 +814,35 @@ fn a_first_boot_is_tried_again_unless_all_was_written() {
         let out = root.source("uci-defaults/50_cpeagent", &[], &[]);
         assert_eq!(out.status.success(), !again, "{result}");
         assert_eq!(String::from_utf8_lossy(&out.stderr), "provision says so\n");
+    }
+}
+
+#[test]
+fn what_is_said_before_the_log_is_there_goes_to_the_kernels() {
+    if !there("busybox") {
+        return;
+    }
+    let root = Root::new();
+    root.command("cpeagent", "echo \"$1 says so\"; printf '%s\\n' 'C:\\new' >&2");
+    // As rc.common does, with the program where it is found here.
+    let init = fs::read_to_string(path("openwrt-package/files/cpeagent-recover.init")).unwrap();
+    let init = init.replace("/usr/sbin/cpeagent", "cpeagent");
+    fs::write(root.path("recover"), format!("{init}start\n")).unwrap();
+    let scripts =
+        [("uci-defaults/50_cpeagent", "provision"), (root.path("recover").to_str().unwrap(), "recover")]
+            .map(|(script, word)| (script.to_string(), word));
+    for (script, word) in &scripts {
+        let out = root.source(script, &[], &[]);
+        assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{word} says so\nC:\\new\n"), "to the log");
+        assert!(!root.path("dev/kmsg").exists());
+    }
+    fs::remove_file(root.path("dev/log")).unwrap();
+    for (script, word) in &scripts {
+        let out = root.source(script, &[], &[]);
+        assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        // Each line is a record of its own in the real one; in this file the last is left.
+        assert_eq!(fs::read_to_string(root.path("dev/kmsg")).unwrap(), "cpeagent: C:\\new\n", "{word}");
+        fs::remove_file(root.path("dev/kmsg")).unwrap();
     }
 }
 

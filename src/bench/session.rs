@@ -242,7 +242,9 @@ impl Exchange {
         record.known.informed(inform);
         record.at = wall();
         record.informs += 1;
-        if let Some(wake) = self.acs.settings().wake.as_ref().filter(|_| record.informs == 1) {
+        //= TR-069 3.7.1.5: 0 BOOTSTRAP also comes from a device that was reset, and knows nothing of what it was told.
+        let new = record.informs == 1 || inform.has("0 BOOTSTRAP");
+        if let Some(wake) = self.acs.settings().wake.as_ref().filter(|_| new) {
             record.queue.push_front(Call { rpc: provision(wake), answer: None });
         }
         record.session.send_replace(Some(cookie.clone()));

@@ -271,6 +271,8 @@ async fn a_secret_is_set_on_the_device_and_masked_in_the_log() {
     let (acs, mut cpe) = pair(Settings { wake: Some(wake), ..Settings::default() }).await;
     assert_eq!(cpe.session(&["0 BOOTSTRAP"]).await, ["SetParameterValues"]);
     assert_eq!(cpe.session(&["2 PERIODIC"]).await, [""; 0], "once is enough");
+    //= TR-069 3.7.1.5: a factory reset makes it new.
+    assert_eq!(cpe.session(&["0 BOOTSTRAP"]).await, ["SetParameterValues"]);
     assert_eq!(cpe.value("Device.ManagementServer.ConnectionRequestPassword"), "hunter2");
     let log: String = acs.log(0).into_iter().map(|e| e.text).collect();
     assert!(log.contains("ConnectionRequestPassword") && !log.contains("hunter2"));
