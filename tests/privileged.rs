@@ -9,7 +9,7 @@ mod netifd;
 use cpeagent::bench::acs::{Acs, Settings};
 use cpeagent::bench::rpc::{Rpc, Value};
 use cpeagent::io::pool;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -23,7 +23,8 @@ use tokio::task::yield_now;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/ash\ncpeagent:x:7547:7547:cpeagent:/var:/bin/false\n";
 /// `etc` and `run` of a folder take the place of the machine's, for the program alone.
-const WITHIN: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && exec /run/program run";
+const WITHIN: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && \
+    cat /proc/self/mountinfo >/run/mounts && shift && exec \"$@\" /run/program run";
 
 /// How root with a mount name space is had here; none where it is not.
 fn unshare() -> Option<&'static [&'static str]> {
@@ -71,8 +72,13 @@ fn router(acs: &str, passwd: &str) -> TempDir {
 }
 
 fn start(way: &[&str], router: &TempDir) -> Child {
+    start_by(way, router, &[])
+}
+
+/// Starts the program by another one, whose command line comes first.
+fn start_by(way: &[&str], router: &TempDir, by: &[&str]) -> Child {
     let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-c", WITHIN, "sh"]).arg(router.path());
+    command.args(way).args(["sh", "-c", WITHIN, "sh"]).arg(router.path()).args(by);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -101,6 +107,27 @@ fn children(pid: u32) -> Vec<(u32, BTreeMap<String, String>)> {
 
 fn signal(pid: u32, name: &str) {
     assert!(std::process::Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+/// What a shell says that has the mounts of a process.
+fn within(way: &[&str], pid: u32, script: &str) -> String {
+    let mut command = std::process::Command::new("nsenter");
+    command.args(["-t", &pid.to_string(), "-m"]);
+    if way.len() > 1 {
+        command.args(["-U", "--preserve-credentials"]);
+    }
+    let output = command.args(["sh", "-c", script]).output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+/// The mounts of a process: where, and with what flags.
+fn mounts(pid: u32) -> Vec<(String, BTreeSet<String>)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    let mount = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[4].to_string(), words[5].split(',').map(str::to_string).collect())
+    };
+    text.lines().map(mount).collect()
 }
 
 async fn ask(router: &Path, request: &str) -> String {
@@ -155,7 +182,7 @@ fn what_talks_to_the_network_is_nobody_and_what_the_acs_sets_lands_on_disk() {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::read_dir(router.path().join("etc/cpeagent")).unwrap().next().is_some(), "and the state");
         device.close();
-        assert!(ask(router.path(), "{\"status\": \"\"}").await.contains("without root"));
+        assert!(ask(router.path(), "{\"status\": \"\"}").await.contains("without root, in a jail"));
         signal(pid, "-TERM");
         assert_eq!(program.wait().await.unwrap().code(), Some(0));
         assert!(!Path::new(&format!("/proc/{part}/exe")).exists(), "both have ended");
@@ -189,6 +216,121 @@ fn a_ping_goes_out_by_a_socket_of_the_root_part() {
             said = ask(router.path(), &get).await;
         }
         assert!(said.contains("\"Complete\"") && said.contains("\"1\""), "{said}");
+    });
+}
+
+#[test]
+fn what_talks_to_the_network_can_write_and_run_nothing_and_sees_what_the_system_mounts() {
+    let Some(way) = unshare() else { return };
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        let informed = acs.next_inform();
+        let program = start(way, &router);
+        informed.await;
+        let root = program.id().unwrap();
+        let part = children(root)[0].0;
+        // The last mount of each place is the one that is reached.
+        let closed = || {
+            let mounts: BTreeMap<String, BTreeSet<String>> = mounts(part).into_iter().collect();
+            let has = |flags: &BTreeSet<String>, name: &str| flags.contains(name);
+            mounts.into_iter().find(|(at, flags)| {
+                let devices = !at.starts_with("/dev") && !has(flags, "nodev");
+                !["ro", "nosuid", "noexec"].iter().all(|name| has(flags, name)) || devices
+            })
+        };
+        while closed().is_some_and(|(_, flags)| !flags.contains("noexec") && flags.contains("ro")) {
+            yield_now().await;
+        }
+        assert_eq!(closed(), None);
+        let said = within(
+            way,
+            root,
+            &format!(
+                "readlink /proc/{root}/ns/ipc /proc/{root}/ns/mnt /proc/{part}/ns/ipc /proc/{part}/ns/mnt"
+            ),
+        );
+        assert_eq!(said.lines().collect::<BTreeSet<_>>().len(), 4, "{said}");
+        let try_out = format!(
+            "cd /proc/{part}/root; for at in tmp run dev dev/shm etc; do touch $at/x; done; bin/true"
+        );
+        let said = within(way, root, &try_out);
+        assert_eq!(
+            (said.matches("Read-only").count(), said.matches("ermission denied").count()),
+            (5, 1),
+            "{said}"
+        );
+        // The system's are what they were, and what it does to them is done inside.
+        let before = fs::read_to_string(router.path().join("run/mounts")).unwrap();
+        assert_eq!(fs::read_to_string(format!("/proc/{root}/mountinfo")).unwrap(), before);
+        let later = "/run/later on";
+        let inside = |there: bool| {
+            let mounts = mounts(part);
+            let found = mounts.iter().find(|(at, _)| at == "/run/later\\040on");
+            found.is_some_and(|(_, flags)| flags.contains("ro") && flags.contains("noexec")) == there
+        };
+        let said = within(
+            way,
+            root,
+            &format!("cd /run; mkdir '{later}' && mount -t tmpfs none '{later}' && touch '{later}/x'"),
+        );
+        assert_eq!(said, "");
+        while !inside(true) {
+            yield_now().await;
+        }
+        assert_eq!(within(way, root, &format!("ls '/proc/{part}/root{later}'; umount '{later}'")), "x\n");
+        while !inside(false) {
+            yield_now().await;
+        }
+        let limits = fs::read_to_string(format!("/proc/{part}/limits")).unwrap();
+        let limit = |name: &str| {
+            let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().take(2).map(str::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (limit("Max file size"), limit("Max processes")),
+            (vec!["0".into(); 2], vec!["128".into(); 2])
+        );
+    });
+}
+
+#[test]
+fn what_hostapd_can_is_asked_by_the_root_part_as_the_other_starts_no_program() {
+    let Some(way) = unshare() else { return };
+    if Path::new("/usr/sbin").is_symlink() {
+        return eprintln!("left out: /usr/sbin is where the shell is, too");
+    }
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        let hostapd = router.path().join("run/sbin/hostapd");
+        fs::create_dir(hostapd.parent().unwrap()).unwrap();
+        fs::write(&hostapd, "#!/bin/sh\necho \"$1\" >>/run/asked\n").unwrap();
+        fs::set_permissions(&hostapd, PermissionsExt::from_mode(0o755)).unwrap();
+        let by = ["sh", "-c", "mount --bind /run/sbin /usr/sbin && exec \"$@\"", "sh"];
+        let informed = acs.next_inform();
+        let _program = start_by(way, &router, &by);
+        let (device, _) = informed.await;
+        device.close();
+        ask(router.path(), "{\"get\": [\"Device.Time.Status\"]}").await;
+        let asked = fs::read_to_string(router.path().join("run/asked")).unwrap();
+        assert!(asked.lines().any(|word| word == "-vsae"), "{asked}");
+    });
+}
+
+#[test]
+fn where_no_jail_can_be_made_it_runs_all_the_same_and_says_so() {
+    let Some(way) = unshare() else { return };
+    pool::runtime().unwrap().block_on(async {
+        let acs = acs().await;
+        let router = router(&acs.url(), PASSWD);
+        let informed = acs.next_inform();
+        let program = start_by(way, &router, &["setpriv", "--bounding-set=-sys_admin"]);
+        informed.await;
+        let root = program.id().unwrap();
+        let part = children(root)[0].0;
+        assert_eq!(mounts(part), mounts(root));
+        assert!(ask(router.path(), "{\"status\": \"\"}").await.contains("it has no jail"));
     });
 }
 

@@ -1,25 +1,20 @@
 //! Facts of the running router that no file, ubus object or netlink table tells.
 //!
 //! `sys:facts` in the shape of a recording's `facts.json`, and `sys:space PATH`. Programs are started with an
-//! argument vector and a deadline, never through a shell.
+//! argument vector, never through a shell.
 
 use super::disk::Disk;
+use super::{pool, privileged, program};
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::process::Command;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 /// Where hostapd is installed.
 const HOSTAPD: &str = "/usr/sbin/hostapd";
 /// What hostapd is asked for, one `hostapd -vWORD` each: it exits with 0 for what it was built with.
 const HOSTAPD_WORDS: [&str; 12] =
     ["11ac", "11ax", "11be", "11r", "acs", "eap", "owe", "sae", "suiteb192", "wep", "wpa3", "wps"];
-/// The longest that one such question may take.
-const PROGRAM_WAIT: Duration = Duration::from_secs(2);
 /// What our hotplug script for NTP keeps: the last `ACTION` and `stratum` of ntpd.
 pub const NTP_STATE: &str = "/var/run/cpeagent.ntp";
 /// Made by dnsmasq's hotplug script when ntpd has first set the clock.
@@ -31,7 +26,7 @@ const UNSYNCHRONIZED: u32 = 16;
 pub struct Facts {
     disk: Arc<dyn Disk>,
     /// What hostapd can do, by the inode and time of its program: asked again after an upgrade.
-    hostapd: Mutex<Option<(u64, i64, Vec<&'static str>)>>,
+    hostapd: Mutex<Option<(u64, i64, Vec<String>)>>,
 }
 
 impl Facts {
@@ -62,7 +57,7 @@ impl Facts {
         ])
     }
 
-    async fn hostapd(&self) -> Vec<&'static str> {
+    async fn hostapd(&self) -> Vec<String> {
         let Ok(stat) = self.disk.stat(HOSTAPD) else { return Vec::new() };
         let mut known = self.hostapd.lock().await;
         match &*known {
@@ -71,22 +66,16 @@ impl Facts {
             }
             Some(_) | None => {}
         }
-        let mut words = Vec::new();
-        for word in HOSTAPD_WORDS {
-            if succeeds(HOSTAPD, &format!("-v{word}")).await {
-                words.push(word);
-            }
-        }
+        let words = pool::run(privileged::hostapd).await;
         *known = Some((stat.inode, stat.modified.seconds, words.clone()));
         words
     }
 }
 
-async fn succeeds(program: &str, argument: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let Ok(mut child) = command.spawn() else { return false };
-    matches!(timeout(PROGRAM_WAIT, child.wait()).await, Ok(Ok(status)) if status.success())
+/// What the hostapd of this router was built with; waits for its program, which is started for each word.
+pub(super) fn hostapd_words() -> Vec<String> {
+    let known = HOSTAPD_WORDS.into_iter().filter(|word| program::run(HOSTAPD, &[&format!("-v{word}")]));
+    known.map(String::from).collect()
 }
 
 /// Whether ntpd has the clock synchronized: by what it told our hotplug script last, else by the mark that

@@ -6,6 +6,7 @@
 //! part that talks to the network runs as another user and asks it over a socket pair (`wire`). What is asked is judged by
 //! [`rules`], because whoever asks may have been taken over. Driven by `io::run`; nothing here is asynchronous: asking waits.
 
+mod jail;
 pub mod root;
 pub mod rules;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use super::announce;
 use super::audit::{Place, Trail};
 use super::commit::{self, Request};
 use super::disk::{Disk, Lock, MAX_FILE, RealDisk, Stat};
+use super::facts;
 use super::firewall::{self, Opening};
 use super::guard;
 use super::program;
@@ -23,6 +25,7 @@ use super::store::{DIR, Store};
 use crate::agent::NotCommitted;
 use crate::agent::guard::Undone;
 use crate::state::State;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::process::geteuid;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -65,6 +68,8 @@ pub enum Ask {
     Echo(bool),
     /// The routing mark of packets that leave by this socket.
     Mark(u32, OwnedFd),
+    /// What the hostapd of this router was built with: [`Answer::Names`].
+    Hostapd,
     /// The firewall is opened like this for our ports, and no other way.
     Openings(Vec<Opening>),
     /// The priority of packets that leave by this socket.
@@ -87,6 +92,7 @@ impl Ask {
             | Ask::Release(_)
             | Ask::Audit(..)
             | Ask::Announced(..)
+            | Ask::Hostapd
             | Ask::Openings(_)
             | Ask::Reboot
             | Ask::FactoryReset => true,
@@ -118,7 +124,7 @@ pub enum Answer {
     Content(Vec<u8>),
     /// To [`Ask::Stat`].
     Stat(Stat),
-    /// To [`Ask::List`].
+    /// To [`Ask::List`] and [`Ask::Hostapd`].
     Names(Vec<String>),
     /// To [`Ask::Local`] and [`Ask::Echo`].
     Socket(OwnedFd),
@@ -215,6 +221,9 @@ impl Keeper {
             // Nothing waits for procd.
             return self.open_firewall(openings).map_or_else(Answer::Failed, |()| Answer::Done);
         }
+        if let Ask::Hostapd = ask {
+            return Answer::Names(if self.folder { Vec::new() } else { facts::hostapd_words() });
+        }
         let disk = &*self.disk;
         if let Ask::Audit(flash, kib, lines) = &ask {
             let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,6 +270,7 @@ impl Keeper {
             | Ask::Mark(..)
             | Ask::Priority(..)
             | Ask::Audit(..)
+            | Ask::Hostapd
             | Ask::Openings(_) => {
                 drop(store);
                 return look(disk, ask);
@@ -339,7 +349,12 @@ impl Privileged {
     /// As whom the program runs, for `status`; nothing where it is no router's.
     pub fn words(&self) -> Option<&'static str> {
         match self {
-            Privileged::Behind(_) => Some("what talks to the network runs without root"),
+            Privileged::Behind(_) if is_jailed() => {
+                Some("what talks to the network runs without root, in a jail")
+            }
+            Privileged::Behind(_) => {
+                Some("what talks to the network runs without root; it has no jail, the log says why")
+            }
             Privileged::Here(keeper) if keeper.folder || !geteuid().is_root() => None,
             Privileged::Here(_) => Some("all runs as root: no user cpeagent, or the log says why"),
         }
@@ -352,6 +367,11 @@ impl Privileged {
             Privileged::Behind(client) => client.ask(&ask),
         }
     }
+}
+
+/// Whether this process can write nowhere, not even where everybody may.
+fn is_jailed() -> bool {
+    statvfs("/tmp").is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// The way to the root part, from a process that has one.
@@ -417,6 +437,15 @@ pub(super) fn local() -> Option<io::Result<std::os::unix::net::UnixListener>> {
     match behind()?.ask(&Ask::Local) {
         Answer::Socket(socket) => Some(Ok(socket.into())),
         other => Some(Err(other.failure())),
+    }
+}
+
+/// What the hostapd of this router was built with; where there is a root part, this one starts no programs. Waits for them.
+pub(super) fn hostapd() -> Vec<String> {
+    match behind().map(|client| client.ask(&Ask::Hostapd)) {
+        Some(Answer::Names(words)) => words,
+        Some(_) => Vec::new(),
+        None => facts::hostapd_words(),
     }
 }
 

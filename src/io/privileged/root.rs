@@ -1,15 +1,18 @@
 //! The root part of the agent on a router: starts the part that talks to the network as another user, and serves it.
 //!
 //! [`run`] is what procd starts. It opens no socket of the network, reads no XML and speaks no TLS. The other part is this same
-//! program, started again as the user [`USER`] without groups, capabilities or a way to get any, with the ends of two socket
-//! pairs as standard input and output ([`enter`]). Whichever ends takes the other with it, and procd starts both again.
+//! program, started again as the user [`USER`] without groups, capabilities or a way to get any, in a jail, with the ends of
+//! two socket pairs as standard input and output ([`enter`]). Whichever ends takes the other with it, and procd starts both again.
 
+use super::jail::{self, Jail};
 use super::{Answer, BEHIND, Client, Keeper, rules, wire};
 use crate::io::disk::{Disk, RealDisk};
 use crate::io::local::SOCKET;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, getpid, kill_process, set_dumpable_behavior,
-    set_parent_process_death_signal,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, getpid, kill_process, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit,
 };
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
 use std::fs::File;
@@ -20,6 +23,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -27,6 +31,8 @@ use tokio::sync::mpsc;
 pub const USER: &str = "cpeagent";
 /// The command that is this part; `run` starts it.
 pub const COMMAND: &str = "network-part";
+/// Most threads that the user may have: those of the pool, several times over, and not as many as a router can take.
+const MOST_THREADS: u64 = 128;
 /// The exit status where the other part was ended by a signal.
 const KILLED: u8 = 1;
 
@@ -59,6 +65,10 @@ enum Told {
     Ended(u8),
     /// What it says means nothing.
     Broken(io::Error),
+    /// The system has mounted something here, of which the jail wants a copy.
+    Mounted(Vec<u8>, std::sync::mpsc::Sender<Option<OwnedFd>>),
+    /// The system has another `/` than the jail.
+    Moved,
 }
 
 /// Keeps passwords where they are: from now on this process leaves no core dump, whatever the limits say, and only root can look
@@ -76,18 +86,22 @@ pub fn run(disk: Arc<RealDisk>, user: User, verbose: bool) -> Result<u8, String>
     let failed = |error: io::Error| error.to_string();
     let keeper = Arc::new(Keeper::open(disk.clone(), false)?);
     let (told, mut hear) = mpsc::channel(4);
+    let (begun, wait) = std::sync::mpsc::channel();
     let mut far = Vec::new();
     for _ in 0..2 {
         let (near, other) = UnixStream::pair().map_err(failed)?;
         far.push(OwnedFd::from(other));
-        let (keeper, told) = (keeper.clone(), told.clone());
+        let (keeper, told, begun) = (keeper.clone(), told.clone(), begun.clone());
         thread::spawn(move || {
+            // Until it asks, it may still be loading what it consists of.
+            let _ = poll(&mut [PollFd::new(&near, PollFlags::IN)], None);
+            let _ = begun.send(());
             if let Err(error) = serve(&near, &keeper) {
                 let _ = told.blocking_send(Told::Broken(error));
             }
         });
     }
-    thread::spawn(move || start(user, verbose, far, &told));
+    thread::spawn(move || start(user, verbose, far, wait, &told));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let status = runtime.block_on(async {
         let mut ended = crate::io::signals::ended();
@@ -102,6 +116,11 @@ pub fn run(disk: Arc<RealDisk>, user: User, verbose: bool) -> Result<u8, String>
                     Told::Broken(error) => {
                         log::error!("the part that talks to the network means nothing: {error}");
                         signal(pid, Signal::KILL);
+                    }
+                    Told::Mounted(path, tree) => drop(tree.send(jail::copy(&path))),
+                    Told::Moved => {
+                        log::info!("the system has another file system at /: starting again");
+                        signal(pid, Signal::TERM);
                     }
                 },
                 () = ended.recv(), if pid.is_some() => drop(signal(pid, Signal::TERM)),
@@ -132,8 +151,16 @@ pub(super) fn serve(lane: &UnixStream, keeper: &Keeper) -> io::Result<()> {
 
 /// Starts the other part and waits for its end, in a thread that has given up what that part must not have.
 ///
-/// The thread lasts as long as the other part, which ends with the thread that started it.
-fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, told: &mpsc::Sender<Told>) {
+/// The thread lasts as long as the other part, which ends with the thread that started it. `begun` hears when it has begun.
+fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, begun: Receiver<()>, told: &mpsc::Sender<Told>) {
+    match Jail::enter() {
+        Ok(jail) => {
+            let told = told.clone();
+            // A thread starts where the one is that starts it: in the jail, and here with all capabilities.
+            thread::spawn(move || begun.recv().map(|()| follow(jail, &told)));
+        }
+        Err(error) => log::warn!("the part that talks to the network has no jail: {error}"),
+    }
     let mut child = match child(user, verbose, lanes) {
         Ok(child) => child,
         Err(error) => return drop(told.blocking_send(Told::Started(Err(error)))),
@@ -145,6 +172,18 @@ fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, told: &mpsc::Sender<Tol
     }
     let _ = told
         .blocking_send(Told::Ended(status.code().and_then(|code| code.try_into().ok()).unwrap_or(KILLED)));
+}
+
+fn follow(jail: Jail, told: &mpsc::Sender<Told>) {
+    let tree = |path| {
+        let (sender, tree) = std::sync::mpsc::channel();
+        told.blocking_send(Told::Mounted(path, sender)).ok()?;
+        tree.recv().ok()?
+    };
+    match jail.follow(tree) {
+        Ok(()) => drop(told.blocking_send(Told::Moved)),
+        Err(error) => log::warn!("what is mounted from now on is not seen: {error}"),
+    }
 }
 
 /// What to say of a program that a signal ended: a router's program tells nothing of a fault of its own, it stops where it is
@@ -190,6 +229,17 @@ pub fn enter() -> io::Result<()> {
     let nowhere = File::options().read(true).write(true).open(Path::new("/dev/null"))?;
     rustix::stdio::dup2_stdin(&nowhere)?;
     rustix::stdio::dup2_stdout(&nowhere)?;
+    limit();
     log::debug!("process {} asks root over a socket pair", getpid().as_raw_nonzero());
     BEHIND.set(Client::new(quick, slow)).map_err(|_| io::ErrorKind::AlreadyExists.into())
+}
+
+/// Takes from this process, for good, what it has no use for: to write files, and more threads than a router can take.
+fn limit() {
+    let most = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    let _ = setrlimit(Resource::Nproc, most(MOST_THREADS));
+    // A file that somebody has standard error go to would be the end of it.
+    if !fstat(io::stderr()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file()) {
+        let _ = setrlimit(Resource::Fsize, most(0));
+    }
 }

@@ -330,10 +330,11 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         (any::<u16>(), any::<bool>(), any::<std::net::IpAddr>()).prop_map(|(port, udp, from)| {
             Ask::Openings(vec![Opening { port, udp, sources: vec![from.into()] }])
         }),
-        (0..4).prop_map(|kind| match kind {
+        (0..5).prop_map(|kind| match kind {
             0 => Ask::Open,
             1 => Ask::Local,
             2 => Ask::Reboot,
+            3 => Ask::Hostapd,
             _ => Ask::FactoryReset,
         }),
     ]
@@ -357,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_make_the_root_part_panic_or_write(octets in prop::collection::vec(any::<u8>(), 0..64), kind in 0u8..15) {
+    fn no_octets_make_the_root_part_panic_or_write(octets in prop::collection::vec(any::<u8>(), 0..64), kind in 0u8..20) {
         let frame = [&[kind][..], &octets].concat();
         let all = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();
         let dir = router();

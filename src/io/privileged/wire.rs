@@ -189,6 +189,7 @@ fn write_ask(ask: &Ask) -> Option<(Vec<u8>, Option<BorrowedFd<'_>>)> {
             beside = Some(socket.as_fd());
             Out::kind(17).number((*priority).into())
         }
+        Ask::Hostapd => Out::kind(18),
         Ask::Reboot => Out::kind(11),
         Ask::FactoryReset => Out::kind(12),
         Ask::TakeBack(manager, note) => Out::kind(13).octets(manager.as_bytes()).octets(note.as_bytes()),
@@ -234,6 +235,7 @@ fn read_ask(frame: &[u8], beside: Option<OwnedFd>) -> Option<Ask> {
         }
         16 => Ask::Audit(fields.number()? != 0, fields.number()?.try_into().ok()?, fields.texts()?),
         17 => Ask::Priority(fields.number()?.try_into().ok()?, beside?),
+        18 => Ask::Hostapd,
         _ => return None,
     };
     fields.0.is_empty().then_some(ask)
