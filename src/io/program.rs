@@ -14,3 +14,15 @@ pub fn run(program: &str, arguments: &[&str]) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn a_program_has_succeeded_that_ends_with_0_and_none_that_cannot_be_started() {
+        for (program, done) in [("true", true), ("false", false), ("/no/such/program", false)] {
+            assert_eq!(run(program, &["-v"]), done, "{program}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use rustix::mount::{
 };
 use rustix::thread::{self as kernel, UnshareFlags};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::iter::Skip;
 use std::os::fd::OwnedFd;
 use std::thread;
@@ -24,12 +24,15 @@ use std::time::Duration;
 const SYSTEM: &str = "/proc/self/mountinfo";
 /// The mounts of this thread.
 const OWN: &str = "/proc/thread-self/mountinfo";
-/// How long the system may take to fill a new `/`: at a first boot on NOR flash it copies what was written before.
+/// How long the system may take to change its mounts: what is looked at is not the middle of it.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long it may take to fill a new `/`: at a first boot on NOR flash it copies what was written before.
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// The jail that a thread, and what it starts, is in.
 pub(super) struct Jail {
-    system: File,
+    /// Says when the system's mounts are other ones.
+    changes: File,
 }
 
 impl Jail {
@@ -38,7 +41,7 @@ impl Jail {
     /// Fails where the kernel or what the system runs in does not allow it.
     #[allow(deprecated, reason = "it is unsafe with CLONE_FILES alone")]
     pub(super) fn enter() -> io::Result<Jail> {
-        let system = File::open(SYSTEM)?;
+        let changes = File::open(SYSTEM)?;
         kernel::unshare(UnshareFlags::NEWNS)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         if let Some((path, error)) = close(&fs::read(OWN)?, MountFlags::empty()) {
@@ -46,23 +49,21 @@ impl Jail {
         }
         // A kernel may be without; then it hardly has what would be kept apart.
         let _ = kernel::unshare(UnshareFlags::NEWIPC);
-        Ok(Jail { system })
+        Ok(Jail { changes })
     }
 
     /// Has no program started here any more, and does what the system does to its mounts, until it has another `/`: then
     /// nothing here is as it is there, and the other part is to be started again. Fails where it cannot be known.
     ///
     /// `tree` gives a copy of a mount of the system, by [`copy`] in a thread that is not in the jail.
-    pub(super) fn follow(mut self, tree: impl Fn(Vec<u8>) -> Option<OwnedFd>) -> io::Result<()> {
+    pub(super) fn follow(self, tree: impl Fn(Vec<u8>) -> Option<OwnedFd>) -> io::Result<()> {
         close(&fs::read(OWN)?, MountFlags::NOEXEC);
         loop {
-            let mut system = Vec::new();
-            self.system.rewind()?;
-            self.system.read_to_end(&mut system)?;
-            let own = fs::read(OWN)?;
+            // Opened anew: one that is open goes on telling of the `/` that was.
+            let (system, own) = (fs::read(SYSTEM)?, fs::read(OWN)?);
             let (system, own) = (mounts(&system), mounts(&own));
             for gone in own.iter().rev().filter(|mount| !mount.is_in(&system)) {
-                if gone.at == b"/" {
+                if matches!(gone.at, b"/" | b"/proc") {
                     thread::sleep(SETTLED);
                     return Ok(());
                 }
@@ -75,7 +76,8 @@ impl Jail {
                     let _ = new.close(MountFlags::NOEXEC | MountFlags::NODEV);
                 }
             }
-            retry_on_intr(|| poll(&mut [PollFd::new(&self.system, PollFlags::PRI)], None))?;
+            retry_on_intr(|| poll(&mut [PollFd::new(&self.changes, PollFlags::PRI)], None))?;
+            thread::sleep(QUIET);
         }
     }
 }
