@@ -97,7 +97,12 @@ fn settings(router: &Router, findings: &mut Vec<Finding>) -> Option<Config> {
 
 /// Tells of keys of this device that are not its own any more.
 fn keys(router: &Router, config: &Config, findings: &mut Vec<Finding>) {
-    let keys = [&config.acs.tls, &config.usp.tls].into_iter().filter_map(|tls| tls.client.as_ref());
+    let keys = [
+        #[cfg(feature = "cwmp")]
+        &config.acs.tls,
+        &config.usp.tls,
+    ];
+    let keys = keys.into_iter().filter_map(|tls| tls.client.as_ref());
     for key in keys.map(|(_, key)| key).collect::<Set<_>>() {
         if router.disk.stat(key).is_ok_and(|stat| stat.mode & 0o004 != 0) {
             let text = format!("{key} can be read by every user of this router");
