@@ -15,7 +15,6 @@ pub(super) fn help(command: Option<&Command>) -> String {
     }
     text.push_str("\n\n");
     text.push_str(&usage(command));
-    text.push('\n');
     if command.is_none() {
         let shown = COMMANDS.iter().filter(|command| !command.hidden);
         let own = ("help".to_string(), "Print this, or the help of a command".to_string());

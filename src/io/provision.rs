@@ -134,7 +134,7 @@ fn merge(
         read => read?,
     };
     let package = uci::package(&text, uci::Mode::Strict)
-        .map_err(|error| Error::Refused(format!("{PACKAGE}: {error}")))?;
+        .map_err(|error| Error::Refused(format!("/etc/config/{PACKAGE}: {error}")))?;
     let mut merge = provision::merge(&package.into_tree(), settings, before);
     if !merge.edits.is_empty() {
         let source: Box<str> = format!("uci:{PACKAGE}").into();
