@@ -172,8 +172,9 @@ impl Tls {
                         .and_then(|text| PrivateKeyDer::from_pem_slice(&text)),
                     read => read,
                 };
-                let key_der =
-                    key_der.map_err(|e| Error(format!("{}: no private key in PEM: {e}", key.display())))?;
+                let key_der = key_der.map_err(|e| {
+                    Error(format!("{}: no private key in PEM: {}", key.display(), unread(&e)))
+                })?;
                 Some((certificates(certificate)?, key_der))
             }
         };
@@ -286,8 +287,19 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         }
         Err(error) => Err(error),
     };
-    let found = found.map_err(|e| wrong(&e))?;
+    let found = found.map_err(|e| wrong(&unread(&e)))?;
     if found.is_empty() { Err(wrong(&"no certificate in PEM")) } else { Ok(found) }
+}
+
+/// Why a file of PEM was not read; what is in it is not shown.
+fn unread(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::MissingSectionEnd { .. } => "it ends within a section".into(),
+        pem::Error::IllegalSectionStart { .. } => "a section begins wrongly".into(),
+        pem::Error::NoItemsFound => "there is none in it".into(),
+        other => other.to_string(),
+    }
 }
 
 /// A failure of TLS in words for a person at the router.

@@ -248,14 +248,17 @@ fn a_setup_that_cannot_work_names_what_is_wrong() {
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "no certificate here\n").unwrap();
     let missing = folder.path().join("missing.pem");
+    let cut = folder.path().join("cut.pem");
+    std::fs::write(&cut, "-----BEGIN PRIVATE KEY-----\nAAAA\n").unwrap();
+    let client = |key| Setup { pins: vec![[1; 32]], client: Some((empty.clone(), key)), ..Setup::default() };
     for (setup, words) in [
+        (client(cut.clone()), "cut.pem: no private key in PEM: it ends within a section"),
+        (client(missing.clone()), "missing.pem: no private key in PEM: No such file or directory"),
+        (Setup { extra_ca: Some(cut.clone()), ..Setup::default() }, "cut.pem: it ends within a section"),
         (Setup::default(), "there is no CA file"),
         (Setup { bundle: Some(missing.clone()), ..Setup::default() }, "missing.pem is not there"),
         (Setup { extra_ca: Some(empty.clone()), ..Setup::default() }, "empty.pem: no certificate in PEM"),
-        (
-            Setup { pins: vec![[1; 32]], client: Some((empty.clone(), empty.clone())), ..Setup::default() },
-            "empty.pem: no private key",
-        ),
+        (client(empty.clone()), "empty.pem: no private key in PEM: there is none in it"),
     ] {
         let error = Tls::load(&setup).unwrap_err();
         assert!(error.0.contains(words), "{error}");
