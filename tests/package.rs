@@ -825,7 +825,7 @@ fn what_is_said_before_the_log_is_there_goes_to_the_kernels() {
     let root = Root::new();
     root.command("cpeagent", "echo \"$1 says so\"; printf '%s\\n' 'C:\\new' >&2");
     // As rc.common does, with the program where it is found here.
-    let init = fs::read_to_string(path("openwrt-package/files/cpeagent-recover.init")).unwrap();
+    let init = fs::read_to_string(path("openwrt-package/cpeagent/files/cpeagent-recover.init")).unwrap();
     let init = init.replace("/usr/sbin/cpeagent", "cpeagent");
     fs::write(root.path("recover"), format!("{init}start\n")).unwrap();
     let scripts =
