@@ -378,6 +378,27 @@ fn anything_but_an_inform_response_to_the_inform_is_a_failed_session() {
     assert!(sim.handle(Event::Lost("refused".into())).failed());
 }
 
+//= TR-069 3.2.1.1
+#[test]
+fn a_way_to_the_acs_that_is_there_again_ends_the_wait_for_a_retry_and_what_was_counted_without_it() {
+    let mut sim = Sim::fresh();
+    sim.boot();
+    let lost = || Event::Lost("the network wan is not up".into());
+    sim.handle(lost());
+    for _ in 0..5 {
+        sim.retry();
+        assert!(sim.handle(lost()).failed());
+    }
+    assert!(sim.handle(Event::Way).has(&Action::Gather));
+    assert!(sim.handle(Event::Way).actions.is_empty(), "one session at a time");
+    assert_eq!(sim.gathered().posted().events(), ["0 BOOTSTRAP", "1 BOOT"]);
+    sim.handle(lost());
+    let (wait, _) = sim.retry();
+    assert!(wait <= seconds(10), "{wait:?} is not of the first range");
+    let mut idle = Sim::fresh();
+    assert!(idle.handle(Event::Way).actions.is_empty(), "nothing was waited for");
+}
+
 //= TR-069 3.7.1.4
 #[test]
 fn an_answer_is_waited_for_at_least_thirty_seconds_and_not_for_ever() {

@@ -41,6 +41,9 @@ pub enum Event {
     /// A POST could not be answered; why, for the log.
     #[cfg(feature = "cwmp")]
     Lost(String),
+    /// There is a way to the ACS again, for want of which the last POST could not even begin.
+    #[cfg(feature = "cwmp")]
+    Way,
     /// [`next_timer`](super::Agent::next_timer) has come.
     Timer,
     /// A valid connection request came.

@@ -209,7 +209,7 @@ impl Agent {
             Event::Committed(done) => self.committed(done),
             Event::TakenBack(done) => self.taken_back(done),
             #[cfg(feature = "cwmp")]
-            Event::Reply { .. } | Event::Lost(_) | Event::Woken => self.cwmp_event(event),
+            Event::Reply { .. } | Event::Lost(_) | Event::Way | Event::Woken => self.cwmp_event(event),
             Event::Timer => {
                 if self.look.is_some_and(|at| at <= now.at) {
                     self.look = None;

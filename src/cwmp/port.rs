@@ -53,6 +53,8 @@ pub enum Event {
     },
     /// A POST could not be answered; why, for the log.
     Lost(String),
+    /// There is a way to the ACS again, for want of which the last POST could not even begin.
+    Way,
     /// The answer to [`Action::Serve`].
     Served(Answer),
     /// Something could not be made durable that was to be so before the POST that waits behind it. Where that is an

@@ -207,6 +207,11 @@ impl Session {
             (State::Informing(open) | State::Exchanging(open), Event::Lost(why)) => {
                 self.fail(now, Some(open), why)
             }
+            //= TR-069 3.2.1.1: what could not even begin was no session, and is not counted when there is a way.
+            (State::Waiting { .. }, Event::Way) => {
+                self.waits = 0;
+                self.gather()
+            }
             (State::Serving(open, id), Event::Served(answer)) => {
                 self.respond(now, open, id.as_deref(), &answer)
             }
@@ -218,6 +223,7 @@ impl Session {
                 | Event::NotGathered(_)
                 | Event::Reply { .. }
                 | Event::Lost(_)
+                | Event::Way
                 | Event::Served(_)
                 | Event::NotKept,
             ) => state,

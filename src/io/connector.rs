@@ -37,6 +37,15 @@ pub struct Connector {
     now: Now,
 }
 
+/// Why there can be no client, in words.
+#[derive(Debug)]
+pub enum NoClient {
+    /// The network of the ACS is not up.
+    Network(String),
+    /// The settings, or the files that they name, are not such.
+    Settings(String),
+}
+
 impl Connector {
     /// The one for the ACS of `config`.
     pub fn new(device: &Device, config: &Config) -> Connector {
@@ -50,10 +59,21 @@ impl Connector {
         }
     }
 
-    /// The client; why there can be none, in words.
-    pub async fn client(mut self, rng: Rng) -> Result<Client, String> {
+    /// The device by which the ACS is reached, where a network is set for that; why there is none, in words.
+    pub async fn way(&self) -> Result<Option<String>, String> {
+        match self.interface.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => match netdev(&self.fetch, name).await {
+                Ok(device) => Ok(Some(device)),
+                Err(why) => Err(format!("acs.interface: {why}")),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// The client; why there can be none.
+    pub async fn client(mut self, rng: Rng) -> Result<Client, NoClient> {
         let acs = &self.acs;
-        let url = acs.url.clone().ok_or("no ACS is set")?;
+        let url = acs.url.clone().ok_or_else(|| NoClient::Settings("no ACS is set".into()))?;
         let host = |path: &str| self.disk.host_path(path).unwrap_or_else(|_| PathBuf::from(path));
         let setup = Setup {
             bundle: Some(host(&acs.tls.ca_file)),
@@ -69,11 +89,10 @@ impl Connector {
             Ok(session) => Some(session),
             // Plain HTTP may lead to HTTPS, but need not.
             Err(_) if url.starts_with("http:") => None,
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(NoClient::Settings(error.to_string())),
         };
-        if let Some(name) = self.interface.as_deref().filter(|name| !name.is_empty()) {
-            self.route.interface =
-                Some(netdev(&self.fetch, name).await.map_err(|why| format!("acs.interface: {why}"))?);
+        if let Some(device) = self.way().await.map_err(NoClient::Network)? {
+            self.route.interface = Some(device);
         }
         let settings = Settings {
             route: self.route,
@@ -89,6 +108,6 @@ impl Connector {
             tls,
             ..Settings::default()
         };
-        Client::new(&url, settings, rng).map_err(|error| error.to_string())
+        Client::new(&url, settings, rng).map_err(|error| NoClient::Settings(error.to_string()))
     }
 }

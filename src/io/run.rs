@@ -173,6 +173,9 @@ pub async fn run(mut device: Device, model: &'static Model) -> Result<Exit, Stri
                 return Ok(Exit::Ended);
             }
         };
+        if let Event::Changed(sources) = &event {
+            this.changed(sources);
+        }
         if let Some(exit) = this.event(event).await {
             return Ok(exit);
         }

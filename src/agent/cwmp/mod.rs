@@ -169,6 +169,7 @@ impl Agent {
         let event = match event {
             Event::Reply { status, body } => session::Event::Reply { status, body },
             Event::Lost(why) => session::Event::Lost(why),
+            Event::Way => session::Event::Way,
             Event::Woken => session::Event::Raised(Code::ConnectionRequest, String::new()),
             _ => return,
         };

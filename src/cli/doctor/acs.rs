@@ -4,7 +4,7 @@ use super::super::router::Router;
 use super::{Finding, doubtful, good, wrong};
 use crate::config::Config;
 use crate::dm::tree::Tree;
-use crate::io::connector::{self, Connector};
+use crate::io::connector::{self, Connector, NoClient};
 use crate::io::http::body::Whole;
 use crate::io::http::client::Reply;
 use crate::io::http::connect::addresses;
@@ -61,6 +61,10 @@ pub(super) fn settings(package: &Tree, config: &Config, findings: &mut Vec<Findi
 /// Whether the ACS can be reached and answers.
 pub(super) fn reach(router: &Router, config: &Config, findings: &mut Vec<Finding>) {
     let Some(url) = config.acs.url.as_deref().and_then(Url::parse) else { return };
+    let connector = Connector::new(&router.device, config);
+    if let Err(why) = router.runtime.block_on(connector.way()) {
+        return findings.push(wrong("network", why, "is the uplink up? try: ifstatus with its name"));
+    }
     let route = connector::route(&router.device, config);
     match router.runtime.block_on(addresses(&url.host, url.port, &route, NAME_WAIT)) {
         Ok(found) if found.is_empty() => {
@@ -83,9 +87,9 @@ pub(super) fn reach(router: &Router, config: &Config, findings: &mut Vec<Finding
         }
     }
     let rng = Rng::new(random::seed());
-    let mut client = match router.runtime.block_on(Connector::new(&router.device, config).client(rng)) {
+    let mut client = match router.runtime.block_on(connector.client(rng)) {
         Ok(client) => client,
-        Err(why) => {
+        Err(NoClient::Network(why) | NoClient::Settings(why)) => {
             let advice =
                 "check the files of cpeagent.acs (ca_file, client_cert, client_key), and install ca-bundle";
             return findings.push(wrong("tls", why, advice));

@@ -8,7 +8,7 @@ use crate::config::subnet::Subnet;
 use crate::cwmp::events::Record;
 use crate::cwmp::soap::writer::Outgoing;
 use crate::io::body::ListingBody;
-use crate::io::connector;
+use crate::io::connector::{self, NoClient};
 use crate::io::firewall::{self, Opening};
 use crate::io::http::body::{Body, Whole};
 use crate::io::http::client::Client;
@@ -21,11 +21,14 @@ use crate::io::sockets::Sockets;
 use crate::io::stun;
 use crate::openwrt::json;
 use crate::rng::Rng;
+use crate::sorted::Set;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+/// What netifd tells of networks.
+const INTERFACES: &str = "ubus:network.interface";
 /// How long the addresses of the ACS are waited for.
 const NAME_WAIT: Duration = Duration::from_secs(20);
 
@@ -40,6 +43,8 @@ pub(super) struct Acs {
     stuns: mpsc::Receiver<stun::Event>,
     /// The host of the ACS and the addresses that it has had.
     found: (String, Vec<Subnet>),
+    /// The last POST had no way to the ACS.
+    stranded: bool,
     /// A connection request came while an action was carried out.
     woken: bool,
 }
@@ -49,7 +54,9 @@ pub enum Posted {
     /// With an answer, or without.
     Done(u64, Box<Client>, Result<(u16, Vec<u8>), String>),
     /// It could not even begin.
-    Not(u64, String),
+    Not(u64, NoClient),
+    /// None has: there is a way to the ACS.
+    Way,
     /// None has: a name has these addresses.
     Found(String, Vec<IpAddr>),
 }
@@ -74,6 +81,7 @@ impl Acs {
             calls: calls_rx,
             stuns: stuns_rx,
             found: Default::default(),
+            stranded: false,
             woken: false,
         }
     }
@@ -167,6 +175,23 @@ impl Loop {
         });
     }
 
+    /// Has it looked whether there is a way to the ACS now, where there was none and something has changed.
+    pub(super) fn changed(&self, sources: &Set<Box<str>>) {
+        if self.acs.stranded && sources.iter().any(|source| INTERFACES.starts_with(&**source)) {
+            self.find_way();
+        }
+    }
+
+    fn find_way(&self) {
+        let connector = connector::Connector::new(&self.device, self.agent.config());
+        let told = self.told.clone();
+        pool::spawn(async move {
+            if connector.way().await.is_ok() {
+                let _ = told.send(Told::Posted(Posted::Way)).await;
+            }
+        });
+    }
+
     /// Carries out what is for the ACS.
     pub(super) async fn act_for_acs(&mut self, action: Action) -> Next {
         match action {
@@ -212,6 +237,7 @@ impl Loop {
             },
         };
         self.acs.post += 1;
+        self.acs.stranded = false;
         let (number, told) = (self.acs.post, self.told.clone());
         let task = pool::spawn(async move {
             let mut body = body;
@@ -249,8 +275,17 @@ impl Loop {
             }
             Posted::Not(number, why) if number == self.acs.post => {
                 self.acs.posting = None;
-                Some(Event::Lost(why))
+                Some(Event::Lost(match why {
+                    NoClient::Settings(why) => why,
+                    NoClient::Network(why) => {
+                        self.acs.stranded = true;
+                        // It may have come up since.
+                        self.find_way();
+                        why
+                    }
+                }))
             }
+            Posted::Way => std::mem::take(&mut self.acs.stranded).then_some(Event::Way),
             Posted::Found(host, addresses) => {
                 if host == self.acs.found.0 {
                     firewall::remember(&mut self.acs.found.1, addresses);

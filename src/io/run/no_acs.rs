@@ -5,6 +5,7 @@ use crate::agent::Event;
 use crate::agent::cwmp::Ledger;
 use crate::config::Config;
 use crate::rng::Rng;
+use crate::sorted::Set;
 
 /// Nothing is held.
 pub(super) struct Acs;
@@ -49,6 +50,8 @@ impl Loop {
     pub(super) fn open_for_acs(&mut self) {
         self.change_firewall();
     }
+
+    pub(super) fn changed(&self, _: &Set<Box<str>>) {}
 
     pub(super) fn posted(&mut self, posted: Posted) -> Option<Event> {
         match posted {}
