@@ -210,6 +210,10 @@ fn an_apk_is_one_that_apk_itself_verifies_installs_and_keeps_apart_from_its_vari
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&out.stdout), want, "{name}");
     }
+    // procd would go on with the program from before.
+    let restart = "[ -n \"${IPKG_INSTROOT}\" ] || /etc/init.d/cpeagent restart";
+    assert!(script(&dump, "post-upgrade").lines().any(|line| line.trim() == restart), "{dump}");
+    assert!(!script(&dump, "post-install").contains("restart"), "{dump}");
 
     let info = ["name:ca-bundle", "version:1-r1", "arch:noarch"].map(|info| format!("--info={info}"));
     let info: Vec<&str> = info.iter().map(String::as_str).collect();
