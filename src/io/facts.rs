@@ -1,13 +1,14 @@
 //! Facts of the running router that no file, ubus object or netlink table tells.
 //!
 //! `sys:facts` in the shape of a recording's `facts.json`, and `sys:space PATH`. Programs are started with an
-//! argument vector, never through a shell.
+//! argument vector and a deadline, never through a shell.
 
 use super::disk::Disk;
 use super::{pool, privileged, program};
 use crate::dm::source::Source;
 use crate::dm::tree::Tree;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Where hostapd is installed.
@@ -15,6 +16,8 @@ const HOSTAPD: &str = "/usr/sbin/hostapd";
 /// What hostapd is asked for, one `hostapd -vWORD` each: it exits with 0 for what it was built with.
 const HOSTAPD_WORDS: [&str; 12] =
     ["11ac", "11ax", "11be", "11r", "acs", "eap", "owe", "sae", "suiteb192", "wep", "wpa3", "wps"];
+/// The longest that one such question may take.
+const PROGRAM_WAIT: Duration = Duration::from_secs(2);
 /// What our hotplug script for NTP keeps: the last `ACTION` and `stratum` of ntpd.
 pub const NTP_STATE: &str = "/var/run/cpeagent.ntp";
 /// Made by dnsmasq's hotplug script when ntpd has first set the clock.
@@ -74,7 +77,9 @@ impl Facts {
 
 /// What the hostapd of this router was built with; waits for its program, which is started for each word.
 pub(super) fn hostapd_words() -> Vec<String> {
-    let known = HOSTAPD_WORDS.into_iter().filter(|word| program::run(HOSTAPD, &[&format!("-v{word}")]));
+    let known = HOSTAPD_WORDS
+        .into_iter()
+        .filter(|word| program::says_yes(HOSTAPD, &[&format!("-v{word}")], PROGRAM_WAIT));
     known.map(String::from).collect()
 }
 
