@@ -3,7 +3,7 @@
 //! A mount name space with a copy of the system's mounts, each read-only and without devices, set-user-ID and programs. It needs
 //! no list of files and no program of the system. What the system mounts or unmounts later is done here, too: OpenWrt's mounts
 //! are private, since `pivot_root` and moving refuse others, so the kernel passes nothing on. Driven by [`root`](super::root),
-//! in the thread that starts the other part.
+//! in the thread that starts the other part, and in one that enters the jail from outside.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
@@ -12,11 +12,11 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change,
     mount_remount, move_mount, open_tree, unmount,
 };
-use rustix::thread::{self as kernel, UnshareFlags};
+use rustix::thread::{self as kernel, LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use std::fs::{self, File};
 use std::io;
 use std::iter::Skip;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd as _;
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use std::time::Duration;
 const SYSTEM: &str = "/proc/self/mountinfo";
 /// The mounts of this thread.
 const OWN: &str = "/proc/thread-self/mountinfo";
+/// The mount name space of this thread.
+const SPACE: &str = "/proc/thread-self/ns/mnt";
 /// How long the system may take to change its mounts: what is looked at is not the middle of it.
 const QUIET: Duration = Duration::from_secs(1);
 /// How long it may take to fill a new `/`: at a first boot on NOR flash it copies what was written before.
@@ -33,6 +35,10 @@ const SETTLED: Duration = Duration::from_secs(30);
 pub(super) struct Jail {
     /// Says when the system's mounts are other ones.
     changes: File,
+    /// The system's mount name space.
+    outside: File,
+    /// The jail's.
+    inside: File,
 }
 
 impl Jail {
@@ -41,7 +47,7 @@ impl Jail {
     /// Fails where the kernel or what the system runs in does not allow it.
     #[allow(deprecated, reason = "it is unsafe with CLONE_FILES alone")]
     pub(super) fn enter() -> io::Result<Jail> {
-        let changes = File::open(SYSTEM)?;
+        let (changes, outside) = (File::open(SYSTEM)?, File::open(SPACE)?);
         kernel::unshare(UnshareFlags::NEWNS)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         if let Some((path, error)) = close(&fs::read(OWN)?, MountFlags::empty()) {
@@ -49,14 +55,17 @@ impl Jail {
         }
         // A kernel may be without; then it hardly has what would be kept apart.
         let _ = kernel::unshare(UnshareFlags::NEWIPC);
-        Ok(Jail { changes })
+        Ok(Jail { changes, outside, inside: File::open(SPACE)? })
     }
 
-    /// Has no program started here any more, and does what the system does to its mounts, until it has another `/`: then
-    /// nothing here is as it is there, and the other part is to be started again. Fails where it cannot be known.
-    ///
-    /// `tree` gives a copy of a mount of the system, by [`copy`] in a thread that is not in the jail.
-    pub(super) fn follow(self, tree: impl Fn(Vec<u8>) -> Option<OwnedFd>) -> io::Result<()> {
+    /// Takes this thread into the jail, where no program is started any more, and does there what the system does to its
+    /// mounts, until it has another `/`: then nothing here is as it is there, and the other part is to be started again. Fails
+    /// where it cannot be known.
+    #[allow(deprecated, reason = "it is unsafe with CLONE_FILES alone")]
+    pub(super) fn follow(self) -> io::Result<()> {
+        // What is entered is this thread's alone.
+        kernel::unshare(UnshareFlags::FS)?;
+        enter(&self.inside)?;
         close(&fs::read(OWN)?, MountFlags::NOEXEC);
         loop {
             // Opened anew: one that is open goes on telling of the `/` that was.
@@ -70,9 +79,14 @@ impl Jail {
                 let _ = unmount(gone.path(), UnmountFlags::DETACH);
             }
             for new in system.iter().filter(|mount| !mount.is_in(&own)) {
+                enter(&self.outside)?;
+                // None where it is gone already, or before Linux 5.2.
+                let copy = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+                let copy = open_tree(CWD, new.path(), copy);
+                enter(&self.inside)?;
                 let moved =
                     |tree| move_mount(tree, "", CWD, new.path(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
-                if tree(new.path()).is_some_and(|tree| moved(tree).is_ok()) {
+                if copy.is_ok_and(|tree| moved(tree).is_ok()) {
                     let _ = new.close(MountFlags::NOEXEC | MountFlags::NODEV);
                 }
             }
@@ -82,9 +96,8 @@ impl Jail {
     }
 }
 
-/// A copy of the system's mount at a path, to be moved into the jail; none where it is gone, or before Linux 5.2.
-pub(super) fn copy(path: &[u8]) -> Option<OwnedFd> {
-    open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC).ok()
+fn enter(space: &File) -> io::Result<()> {
+    Ok(move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Mount))?)
 }
 
 /// One line of a `mountinfo`.

@@ -4,7 +4,7 @@
 //! program, started again as the user [`USER`] without groups, capabilities or a way to get any, in a jail, with the ends of
 //! two socket pairs as standard input and output ([`enter`]). Whichever ends takes the other with it, and procd starts both again.
 
-use super::jail::{self, Jail};
+use super::jail::Jail;
 use super::{Answer, BEHIND, Client, Keeper, rules, wire};
 use crate::io::disk::{Disk, RealDisk};
 use crate::io::local::SOCKET;
@@ -23,7 +23,6 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -65,8 +64,10 @@ enum Told {
     Ended(u8),
     /// What it says means nothing.
     Broken(io::Error),
-    /// The system has mounted something here, of which the jail wants a copy.
-    Mounted(Vec<u8>, std::sync::mpsc::Sender<Option<OwnedFd>>),
+    /// The other part is going to be started in it.
+    Jailed(Jail),
+    /// The other part asks: it has loaded what it consists of.
+    Begun,
     /// The system has another `/` than the jail.
     Moved,
 }
@@ -86,30 +87,30 @@ pub fn run(disk: Arc<RealDisk>, user: User, verbose: bool) -> Result<u8, String>
     let failed = |error: io::Error| error.to_string();
     let keeper = Arc::new(Keeper::open(disk.clone(), false)?);
     let (told, mut hear) = mpsc::channel(4);
-    let (begun, wait) = std::sync::mpsc::channel();
     let mut far = Vec::new();
     for _ in 0..2 {
         let (near, other) = UnixStream::pair().map_err(failed)?;
         far.push(OwnedFd::from(other));
-        let (keeper, told, begun) = (keeper.clone(), told.clone(), begun.clone());
+        let (keeper, told) = (keeper.clone(), told.clone());
         thread::spawn(move || {
             // Until it asks, it may still be loading what it consists of.
             let _ = poll(&mut [PollFd::new(&near, PollFlags::IN)], None);
-            let _ = begun.send(());
+            let _ = told.blocking_send(Told::Begun);
             if let Err(error) = serve(&near, &keeper) {
                 let _ = told.blocking_send(Told::Broken(error));
             }
         });
     }
-    thread::spawn(move || start(user, verbose, far, wait, &told));
+    let teller = told.clone();
+    thread::spawn(move || start(user, verbose, far, &teller));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let status = runtime.block_on(async {
         let mut ended = crate::io::signals::ended();
-        let mut pid = None;
+        let (mut pid, mut jail) = (None, None);
         let signal = |pid: Option<Pid>, signal| pid.map(|pid| kill_process(pid, signal));
         loop {
             tokio::select! {
-                Some(told) = hear.recv() => match told {
+                Some(heard) = hear.recv() => match heard {
                     Told::Started(Ok(id)) => pid = Pid::from_raw(id.cast_signed()),
                     Told::Started(Err(error)) => return Err(error.to_string()),
                     Told::Ended(status) => return Ok(status),
@@ -117,7 +118,13 @@ pub fn run(disk: Arc<RealDisk>, user: User, verbose: bool) -> Result<u8, String>
                         log::error!("the part that talks to the network means nothing: {error}");
                         signal(pid, Signal::KILL);
                     }
-                    Told::Mounted(path, tree) => drop(tree.send(jail::copy(&path))),
+                    Told::Jailed(its) => jail = Some(its),
+                    Told::Begun => {
+                        if let Some(jail) = jail.take() {
+                            let told = told.clone();
+                            thread::spawn(move || follow(jail, &told));
+                        }
+                    }
                     Told::Moved => {
                         log::info!("the system has another file system at /: starting again");
                         signal(pid, Signal::TERM);
@@ -151,14 +158,10 @@ pub(super) fn serve(lane: &UnixStream, keeper: &Keeper) -> io::Result<()> {
 
 /// Starts the other part and waits for its end, in a thread that has given up what that part must not have.
 ///
-/// The thread lasts as long as the other part, which ends with the thread that started it. `begun` hears when it has begun.
-fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, begun: Receiver<()>, told: &mpsc::Sender<Told>) {
+/// The thread lasts as long as the other part, which ends with the thread that started it.
+fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, told: &mpsc::Sender<Told>) {
     match Jail::enter() {
-        Ok(jail) => {
-            let told = told.clone();
-            // A thread starts where the one is that starts it: in the jail, and here with all capabilities.
-            thread::spawn(move || begun.recv().map(|()| follow(jail, &told)));
-        }
+        Ok(jail) => drop(told.blocking_send(Told::Jailed(jail))),
         Err(error) => log::warn!("the part that talks to the network has no jail: {error}"),
     }
     let mut child = match child(user, verbose, lanes) {
@@ -175,12 +178,7 @@ fn start(user: User, verbose: bool, lanes: Vec<OwnedFd>, begun: Receiver<()>, to
 }
 
 fn follow(jail: Jail, told: &mpsc::Sender<Told>) {
-    let tree = |path| {
-        let (sender, tree) = std::sync::mpsc::channel();
-        told.blocking_send(Told::Mounted(path, sender)).ok()?;
-        tree.recv().ok()?
-    };
-    match jail.follow(tree) {
+    match jail.follow() {
         Ok(()) => drop(told.blocking_send(Told::Moved)),
         Err(error) => log::warn!("what is mounted from now on is not seen: {error}"),
     }
