@@ -66,8 +66,9 @@ impl Jail {
         // What is entered is this thread's alone.
         kernel::unshare(UnshareFlags::FS)?;
         enter(&self.inside)?;
-        close(&fs::read(OWN)?, MountFlags::NOEXEC);
         loop {
+            // Also what another one lay over until now.
+            close(&fs::read(OWN)?, MountFlags::NOEXEC);
             // Opened anew: one that is open goes on telling of the `/` that was.
             let (system, own) = (fs::read(SYSTEM)?, fs::read(OWN)?);
             let (system, own) = (mounts(&system), mounts(&own));
