@@ -126,7 +126,6 @@ impl Reports {
 
     /// Tells of an end.
     pub async fn down(&self, link: Option<u64>, why: String, failures: u32, retry_in: Option<Duration>) {
-        log::info!("{}: {why}", self.name);
         self.event(LinkEvent::Down { name: self.name.clone(), link, why, failures, retry_in }).await;
     }
 
