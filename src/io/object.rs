@@ -62,8 +62,10 @@ fn request(method: &str, args: &Tree) -> Option<Request> {
             let path = args.get("path").into_iter();
             let paths = path.chain(args.get("paths").map(Tree::items).unwrap_or_default());
             let paths: Vec<Tree> = paths.cloned().collect();
-            let none = paths.is_empty();
-            Request::from_tree(&Tree::map([("get", Tree::List(paths))])).ok().filter(|_| !none)?
+            if paths.is_empty() {
+                return None;
+            }
+            Request::from_tree(&Tree::map([("get", Tree::List(paths))])).ok()?
         }
         "set" => {
             let values = args.get("values").filter(|values| !values.entries().is_empty())?;

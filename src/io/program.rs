@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether a program has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Runs a program to its end and waits for it; whether it succeeded. Its output goes nowhere.
-pub fn run(program: &str, arguments: &[&str]) -> bool {
+/// A program that hears nothing, and whose output goes nowhere.
+fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).env_clear();
-    match command.status() {
+    command
+}
+
+/// Runs a program to its end and waits for it; whether it succeeded. What it says of errors goes where ours does.
+pub fn run(program: &str, arguments: &[&str]) -> bool {
+    match command(program, arguments).status() {
         Ok(status) => status.success(),
         Err(error) => {
             log::error!("{program} cannot be started: {error}");
@@ -20,11 +25,9 @@ pub fn run(program: &str, arguments: &[&str]) -> bool {
     }
 }
 
-/// Runs a program that answers by its status, and ends it where that takes longer; whether it succeeded. Its output goes nowhere.
+/// Runs a program that answers by its status alone, and ends it where that takes longer; whether it succeeded.
 pub fn says_yes(program: &str, arguments: &[&str], longest: Duration) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).env_clear();
-    let Ok(mut child) = command.spawn() else { return false };
+    let Ok(mut child) = command(program, arguments).stderr(Stdio::null()).spawn() else { return false };
     let begun = Instant::now();
     loop {
         match child.try_wait() {

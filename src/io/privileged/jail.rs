@@ -50,7 +50,7 @@ impl Jail {
         let (changes, outside) = (File::open(SYSTEM)?, File::open(SPACE)?);
         kernel::unshare(UnshareFlags::NEWNS)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        if let Some((path, error)) = close(&fs::read(OWN)?, MountFlags::empty()) {
+        if let Some((path, error)) = close(&mounts(&fs::read(OWN)?), MountFlags::empty()) {
             log::warn!("{} is no safer in the jail: {error}", String::from_utf8_lossy(&path));
         }
         // A kernel may be without; then it hardly has what would be kept apart.
@@ -67,11 +67,11 @@ impl Jail {
         kernel::unshare(UnshareFlags::FS)?;
         enter(&self.inside)?;
         loop {
-            // Also what another one lay over until now.
-            close(&fs::read(OWN)?, MountFlags::NOEXEC);
             // Opened anew: one that is open goes on telling of the `/` that was.
             let (system, own) = (fs::read(SYSTEM)?, fs::read(OWN)?);
             let (system, own) = (mounts(&system), mounts(&own));
+            // Also what another one lay over until now.
+            close(&own, MountFlags::NOEXEC);
             for gone in own.iter().rev().filter(|mount| !mount.is_in(&system)) {
                 if matches!(gone.at, b"/" | b"/proc") {
                     thread::sleep(SETTLED);
@@ -124,11 +124,10 @@ fn mounts(table: &[u8]) -> Vec<Mount<'_>> {
 }
 
 /// Takes from all mounts what nobody in the jail needs, and `more`; the first that stays as it is, and why.
-fn close(table: &[u8], more: MountFlags) -> Option<(Vec<u8>, Errno)> {
-    let mounts = mounts(table);
+fn close(mounts: &[Mount<'_>], more: MountFlags) -> Option<(Vec<u8>, Errno)> {
     let apart = mounts.iter().any(|mount| mount.at == b"/dev");
     let mut failed = None;
-    for mount in &mounts {
+    for mount in mounts {
         match mount.close(more | mount.nodev(apart)) {
             // Another one lies over it, so that nobody reaches it.
             Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => {}
@@ -139,13 +138,9 @@ fn close(table: &[u8], more: MountFlags) -> Option<(Vec<u8>, Errno)> {
 }
 
 impl Mount<'_> {
-    /// Whether it is the same in another table, with whatever flags.
-    fn is(&self, other: &Mount<'_>) -> bool {
-        (self.device, self.part, self.at) == (other.device, other.part, other.at)
-    }
-
+    /// Whether it is in another table, with whatever flags.
     fn is_in(&self, mounts: &[Mount<'_>]) -> bool {
-        mounts.iter().any(|mount| mount.is(self))
+        mounts.iter().any(|other| (self.device, self.part, self.at) == (other.device, other.part, other.at))
     }
 
     /// Devices are refused but in `/dev`, where `/dev/null` is and what else everybody opens; that lies in `/` if not `apart`.
